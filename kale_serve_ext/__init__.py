@@ -1,0 +1,59 @@
+"""Log models from a notebook, serve them with KServe here or in a cluster, and test them, all inside JupyterLab.
+
+The public names are loaded on first use: importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import kale_serve_ext_hook
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from .artifacts import Dataset, Model, Transformer
+    from .ml import Signature
+    from .notebook import Endpoint, ServeConfig, serve
+
+__version__ = "0.1.0"
+
+__all__ = ["Dataset", "Endpoint", "Model", "ServeConfig", "Signature", "Transformer", "__version__", "serve"]
+
+_HOMES = {
+    "Dataset": "artifacts",
+    "Endpoint": "notebook",
+    "Model": "artifacts",
+    "ServeConfig": "notebook",
+    "Signature": "ml",
+    "Transformer": "artifacts",
+    "serve": "notebook",
+}
+
+# Where the package is on PYTHONPATH only, no .pth file is read at start-up: the hook is put in place here.
+kale_serve_ext_hook.install()
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """``%load_ext kale_serve_ext``: the magics."""
+    from .magics import ServeMagics
+
+    ipython.register_magics(ServeMagics)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "labextension", "dest": "kale-serve-ext"}]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, object]]:
+    from .server.extension import KaleServeApp
+
+    return [{"module": "kale_serve_ext", "app": KaleServeApp}]

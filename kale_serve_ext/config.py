@@ -1,0 +1,115 @@
+"""Where things are and which backends are used: one set of values for kernels, server and supervisors.
+
+The server's traits end up here and in the environment of the kernels that it starts, so that a notebook sees what the
+panel sees. Every value can be set by an environment variable too, for scripts that run without a server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from .errors import InvalidInputError
+
+PREFIX = "KALE_SERVE_"
+
+
+def _default_data_dir() -> Path:
+    from jupyter_core.paths import jupyter_data_dir
+
+    return Path(jupyter_data_dir()) / "kale-serve-ext"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Resolved configuration. Build it with :meth:`from_environ`; an empty string means "the default"."""
+
+    data_dir: Path = field(default_factory=_default_data_dir)
+    """Folder with snapshots, metadata and the services' state (``KALE_SERVE_DATA_DIR``)."""
+    runtime_dir: str = ""
+    """Folder for sockets and process ids, private to the user (``KALE_SERVE_RUNTIME_DIR``). See :attr:`sockets`."""
+    store: str = "file:"
+    """Where snapshots go: ``file:`` (under ``data_dir``) or ``file:///some/folder`` (``KALE_SERVE_STORE``)."""
+    metadata: str = "embedded"
+    """``embedded`` (an engine started on demand) or ``grpc://HOST:PORT`` of an MLMD server
+    (``KALE_SERVE_METADATA``)."""
+    metadata_python: str = ""
+    """A Python interpreter that has ``ml-metadata``, for the embedded engine (``KALE_SERVE_METADATA_PYTHON``)."""
+    metadata_timeout: float = 10.0
+    """Seconds that one metadata call may take (``KALE_SERVE_METADATA_TIMEOUT``)."""
+    engine: str = "local"
+    """Where services run: ``local`` (``KALE_SERVE_ENGINE``)."""
+    namespace: str = "default"
+    """Namespace of new services (``KALE_SERVE_NAMESPACE``)."""
+
+    @classmethod
+    def from_environ(cls) -> Settings:
+        """Settings of this process: defaults, overridden by ``KALE_SERVE_*`` variables."""
+        given: dict[str, str | float | Path] = {}
+        for item in fields(cls):
+            text = os.environ.get(PREFIX + item.name.upper(), "")
+            if not text:
+                continue
+            if item.name == "data_dir":
+                given[item.name] = Path(text).expanduser().absolute()
+            elif item.name == "metadata_timeout":
+                given[item.name] = _seconds(item.name, text)
+            else:
+                given[item.name] = text
+        return cls(**given)  # type: ignore[arg-type]  # each value has its field's type by the branches above
+
+    def to_environ(self) -> dict[str, str]:
+        """The variables that make :meth:`from_environ` give these settings in another process."""
+        return {PREFIX + item.name.upper(): str(getattr(self, item.name)) for item in fields(self)}
+
+    @property
+    def sockets(self) -> Path:
+        """The folder for sockets, pids and locks of this ``data_dir``; made 0700 and checked to be the user's own.
+
+        A unix socket's path may have 107 bytes, so it is short: under ``XDG_RUNTIME_DIR`` where there is one, else
+        under the system's temporary folder, and named by a hash of ``data_dir``.
+        """
+        digest = hashlib.sha256(str(self.data_dir.absolute()).encode()).hexdigest()[:10]
+        if self.runtime_dir:
+            base = Path(self.runtime_dir)
+        elif os.environ.get("XDG_RUNTIME_DIR") and os.access(os.environ["XDG_RUNTIME_DIR"], os.W_OK):
+            base = Path(os.environ["XDG_RUNTIME_DIR"]) / "kale-serve"
+        else:
+            base = Path(tempfile.gettempdir()) / f"kale-serve-{os.getuid()}"
+        private_dir(base)
+        return private_dir(base / digest)
+
+
+def private_dir(path: Path) -> Path:
+    """Make ``path`` a folder that only its owner can enter, and refuse one that is not ours.
+
+    Raises:
+        InvalidInputError: somebody else owns it, or it is a link (a trap laid in a shared temporary folder).
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise InvalidInputError(
+            f"The runtime folder {path} belongs to another user or is not a folder.",
+            hint=f"Set {PREFIX}RUNTIME_DIR to a folder of your own.",
+        )
+    if found.st_mode & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 3600:
+        raise InvalidInputError(
+            f"{PREFIX}{name.upper()} is {text!r}, which is not a number of seconds.",
+            hint="Give a number above 0 and below 3600, such as 10.",
+        )
+    return value

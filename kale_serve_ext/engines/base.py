@@ -1,0 +1,258 @@
+"""What an engine is: the place where InferenceServices run.
+
+Both engines take the very ``V1beta1InferenceService`` dict that a cluster would get and answer in KServe's own words.
+Nothing above this package asks which engine it has: what differs is in :class:`Capabilities`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from ..ml import JSON
+from ..records import Artifact, ServiceRef
+
+if TYPE_CHECKING:
+    import grpc.aio
+    import httpx
+
+Manifest = dict[str, JSON]
+"""A ``serving.kserve.io/v1beta1`` InferenceService as a dict."""
+
+Component = Literal["predictor", "transformer", "explainer"]
+Phase = Literal["Pending", "Loading", "Ready", "Failed", "Degraded", "Paused", "Stopped", "Terminating"]
+Level = Literal["ok", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """Which engine this is, and what it can do."""
+
+    kind: str
+    """``local`` or ``cluster``."""
+    context: str
+    namespace: str
+    pause: bool = True
+    grpc: bool = True
+    canary: bool = False
+    external_url: bool = False
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A (Cluster)ServingRuntime, or the local process that stands for it.
+
+    ``protocols`` is in the runtime's own order of preference. ``python`` is the interpreter of a local runtime.
+    ``assumed`` marks a runtime that could not be read from the cluster and is taken from the built-in catalogue.
+    """
+
+    name: str
+    display_name: str
+    formats: tuple[str, ...]
+    protocols: tuple[str, ...]
+    python: str = ""
+    image: str = ""
+    assumed: bool = False
+
+
+@dataclass(frozen=True)
+class Check:
+    """One verdict of the plan."""
+
+    level: Level
+    code: str
+    """Stable over releases, in CamelCase: ``InterpreterMissing``."""
+    message: str
+    hint: str = ""
+    field: str = ""
+    """The form field it is about: ``name``, ``version``, ``runtime``, ``transformer``, ``protocol``."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Where an engine will find an artifact's files, and what must exist for that."""
+
+    storage_uri: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    owned: Sequence[Manifest] = ()
+    """Objects made for this artifact that the InferenceService owns (claims, secrets)."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition of the InferenceService, KServe's types and reasons."""
+
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    reason: str = ""
+    message: str = ""
+    last_transition: float = 0.0
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One pod, or one local process."""
+
+    name: str
+    revision: int
+    state: Literal["Waiting", "Running", "Terminated"]
+    ready: bool = False
+    reason: str = ""
+    """``CrashLoopBackOff``, ``OOMKilled``, ``Error``, ``ImagePullBackOff``, …"""
+    message: str = ""
+    exit_code: int | None = None
+    restarts: int = 0
+    started: float = 0.0
+    last_log: str = ""
+    """The last lines that the process wrote before it ended."""
+
+
+@dataclass(frozen=True)
+class ComponentState:
+    """The predictor or the transformer of a service. ``replicas`` holds those of every revision that still has some."""
+
+    component: Component
+    wanted: int
+    ready: int
+    replicas: tuple[Replica, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """What an engine sees of one InferenceService. The phase is derived from it by ``serving.status.phase``.
+
+    ``revision`` is the newest generation, ``serving_revision`` the one that answers requests now (0: none).
+    ``supervised`` is false where nothing watches over the service, as after a reboot of the machine.
+    """
+
+    ref: ServiceRef
+    manifest: Manifest
+    revision: int
+    serving_revision: int
+    components: tuple[ComponentState, ...]
+    conditions: tuple[Condition, ...] = ()
+    url: str = ""
+    """Base address of the entry component, without path."""
+    grpc_url: str = ""
+    """``host:port`` of the entry component's gRPC, or empty."""
+    created: float = 0.0
+    updated: float = 0.0
+    supervised: bool = True
+    deleting: bool = False
+    ours: bool = True
+    failure: str = ""
+    """What the engine itself has to say where no replica can: a corrupt state folder, a taken port."""
+
+
+@dataclass(frozen=True)
+class ServiceEvent:
+    """A change that ``watch`` saw."""
+
+    kind: Literal["added", "modified", "deleted"]
+    ref: ServiceRef
+    state: ServiceState | None
+    """None when it was deleted."""
+
+
+@dataclass(frozen=True)
+class LogEvent:
+    """Something that happened to a service, Kubernetes' event in short."""
+
+    time: float
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+    object: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A way to send requests to one component. ``grpc`` is None where it cannot be reached."""
+
+    http: httpx.AsyncClient
+    """Its base URL is the component's."""
+    grpc: grpc.aio.Channel | None
+    url: str
+    """The address to show to people."""
+
+
+class Engine(Protocol):
+    """The interface of an engine. Async at the core; ``kale_serve_ext.sync`` gives notebooks a blocking face.
+
+    Every method may raise ``BackendUnavailableError`` and ``PermissionDeniedError``; those that take a name,
+    ``NotFoundError``.
+    """
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    async def runtimes(self, artifact: Artifact | None = None) -> list[Runtime]:
+        """The runtimes that exist here. With an artifact, local ones include the interpreter that it was made with."""
+        ...
+
+    async def check(self, artifact: Artifact, runtime: Runtime) -> list[Check]:
+        """What would keep this runtime from loading the artifact here: interpreter, libraries, files."""
+        ...
+
+    async def stage(self, artifact: Artifact) -> Staged:
+        """Make the artifact's snapshot reachable for the engine's processes."""
+        ...
+
+    async def dry_run(self, manifest: Manifest) -> list[Check]:
+        """What the engine itself says of this manifest, without doing anything."""
+        ...
+
+    async def apply(self, manifest: Manifest, staged: Sequence[Staged] = ()) -> ServiceState:
+        """Create the service or roll it over to this manifest; returns once it is accepted, not ready.
+
+        Raises:
+            ConflictError: the name is taken by a service that is not ours.
+        """
+        ...
+
+    async def set_paused(self, name: str, paused: bool) -> ServiceState:
+        """Stop the service's processes and keep its description, or start them again."""
+        ...
+
+    async def get(self, name: str) -> ServiceState: ...
+
+    async def services(self) -> list[ServiceState]:
+        """Every service of the namespace, ours and others'."""
+        ...
+
+    def watch(self) -> AsyncIterator[ServiceEvent]:
+        """Changes from now on, preceded by an ``added`` for each service that exists. Ends only when it is closed."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Remove the service and all that was made for it; returns when it is gone."""
+        ...
+
+    def logs(
+        self,
+        name: str,
+        component: Component = "predictor",
+        *,
+        tail: int = 200,
+        previous: bool = False,
+        follow: bool = False,
+    ) -> AsyncIterator[str]:
+        """Pieces of text of the component's log, oldest first; ``previous`` is the run before the last restart."""
+        ...
+
+    async def events(self, name: str) -> list[LogEvent]: ...
+
+    async def metrics(self, name: str, component: Component = "predictor") -> str:
+        """The component's metrics in Prometheus' text format."""
+        ...
+
+    def connect(self, name: str, component: Component | None = None) -> AbstractAsyncContextManager[Connection]:
+        """A connection to one component; None is the service's entry: its transformer, or else its predictor."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; the services run on."""
+        ...

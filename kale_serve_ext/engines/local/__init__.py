@@ -1,0 +1,1 @@
+"""InferenceServices as processes of this machine."""

@@ -1,0 +1,1 @@
+"""Ways in which frameworks save a model: one file each."""

@@ -1,0 +1,1 @@
+"""From a model artifact to an InferenceService and its answers: plan, manifest, status, protocols."""

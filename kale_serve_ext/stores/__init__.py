@@ -1,0 +1,1 @@
+"""Places that keep immutable snapshots: one file each."""
