@@ -1,0 +1,42 @@
+# `make lab` opens JupyterLab on a worked example; `make test` runs every test. Both install what they need first.
+#
+#   PYTHON=/path/to/python   the Python to use (3.10 to 3.13); found by itself otherwise
+#   LAB_ARGS="..."           more arguments for `jupyter lab`
+#   PARTS="lint pytest ..."  only these parts of `make test`: lint docs pytest jest browser
+#   PYTEST_ARGS="..."        more arguments for pytest
+
+.PHONY: lab test lint docs benchmarks wheel dev api constraints clean
+
+lab: .venv/bin/uv
+	@.venv/bin/python scripts/lab.py $(LAB_ARGS)
+
+test: .venv/bin/uv
+	@.venv/bin/python scripts/check.py $(PARTS)
+
+lint docs: .venv/bin/uv
+	@.venv/bin/python scripts/check.py $@
+
+benchmarks: .venv/bin/uv
+	@.venv/bin/python scripts/measure.py $(BENCHMARKS)
+
+wheel: .venv/bin/uv
+	@.venv/bin/python scripts/product.py
+
+# Everything a contributor needs in .venv: the checkout itself (editable) and the tools.
+dev: .venv/bin/uv
+	@.venv/bin/python scripts/develop.py
+
+# The committed files that are made from others: the REST API's description and the panel's types of it.
+api: dev
+	@.venv/bin/python scripts/api.py --write
+
+# Newest versions that fit pyproject.toml, for every supported Python and platform.
+constraints: .venv/bin/uv
+	@.venv/bin/python scripts/constraints.py
+
+# A half-made environment has no uv and is made again.
+.venv/bin/uv: scripts/find-python.sh
+	@python="$$(PYTHON='$(PYTHON)' sh scripts/find-python.sh)" && "$$python" scripts/bootstrap.py
+
+clean:
+	rm -rf .venv .cache lib dist build node_modules ui-tests/node_modules kale_serve_ext/labextension docs/_build tsconfig.tsbuildinfo

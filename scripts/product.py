@@ -1,0 +1,118 @@
+"""Building the product: the panel's bundle, the wheel, and environments that have it. Run alone, it builds the wheel."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from machine import require_node, uv_environ
+from steps import CACHE, ROOT, once, run
+
+VENV = ROOT / ".venv"
+UV = VENV / "bin" / "uv"
+CONSTRAINTS = ROOT / "constraints.txt"
+PANEL = ROOT / "kale_serve_ext" / "labextension"
+PANEL_SOURCES = [ROOT / name for name in ("src", "style", "schema", "package.json", "tsconfig.json")]
+
+
+def install_node_packages() -> None:
+    """The panel's JavaScript packages, exactly those of ``yarn.lock``."""
+    require_node()
+    once("builder", "Installing the panel's build tool", _install_builder, inputs=[CONSTRAINTS], result=_jlpm())
+    once(
+        "node-packages",
+        "Installing the panel's packages",
+        lambda: run([_jlpm(), "install", "--immutable"]),
+        inputs=[ROOT / "package.json", ROOT / "yarn.lock"],
+        result=ROOT / "node_modules",
+    )
+
+
+def build_panel() -> None:
+    """The panel's production bundle, in ``kale_serve_ext/labextension``."""
+    install_node_packages()
+    once(
+        "panel",
+        "Building the panel",
+        lambda: run([_jlpm(), "build:prod"]),
+        inputs=[*PANEL_SOURCES, ROOT / "yarn.lock"],
+        result=PANEL / "package.json",
+    )
+
+
+def build_wheel() -> Path:
+    """The wheel's path; built unless the one there is of these sources."""
+    build_panel()
+    wheels = CACHE / "wheel"
+
+    def build() -> None:
+        shutil.rmtree(wheels, ignore_errors=True)
+        run(
+            [UV, "build", "--quiet", "--wheel", "--build-constraints", CONSTRAINTS, "--python", sys.executable]
+            + ["--out-dir", wheels, ROOT],
+            env=uv_environ(),
+        )
+
+    sources = [ROOT / "kale_serve_ext", ROOT / "hook", ROOT / "jupyter-config", ROOT / "pyproject.toml"]
+    more = [ROOT / "README.md", ROOT / "LICENSE", ROOT / "install.json", *PANEL_SOURCES]
+    once("wheel", "Building the wheel", build, inputs=[*sources, *more], result=wheels)
+    return next(wheels.glob("*.whl"))
+
+
+def wheel_environment(name: str, *extras: str) -> Path:
+    """A clean environment with the wheel and these extras: the folder with its programs."""
+    wheel = build_wheel()
+    env = CACHE / "env" / name
+    wanted = f"{wheel}[{','.join(extras)}]"
+
+    def make() -> None:
+        run([UV, "venv", "--quiet", "--clear", "--python", sys.executable, env], env=uv_environ())
+        python = env / "bin" / "python"
+        run([UV, "pip", "install", "--quiet", "--python", python, "-c", CONSTRAINTS, wanted], env=uv_environ())
+
+    once(
+        f"env-{name}",
+        f"Making the environment {name}",
+        make,
+        inputs=[wheel, CONSTRAINTS],
+        result=env / "bin" / "python",
+        also=wanted,
+    )
+    return env / "bin"
+
+
+def install_checkout(*extras: str) -> None:
+    """The checkout itself in ``.venv``, editable, with these extras; a rebuilt panel shows without a new install."""
+    build_panel()
+
+    def install() -> None:
+        wanted = f"{ROOT}[{','.join(extras)}]"
+        command = [UV, "pip", "install", "--quiet", "--python", VENV / "bin" / "python", "-c", CONSTRAINTS]
+        run([*command, "--build-constraints", CONSTRAINTS, "--editable", wanted], env=uv_environ())
+        installed = VENV / "share" / "jupyter" / "labextensions" / "kale-serve-ext"
+        if not installed.is_symlink():
+            shutil.rmtree(installed, ignore_errors=True)
+            installed.symlink_to(PANEL)
+
+    once(
+        f"checkout-{'-'.join(extras)}",
+        "Installing the product into .venv",
+        install,
+        inputs=[ROOT / "pyproject.toml", CONSTRAINTS, ROOT / "package.json", ROOT / "hook", ROOT / "jupyter-config"],
+        result=VENV / "share" / "jupyter" / "labextensions" / "kale-serve-ext",
+        also=str(VENV / "bin" / "python"),
+    )
+
+
+def _jlpm() -> Path:
+    return VENV / "bin" / "jlpm"
+
+
+def _install_builder() -> None:
+    command = [UV, "pip", "install", "--quiet", "--python", VENV / "bin" / "python", "-c", CONSTRAINTS]
+    run([*command, "jupyter-builder"], env=uv_environ())
+
+
+if __name__ == "__main__":
+    print(build_wheel())
