@@ -1,0 +1,237 @@
+"""The InferenceService that is asked for, as KServe's v1beta1 manifest. Pure: everything that it says is passed in.
+
+``modelFormat``, ``runtime`` and ``protocolVersion`` are always written: leaving them to KServe is the commonest reason
+for a first deployment to fail. KServe converts no protocol between transformer and predictor and tells the transformer
+nothing about it, so ``--predictor_protocol v2`` is added here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..engines.base import Component, Manifest, Staged
+from ..ml import JSON
+from ..records import Artifact
+from .config import Config, for_component, merge_env
+
+API_VERSION = "serving.kserve.io/v1beta1"
+KIND = "InferenceService"
+PREFIX = "kale-serve-ext/"
+STOP = "serving.kserve.io/stop"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "kale-serve-ext"
+
+_CONTAINER = "kserve-container"
+_IN_CONTAINER = (
+    "image",
+    "imagePullPolicy",
+    "command",
+    "args",
+    "ports",
+    "volumeMounts",
+    "securityContext",
+    "workingDir",
+)
+_IN_MODEL = ("runtimeVersion", "model")
+_OURS = ("env", "envFrom", "requests", "limits", "resources", "container", "containers", "runtime", "protocolVersion")
+
+
+@dataclass(frozen=True)
+class Part:
+    """An artifact in its place in a service: where the engine finds its files, and which Python runs it (locally)."""
+
+    artifact: Artifact
+    staged: Staged
+    python: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Everything that a manifest is made from. ``model`` is None where the config brings its own predictor container.
+
+    ``image_tag`` is the version of this package, which names the images of the code that it brings along.
+    """
+
+    name: str
+    namespace: str
+    protocol: str
+    model: Part | None = None
+    transformer: Part | None = None
+    runtime: str = ""
+    config: Config | None = None
+    image_tag: str = "latest"
+    paused: bool = False
+
+
+def build(wanted: Wanted) -> Manifest:
+    """The manifest."""
+    config = wanted.config or {}
+    spec: dict[str, JSON] = {"predictor": _predictor(wanted, for_component(config, "predictor"))}
+    own = for_component(config, "transformer")
+    if wanted.transformer or _container_of(own):
+        spec["transformer"] = _transformer(wanted, own)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "name": wanted.name,
+            "namespace": wanted.namespace,
+            "labels": _labels(wanted),
+            "annotations": _annotations(wanted),
+        },
+        "spec": spec,
+    }
+
+
+def has_container(config: Config, component: Component) -> bool:
+    """Whether the config brings a container of its own with an image for this component."""
+    own = config.get(component)
+    return isinstance(own, Mapping) and bool(_container_of(own).get("image") or own.get("image"))
+
+
+def _labels(wanted: Wanted) -> dict[str, JSON]:
+    labels: dict[str, JSON] = {MANAGED_BY: MANAGER}
+    for role, part in (("model", wanted.model), ("transformer", wanted.transformer)):
+        if part:
+            labels[f"{PREFIX}{role}-id"] = str(part.artifact.id)
+    return labels
+
+
+def _annotations(wanted: Wanted) -> dict[str, JSON]:
+    found: dict[str, JSON] = {}
+    for role, component, part in (
+        ("model", "predictor", wanted.model),
+        ("transformer", "transformer", wanted.transformer),
+    ):
+        if not part:
+            continue
+        found[f"{PREFIX}{role}-name"] = part.artifact.name
+        found[f"{PREFIX}{role}-version"] = part.artifact.version
+        if part.artifact.digest:
+            found[f"{PREFIX}{role}-digest"] = part.artifact.digest
+        if part.python:
+            found[f"{PREFIX}{component}-python"] = part.python
+        found.update(part.staged.annotations)
+    if wanted.paused:
+        found[STOP] = "true"
+    return found
+
+
+def _predictor(wanted: Wanted, own: Config) -> dict[str, JSON]:
+    spec = _component(own)
+    container = _container(own)
+    part = wanted.model
+    if part is None:
+        spec["containers"] = [{**container, "name": _CONTAINER, "args": _args(container, wanted.name)}, *_others(own)]
+        return spec
+    if part.artifact.format == "custom":
+        details = part.artifact.details
+        env = _env(
+            STORAGE_URI=part.staged.storage_uri,
+            PROTOCOL=wanted.protocol,
+            KALE_SERVE_MODULE=details.get("module_name"),
+            KALE_SERVE_CLASS=details.get("class_name"),
+        )
+        spec["containers"] = [
+            {
+                "image": f"kale-serve-ext/predictor:{wanted.image_tag}",
+                **container,
+                "name": _CONTAINER,
+                "args": _args(container, wanted.name),
+                "env": merge_env(_listed(container.get("env")), env),
+            },
+            *_others(own),
+        ]
+        return spec
+    model: dict[str, JSON] = {
+        "modelFormat": {"name": part.artifact.format},
+        "runtime": wanted.runtime,
+        "protocolVersion": wanted.protocol,
+        "storageUri": part.staged.storage_uri,
+    }
+    given = own.get("model")
+    extra = {**(dict(given) if isinstance(given, Mapping) else {}), **container}
+    if "runtimeVersion" in own:
+        extra["runtimeVersion"] = own["runtimeVersion"]
+    # The image's container is unnamed here: KServe forbids a name in `model`.
+    spec["model"] = {**{k: v for k, v in extra.items() if k != "name"}, **model}
+    return spec
+
+
+def _transformer(wanted: Wanted, own: Config) -> dict[str, JSON]:
+    spec = _component(own)
+    container = _container(own)
+    args = _args(container, wanted.name)
+    if wanted.protocol == "v2":
+        args += ["--predictor_protocol", "v2"]
+    made: dict[str, JSON] = {**container, "name": _CONTAINER, "args": args}
+    if wanted.transformer:
+        details = wanted.transformer.artifact.details
+        env = _env(
+            STORAGE_URI=wanted.transformer.staged.storage_uri,
+            KALE_SERVE_MODULE=details.get("module_name"),
+            KALE_SERVE_CLASS=details.get("class_name"),
+        )
+        made["env"] = merge_env(_listed(container.get("env")), env)
+        made.setdefault("image", f"kale-serve-ext/transformer:{wanted.image_tag}")
+    spec["containers"] = [made, *_others(own)]
+    return spec
+
+
+def _component(own: Config) -> dict[str, JSON]:
+    """The fields that belong to the component itself (replicas, scheduling, account), in KServe's words."""
+    return {k: v for k, v in own.items() if k not in _OURS + _IN_CONTAINER + _IN_MODEL}
+
+
+def _container(own: Config) -> dict[str, JSON]:
+    """The container's fields: of ``container``, of those given flat beside it, and of requests and limits."""
+    given = _container_of(own)
+    container: dict[str, JSON] = {**{k: own[k] for k in _IN_CONTAINER if k in own}, **given}
+    for field in ("env", "envFrom"):
+        merged = merge_env(_listed(own.get(field)), _listed(given.get(field)))
+        if merged:
+            container[field] = merged
+    resources: dict[str, JSON] = {}
+    for field in ("requests", "limits"):
+        merged_amounts: dict[str, JSON] = {}
+        for source in (own.get(field), _inside(own.get("resources"), field), _inside(given.get("resources"), field)):
+            if isinstance(source, Mapping):
+                merged_amounts |= source
+        if merged_amounts:
+            resources[field] = merged_amounts
+    if resources:
+        container["resources"] = resources
+    return container
+
+
+def _container_of(own: Mapping[str, JSON]) -> dict[str, JSON]:
+    single = own.get("container")
+    if isinstance(single, Mapping):
+        return dict(single)
+    several = own.get("containers")
+    if isinstance(several, list) and several and isinstance(several[0], Mapping):
+        return dict(several[0])
+    return {}
+
+
+def _others(own: Config) -> list[JSON]:
+    """Containers that run beside the server."""
+    return [] if "container" in own else _listed(own.get("containers"))[1:]
+
+
+def _args(container: Mapping[str, JSON], name: str) -> list[JSON]:
+    given = _listed(container.get("args"))
+    return given if "--model_name" in given else ["--model_name", name, *given]
+
+
+def _env(**values: JSON) -> list[JSON]:
+    return [{"name": name, "value": str(value)} for name, value in values.items() if value]
+
+
+def _listed(value: JSON) -> list[JSON]:
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def _inside(value: JSON, key: str) -> JSON:
+    return value.get(key) if isinstance(value, Mapping) else None

@@ -1,0 +1,116 @@
+"""Which runtime fits a model, and why the others do not.
+
+The runtimes come from the engine; what is known here is which of KServe's own is preferred for a format. KServe would
+pick MLServer for v2; its own servers speak v2 too and are maintained, so they come first for both protocols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..engines.base import Check, Runtime
+from ..records import Artifact
+from .types import RuntimeChoice
+
+CATALOGUE: Mapping[str, tuple[str, ...]] = {
+    "sklearn": ("kserve-sklearnserver", "kserve-predictiveserver", "kserve-mlserver"),
+    "xgboost": ("kserve-xgbserver", "kserve-predictiveserver", "kserve-mlserver"),
+    "lightgbm": ("kserve-lgbserver", "kserve-predictiveserver", "kserve-mlserver"),
+    "pmml": ("kserve-pmmlserver",),
+    "paddle": ("kserve-paddleserver",),
+    "autogluon": ("kserve-autogluonserver",),
+    "mlflow": ("kserve-mlserver",),
+    "tensorflow": ("kserve-tensorflow-serving", "kserve-tritonserver", "kserve-openvino"),
+    "onnx": ("kserve-tritonserver", "kserve-openvino"),
+    "pytorch": ("kserve-tritonserver", "kserve-torchserve"),
+    "triton": ("kserve-tritonserver",),
+    "tensorrt": ("kserve-tritonserver",),
+    "huggingface": ("kserve-huggingfaceserver", "kserve-vllmserver"),
+}
+"""KServe's own runtimes by model format, the preferred first (those that ship with KServe 0.20)."""
+
+TITLES: Mapping[str, str] = {
+    "sklearn": "scikit-learn",
+    "xgboost": "XGBoost",
+    "lightgbm": "LightGBM",
+    "pmml": "PMML",
+    "mlflow": "MLflow",
+    "tensorflow": "TensorFlow",
+    "onnx": "ONNX",
+    "pytorch": "PyTorch",
+    "huggingface": "Hugging Face",
+}
+
+
+def misfit(runtime: Runtime, model_format: str, protocol: str) -> str:
+    """Why this runtime cannot serve a model of this format by this protocol; empty when it can.
+
+    An empty list of protocols means any, as in KServe. An empty ``protocol`` leaves the question open.
+    """
+    if model_format not in runtime.formats:
+        own = [TITLES.get(name, name) for name in runtime.formats]
+        return f"is for {_listed(own)} models" if own else "serves no model format"
+    if protocol and runtime.protocols and protocol not in runtime.protocols:
+        return f"does not speak {protocol}, only {_listed(runtime.protocols)}"
+    return ""
+
+
+def in_order(runtimes: Sequence[Runtime], model: Artifact) -> list[Runtime]:
+    """The runtimes, the one that should serve the model first; of two alike the one with the model's own Python."""
+    preferred = CATALOGUE.get(model.format, ())
+
+    def rank(runtime: Runtime) -> tuple[int, int, int]:
+        fits = 0 if model.format in runtime.formats else 1
+        place = preferred.index(runtime.name) if runtime.name in preferred else len(preferred)
+        return fits, place, 0 if runtime.python and runtime.python == model.environment.python else 1
+
+    return sorted(runtimes, key=rank)
+
+
+def choices(
+    runtimes: Sequence[Runtime],
+    model: Artifact,
+    protocol: str,
+    verdicts: Mapping[str, Sequence[Check]],
+    wanted: str = "",
+) -> list[RuntimeChoice]:
+    """Every runtime with the verdict on this model; one that fits is marked as chosen, where there is one.
+
+    Args:
+        verdicts: what the engine's own checks said, by runtime name.
+        wanted: the runtime that was asked for; the best fitting when empty.
+    """
+    made = []
+    chosen = ""
+    for runtime in in_order(runtimes, model):
+        reason = misfit(runtime, model.format, protocol)
+        if not reason:
+            reason = next((c.message for c in verdicts.get(runtime.name, ()) if c.level == "error"), "")
+        fits = not reason
+        if fits and not chosen and wanted in ("", runtime.name):
+            chosen = runtime.name
+        made.append(
+            RuntimeChoice(
+                name=runtime.name,
+                display_name=runtime.display_name,
+                protocols=runtime.protocols,
+                fits=fits,
+                reason=reason or _praise(runtime, model),
+                chosen=fits and runtime.name == chosen,
+                python=runtime.python,
+                image=runtime.image,
+                assumed=runtime.assumed,
+            )
+        )
+    return made
+
+
+def _praise(runtime: Runtime, model: Artifact) -> str:
+    if runtime.python and runtime.python == model.environment.python:
+        version = f" {model.environment.python_version}" if model.environment.python_version else ""
+        return f"the Python{version} that the model was made with"
+    return runtime.python
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

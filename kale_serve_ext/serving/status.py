@@ -1,0 +1,265 @@
+"""One truthful word about a service, with a sentence that says why. Pure: a :class:`ServiceState` in, a Service out.
+
+The order of the rules follows what is more urgent to know. A component that crash-loops is "running" for moments, so
+it is judged by its restarts and its last end, not by the state of the instant; and a service is only Ready when its
+newest revision answers, whatever the InferenceService's own Ready condition says.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+
+from ..engines.base import Component, ComponentState, Manifest, Phase, Replica, ServiceState
+from ..ml import JSON
+from .manifest import PREFIX, STOP
+from .types import ServedArtifact, Service, Step
+
+_BAD_WAITS = {
+    "CrashLoopBackOff",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "Unschedulable",
+}
+# Reasons of a condition or of modelStatus that mean "this will not come right by waiting".
+_FATAL = {
+    "InvalidSpec",
+    "InvalidPredictorSpec",
+    "NoSupportingRuntime",
+    "RuntimeNotRecognized",
+    "RuntimeDisabled",
+    "ReconcileFailed",
+    "BlockedByFailedLoad",
+    "ModelLoadFailed",
+    "FailedToLoad",
+    "ProgressDeadlineExceeded",
+}
+_ERROR_LINE = re.compile(r"^(?:[\w.]+\.)?(?:\w*(?:Error|Exception|Interrupt|Exit|Missing|NotFound)\w*)\b.*")
+_LONGEST = 500
+
+
+def describe(state: ServiceState) -> Service:
+    """The service as people see it."""
+    phase, reason = _judge(state)
+    failed = _failing(state)
+    metadata = _mapping(state.manifest.get("metadata"))
+    notes = _mapping(metadata.get("annotations"))
+    labels = _mapping(metadata.get("labels"))
+    wanted = sum(c.wanted for c in state.components)
+    return Service(
+        ref=state.ref,
+        phase=phase,
+        reason=reason,
+        log_tail=failed[1].last_log if failed and phase in ("Failed", "Degraded") else "",
+        model=_served("model", labels, notes),
+        transformer=_served("transformer", labels, notes),
+        runtime=runtime_of(state.manifest),
+        protocol=protocol_of(state.manifest),
+        url=state.url,
+        grpc_url=state.grpc_url,
+        replicas_ready=sum(min(c.ready, c.wanted) for c in state.components),
+        replicas_wanted=wanted,
+        restarts=sum(r.restarts for c in state.components for r in c.replicas),
+        revision=state.revision,
+        serving_revision=state.serving_revision,
+        components=tuple(c.component for c in state.components),
+        steps=_steps(state, phase, reason),
+        conditions=state.conditions,
+        created=state.created,
+        updated=state.updated,
+        ours=state.ours,
+        can_pause=state.ours and not state.deleting,
+        manifest=state.manifest,
+    )
+
+
+def is_paused(manifest: Manifest) -> bool:
+    """Whether the manifest asks for a service that is stopped."""
+    notes = _mapping(_mapping(manifest.get("metadata")).get("annotations"))
+    return str(notes.get(STOP, "")).lower() == "true"
+
+
+def runtime_of(manifest: Manifest) -> str:
+    """The runtime's name; empty for a predictor that is a container of its own."""
+    return str(_mapping(_predictor(manifest).get("model")).get("runtime") or "")
+
+
+def protocol_of(manifest: Manifest) -> str:
+    """``v1`` or ``v2``, inferred as the KServe controller does where the manifest does not say.
+
+    MLServer and Triton then mean v2; a container says it in its ``PROTOCOL`` variable; anything else is v1.
+    """
+    predictor = _predictor(manifest)
+    model = _mapping(predictor.get("model"))
+    if model:
+        said = str(model.get("protocolVersion") or "")
+        if not said and any(word in str(model.get("runtime") or "") for word in ("mlserver", "triton")):
+            said = "v2"
+        return said.removeprefix("grpc-") or "v1"
+    env = _mapping(_first(predictor.get("containers"))).get("env")
+    for variable in env if isinstance(env, list) else ():
+        if _mapping(variable).get("name") == "PROTOCOL":
+            return str(_mapping(variable).get("value") or "v1").removeprefix("grpc-")
+    return "v1"
+
+
+def _judge(state: ServiceState) -> tuple[Phase, str]:
+    if state.deleting:
+        return "Terminating", "It is being deleted."
+    if state.failure:
+        return "Failed", _sentence(state.failure)
+    if is_paused(state.manifest):
+        ending = any(r.state == "Running" for c in state.components for r in c.replicas)
+        return "Paused", "Its processes are being stopped." if ending else "It is paused; resume it to send requests."
+    if not state.supervised:
+        return "Stopped", "Nothing runs it since the machine was restarted; start it again with Resume."
+    failing = _failing(state)
+    fatal = next((c for c in state.conditions if c.status == "False" and c.reason in _FATAL), None)
+    if failing or fatal:
+        why = _why(*failing) if failing else _sentence(fatal.message or fatal.reason) if fatal else ""
+        if 0 < state.serving_revision < state.revision:
+            return (
+                "Degraded",
+                f"Revision {state.revision} fails, revision {state.serving_revision} still answers. {why}",
+            )
+        if state.serving_revision == state.revision and _answers(state):
+            return "Degraded", f"{_count(state)} replicas answer. {why}"
+        return "Failed", why
+    if state.serving_revision == state.revision and state.revision > 0 and _answers(state):
+        missing = any(c.ready < c.wanted for c in state.components)
+        return "Ready", f"{_count(state)} replicas are ready." if missing else ""
+    return _on_the_way(state)
+
+
+def _on_the_way(state: ServiceState) -> tuple[Phase, str]:
+    before = ""
+    if 0 < state.serving_revision < state.revision:
+        before = f" Revision {state.serving_revision} answers until revision {state.revision} is ready."
+    for component in state.components:
+        current = [r for r in component.replicas if r.revision == state.revision]
+        if component.ready >= component.wanted > 0 and any(r.ready for r in current):
+            continue
+        running = next((r for r in current if r.state == "Running"), None)
+        if running:
+            what = running.message or f"The {component.component} is loading."
+            return "Loading", f"{_sentence(what)}{before}"
+        waiting = next((r for r in current if r.state == "Waiting"), None)
+        what = waiting.message if waiting and waiting.message else f"The {component.component} is about to start."
+        return "Loading" if before else "Pending", f"{_sentence(what)}{before}"
+    return "Loading" if state.components else "Pending", f"Waiting for the first answer.{before}"
+
+
+def _failing(state: ServiceState) -> tuple[ComponentState, Replica] | None:
+    """The first replica of the newest revision that failed and has not come right since."""
+    for component in state.components:
+        for replica in component.replicas:
+            if replica.revision != state.revision or replica.ready:
+                continue
+            bad_wait = replica.state == "Waiting" and replica.reason in _BAD_WAITS
+            ended = replica.state == "Terminated" or (replica.restarts > 0 and replica.exit_code is not None)
+            if bad_wait or ended:
+                return component, replica
+    return None
+
+
+def _why(component: ComponentState, replica: Replica) -> str:
+    """What became of a replica, in one or two sentences."""
+    who = f"The {component.component}"
+    again = f" It was restarted {replica.restarts} times." if replica.restarts > 1 else ""
+    if replica.restarts == 1:
+        again = " It was restarted once."
+    if replica.reason == "OOMKilled":
+        detail = f" {_sentence(replica.message)}" if replica.message else ""
+        return f"{who} was killed because it used more memory than its limit.{detail}{again}"
+    cause = _cause(replica)
+    if replica.exit_code is None:
+        return f"{who} cannot start: {cause or _sentence(replica.reason or 'the reason is not known')}{again}"
+    signalled = _signal_name(replica.exit_code)
+    ended = f"{who} was killed by {signalled}" if signalled else f"{who} ended with exit code {replica.exit_code}"
+    return f"{ended}: {cause}{again}" if cause else f"{ended}.{again}"
+
+
+def _cause(replica: Replica) -> str:
+    """The line that says why: the last exception in the log, else the engine's own message."""
+    for line in reversed(replica.last_log.splitlines()[-200:]):
+        if _ERROR_LINE.match(line):
+            return _sentence(line)
+    return _sentence(replica.message) if replica.message else ""
+
+
+def _signal_name(exit_code: int) -> str:
+    number = -exit_code if exit_code < 0 else exit_code - 128
+    try:
+        return signal.Signals(number).name if number > 0 else ""
+    except ValueError:
+        return ""
+
+
+def _steps(state: ServiceState, phase: Phase, reason: str) -> tuple[Step, ...]:
+    if phase in ("Paused", "Stopped", "Terminating"):
+        return ()
+    failing = _failing(state)
+    made: list[Step] = []
+    for component in state.components:
+        name = component.component
+        current = [r for r in component.replicas if r.revision == state.revision]
+        started = any(r.state == "Running" for r in current)
+        ready = any(r.ready for r in current) and component.ready > 0
+        failed = failing is not None and failing[0].component == name
+        titles = (f"Start the {name}", "Load the model" if name == "predictor" else f"Load the {name}")
+        done = (started or ready, ready)
+        open_step = "failed" if failed else "active"
+        for title, finished in zip(titles, done, strict=True):
+            if finished and not (failed and not ready and title == titles[1]):
+                made.append(Step(name, title, "done"))
+            else:
+                made.append(Step(name, title, open_step, reason if open_step == "failed" else ""))
+                open_step = "waiting"
+    if made:
+        last: Component = made[-1].component
+        answering = {"Ready": "done", "Degraded": "failed", "Failed": "waiting"}.get(phase, "active")
+        blocked = any(s.state != "done" for s in made)
+        made.append(Step(last, "Answer requests", "waiting" if blocked else answering))
+    return tuple(made)
+
+
+def _answers(state: ServiceState) -> bool:
+    return bool(state.components) and all(c.ready > 0 for c in state.components)
+
+
+def _count(state: ServiceState) -> str:
+    short = [c for c in state.components if c.ready < c.wanted] or list(state.components)
+    return " and ".join(f"{c.ready} of {c.wanted} {c.component}" for c in short)
+
+
+def _served(role: str, labels: Mapping[str, JSON], notes: Mapping[str, JSON]) -> ServedArtifact | None:
+    number = str(labels.get(f"{PREFIX}{role}-id") or "")
+    name = str(notes.get(f"{PREFIX}{role}-name") or "")
+    if not number and not name:
+        return None
+    return ServedArtifact(
+        id=int(number) if number.isdecimal() else 0, name=name, version=str(notes.get(f"{PREFIX}{role}-version") or "")
+    )
+
+
+def _sentence(text: str) -> str:
+    line = " ".join(text.split())
+    line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return line if not line or line[-1] in ".!?…" else f"{line}."
+
+
+def _predictor(manifest: Manifest) -> Mapping[str, JSON]:
+    return _mapping(_mapping(manifest.get("spec")).get("predictor"))
+
+
+def _mapping(value: JSON) -> Mapping[str, JSON]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _first(value: JSON) -> JSON:
+    return value[0] if isinstance(value, list) and value else None

@@ -1,0 +1,181 @@
+"""Rows of any of the kinds that people keep them in, as plain lists: without importing numpy, pandas or polars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Protocol, runtime_checkable
+
+from typing_extensions import TypeAliasType
+
+from ..errors import InvalidInputError
+from ..ml import JSON
+
+_SUPPORTED = "JSON text or bytes, a dict, a list, a numpy array, a pandas or polars DataFrame or Series, and single rows of these"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns of equal length."""
+
+    columns: Mapping[str, list[JSON]]
+
+    def rows(self) -> list[JSON]:
+        """One object per row."""
+        names = list(self.columns)
+        return [dict(zip(names, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
+
+
+Cells = TypeAliasType("Cells", "Table | list[JSON]")
+"""Named columns, or nested lists whose first dimension is the rows."""
+
+
+@runtime_checkable
+class _Array(Protocol):
+    """A numpy array, a scalar of one, a torch tensor, an Arrow column…"""
+
+    def tolist(self) -> JSON: ...
+
+
+@runtime_checkable
+class _Sparse(Protocol):
+    def toarray(self) -> _Array: ...
+
+
+@runtime_checkable
+class _PandasFrame(Protocol):
+    @property
+    def columns(self) -> _Array: ...
+    @property
+    def iloc(self) -> object: ...
+    def items(self) -> Sequence[tuple[object, _Array]]: ...
+
+
+@runtime_checkable
+class _PandasSeries(Protocol):
+    @property
+    def index(self) -> _Array: ...
+    def tolist(self) -> JSON: ...
+
+
+@runtime_checkable
+class _PolarsFrame(Protocol):
+    """A polars frame, or anything else that can tell its columns so."""
+
+    def to_dict(self, *, as_series: bool) -> Mapping[str, list[JSON]]: ...
+    def to_dicts(self) -> list[JSON]: ...
+
+
+@runtime_checkable
+class _PolarsSeries(Protocol):
+    def to_list(self) -> list[JSON]: ...
+
+
+def to_cells(data: object) -> Cells:
+    """The rows of ``data``.
+
+    A flat list of numbers (or of numbers and texts) is one row; a flat list of texts is as many rows.
+
+    Raises:
+        InvalidInputError: nothing that has rows, or two columns of one name.
+    """
+    if isinstance(data, _PolarsFrame):
+        return Table(data.to_dict(as_series=False))
+    if isinstance(data, _PandasFrame):
+        return _frame(data)
+    if isinstance(data, _PandasSeries):
+        names = data.index.tolist()
+        values = data.tolist()
+        if isinstance(names, list) and isinstance(values, list) and all(isinstance(n, str) for n in names) and names:
+            return Table({str(n): [v] for n, v in zip(names, values, strict=True)})
+        return _rows(values)
+    if isinstance(data, _Sparse):
+        data = data.toarray()
+    if isinstance(data, _Array):
+        return _rows(data.tolist())
+    if isinstance(data, _PolarsSeries):
+        return _rows(data.to_list())
+    if isinstance(data, (bool, int, float)):
+        return [[data]]
+    if isinstance(data, str):
+        return [data]
+    if isinstance(data, (list, tuple)):
+        return _rows([_plain(item) for item in data])
+    kind = f"{type(data).__module__}.{type(data).__qualname__}".removeprefix("builtins.")
+    raise InvalidInputError(f"A {kind} cannot be sent to a model.", hint=f"Pass {_SUPPORTED}.")
+
+
+def scalar(value: object) -> JSON:
+    """One value that JSON has no form for, as one that it has; arrays become lists.
+
+    Raises:
+        InvalidInputError: there is no such form.
+    """
+    if isinstance(value, (datetime, date, time)):
+        # pandas' NaT is a datetime that is not equal to itself.
+        return value.isoformat() if value == value else None
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value).decode(errors="replace")
+    if isinstance(value, _Array):
+        return value.tolist()
+    if isinstance(value, (set, frozenset, tuple, range)):
+        return [v if isinstance(v, (bool, int, float, str)) else scalar(v) for v in value]
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    raise InvalidInputError(f"A value of type {kind} cannot be sent to a model.", hint="Turn it into text or numbers.")
+
+
+def _frame(frame: _PandasFrame) -> Cells:
+    columns: dict[str, list[JSON]] = {}
+    named = False
+    for name, values in frame.items():
+        text = str(name)
+        named = named or not isinstance(name, int)
+        if text in columns:
+            raise InvalidInputError(f"The DataFrame has two columns named {text!r}.", hint="Give each its own name.")
+        cells = values.tolist()
+        columns[text] = list(cells) if isinstance(cells, list) else []
+    if named or not columns:
+        return Table(columns)
+    # Columns that are only numbered (pd.DataFrame(array)) have no names that a model could know.
+    return [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def _rows(values: JSON) -> Cells:
+    if not isinstance(values, list):
+        return to_cells(values)
+    if not values:
+        return []
+    if all(isinstance(v, Mapping) for v in values):
+        return _records(values)
+    if any(isinstance(v, (list, tuple)) for v in values) or all(isinstance(v, str) for v in values):
+        return values
+    return [values]
+
+
+def _records(rows: list[JSON]) -> Cells:
+    """Rows as objects: a table when all have the same columns and plain values."""
+    objects = [row for row in rows if isinstance(row, Mapping)]
+    names = list(objects[0])
+    same = all(list(o) == names or set(o) == set(names) for o in objects)
+    if not same or any(isinstance(v, (Mapping, list, tuple)) for o in objects for v in o.values()):
+        return rows
+    return Table({name: [o[name] for o in objects] for name in names})
+
+
+def _plain(item: object) -> JSON:
+    if item is None or isinstance(item, (bool, int, float, str, Mapping)):
+        return item
+    if isinstance(item, (list, tuple)):
+        return [_plain(v) for v in item]
+    if isinstance(item, _PandasSeries):
+        names, values = item.index.tolist(), item.tolist()
+        if isinstance(names, list) and isinstance(values, list) and names and all(isinstance(n, str) for n in names):
+            return {str(n): v for n, v in zip(names, values, strict=True)}
+        return values
+    return scalar(item)
