@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .ml import Signature
     from .notebook import Endpoint, ServeConfig, serve
 
-__version__ = "0.1.0"
+    __version__: str
 
 __all__ = ["Dataset", "Endpoint", "Model", "ServeConfig", "Signature", "Transformer", "__version__", "serve"]
 
@@ -37,9 +37,24 @@ kale_serve_ext_hook.install()
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
+    if name == "__version__":
+        return _version()
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _version() -> str:
+    """The installed distribution's version, or of a checkout that is only on the path: both come of package.json."""
+    import json
+    from importlib.metadata import PackageNotFoundError, version
+    from pathlib import Path
+
+    try:
+        return version("kale-serve-ext")
+    except PackageNotFoundError:
+        found: dict[str, str] = json.loads(Path(__file__).parents[1].joinpath("package.json").read_text("utf-8"))
+        return found["version"]
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:

@@ -1,4 +1,4 @@
-"""Writes ``constraints.txt``: the newest versions that fit ``pyproject.toml``, for every supported Python and platform."""
+"""Writes ``constraints.txt``: the newest versions that fit ``pyproject.toml``, for every Python and platform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes ``.venv`` a contributor's environment: the checkout, the test runners, the linters and the documentation tools."""
+"""Makes ``.venv`` a contributor's environment: the checkout, the test runners, linters and documentation tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Building the product: the panel's bundle, the wheel, and environments that have it. Run alone, it builds the wheel."""
+"""Building the product: the panel's bundle, the wheel, environments that have it. Run alone, it builds the wheel."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from steps import CACHE, ROOT, once, run
 
 VENV = ROOT / ".venv"
 UV = VENV / "bin" / "uv"
+JLPM = VENV / "bin" / "jlpm"
 CONSTRAINTS = ROOT / "constraints.txt"
 PANEL = ROOT / "kale_serve_ext" / "labextension"
 PANEL_SOURCES = [ROOT / name for name in ("src", "style", "schema", "package.json", "tsconfig.json")]
@@ -19,11 +20,17 @@ PANEL_SOURCES = [ROOT / name for name in ("src", "style", "schema", "package.jso
 def install_node_packages() -> None:
     """The panel's JavaScript packages, exactly those of ``yarn.lock``."""
     require_node()
-    once("builder", "Installing the panel's build tool", _install_builder, inputs=[CONSTRAINTS], result=_jlpm())
+    once(
+        "builder",
+        "Installing the panel's build tool",
+        lambda: install(VENV, "jupyter-builder"),
+        inputs=[CONSTRAINTS],
+        result=JLPM,
+    )
     once(
         "node-packages",
         "Installing the panel's packages",
-        lambda: run([_jlpm(), "install", "--immutable"]),
+        lambda: run([JLPM, "install", "--immutable"]),
         inputs=[ROOT / "package.json", ROOT / "yarn.lock"],
         result=ROOT / "node_modules",
     )
@@ -35,7 +42,7 @@ def build_panel() -> None:
     once(
         "panel",
         "Building the panel",
-        lambda: run([_jlpm(), "build:prod"]),
+        lambda: run([JLPM, "build:prod"]),
         inputs=[*PANEL_SOURCES, ROOT / "yarn.lock"],
         result=PANEL / "package.json",
     )
@@ -48,11 +55,8 @@ def build_wheel() -> Path:
 
     def build() -> None:
         shutil.rmtree(wheels, ignore_errors=True)
-        run(
-            [UV, "build", "--quiet", "--wheel", "--build-constraints", CONSTRAINTS, "--python", sys.executable]
-            + ["--out-dir", wheels, ROOT],
-            env=uv_environ(),
-        )
+        bounds: list[str | Path] = ["--build-constraints", CONSTRAINTS, "--python", sys.executable]
+        run([UV, "build", "--quiet", "--wheel", *bounds, "--out-dir", wheels, ROOT], env=uv_environ())
 
     sources = [ROOT / "kale_serve_ext", ROOT / "hook", ROOT / "jupyter-config", ROOT / "pyproject.toml"]
     more = [ROOT / "README.md", ROOT / "LICENSE", ROOT / "install.json", *PANEL_SOURCES]
@@ -68,8 +72,7 @@ def wheel_environment(name: str, *extras: str) -> Path:
 
     def make() -> None:
         run([UV, "venv", "--quiet", "--clear", "--python", sys.executable, env], env=uv_environ())
-        python = env / "bin" / "python"
-        run([UV, "pip", "install", "--quiet", "--python", python, "-c", CONSTRAINTS, wanted], env=uv_environ())
+        install(env, wanted)
 
     once(
         f"env-{name}",
@@ -86,10 +89,9 @@ def install_checkout(*extras: str) -> None:
     """The checkout itself in ``.venv``, editable, with these extras; a rebuilt panel shows without a new install."""
     build_panel()
 
-    def install() -> None:
+    def install_it() -> None:
         wanted = f"{ROOT}[{','.join(extras)}]"
-        command = [UV, "pip", "install", "--quiet", "--python", VENV / "bin" / "python", "-c", CONSTRAINTS]
-        run([*command, "--build-constraints", CONSTRAINTS, "--editable", wanted], env=uv_environ())
+        install(VENV, "--build-constraints", str(CONSTRAINTS), "--editable", wanted)
         installed = VENV / "share" / "jupyter" / "labextensions" / "kale-serve-ext"
         if not installed.is_symlink():
             shutil.rmtree(installed, ignore_errors=True)
@@ -98,20 +100,17 @@ def install_checkout(*extras: str) -> None:
     once(
         f"checkout-{'-'.join(extras)}",
         "Installing the product into .venv",
-        install,
+        install_it,
         inputs=[ROOT / "pyproject.toml", CONSTRAINTS, ROOT / "package.json", ROOT / "hook", ROOT / "jupyter-config"],
         result=VENV / "share" / "jupyter" / "labextensions" / "kale-serve-ext",
         also=str(VENV / "bin" / "python"),
     )
 
 
-def _jlpm() -> Path:
-    return VENV / "bin" / "jlpm"
-
-
-def _install_builder() -> None:
-    command = [UV, "pip", "install", "--quiet", "--python", VENV / "bin" / "python", "-c", CONSTRAINTS]
-    run([*command, "jupyter-builder"], env=uv_environ())
+def install(env: Path, *wanted: str) -> None:
+    """Install into an environment, within the constraints."""
+    python = env / "bin" / "python"
+    run([UV, "pip", "install", "--quiet", "--python", python, "-c", CONSTRAINTS, *wanted], env=uv_environ())
 
 
 if __name__ == "__main__":

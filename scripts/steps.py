@@ -23,13 +23,14 @@ def run(command: Sequence[str | Path], *, cwd: Path = ROOT, env: Mapping[str, st
 
 
 def once(
-    name: str, title: str, action: Callable[[], None], *, inputs: Iterable[Path], result: Path, also: str = ""
+    name: str, title: str, action: Callable[[], bool | None], *, inputs: Iterable[Path], result: Path, also: str = ""
 ) -> bool:
     """Run ``action`` unless it succeeded before with the same inputs and its result is still there.
 
     Args:
         name: the stamp's name.
         title: what to print when it runs.
+        action: what to do; it answers False where it could not, and is tried again the next time.
         inputs: files and folders whose content decides.
         result: what it makes.
         also: anything else that decides, as text.
@@ -44,7 +45,8 @@ def once(
     stamp.unlink(missing_ok=True)
     print(f"{title} …", flush=True)
     start = time.monotonic()
-    action()
+    if action() is False:
+        return True
     print(f"{title}: done in {time.monotonic() - start:.0f} s", flush=True)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(wanted)

@@ -1,0 +1,182 @@
+"""Everything that ``make test`` runs, against the wheel in clean environments; ends with a summary.
+
+Parts: ``lint``, ``docs``, ``pytest``, ``jest`` and ``browser``; all of them unless some are named. A part that fails
+does not keep the others from running. The counts are left in ``.cache/results/counts.txt`` for the CI script.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import lab
+from machine import find_browser, install_browser
+from product import JLPM, build_wheel, install_node_packages, wheel_environment
+from results import Counts, jest_counts, playwright_counts, pytest_counts
+from steps import CACHE, ROOT, once, run
+
+import api
+
+PARTS = ("lint", "docs", "pytest", "jest", "browser")
+RESULTS = CACHE / "results"
+
+
+class Part:
+    """One part's run: its commands' exit codes, and the counts where its runner gives some."""
+
+    def __init__(self, name: str, *, quiet: bool = False) -> None:
+        self.name = name
+        self.counts = Counts()
+        self._quiet = quiet
+        self._start = time.monotonic()
+
+    def check(self, *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> int:
+        """Run one command; its failure counts as one failed test of this name."""
+        code = self.execute(command, cwd=cwd, env=env)
+        if code:
+            self.counts.failed.append(f"{self.name}: {shlex.join(map(str, command))} ended with {code}")
+        return code
+
+    def execute(self, command: Sequence[str | Path], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> int:
+        """Run one command for its exit code; a quiet part's output is shown only when it fails."""
+        words = [str(word) for word in command]
+        piped = subprocess.PIPE if self._quiet else None
+        errors = subprocess.STDOUT if self._quiet else None
+        done = subprocess.run(
+            words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=piped, stderr=errors, text=True, check=False
+        )
+        if self._quiet and done.returncode:
+            print(f"--- {shlex.join(words)}\n{done.stdout}", flush=True)
+        return done.returncode
+
+    def done(self) -> Counts:
+        verdict = "FAILED" if self.counts.failed else "ok"
+        print(f"== {self.name}: {verdict}, {time.monotonic() - self._start:.0f} s", flush=True)
+        return self.counts
+
+
+def lint(tools: Path) -> Counts:
+    """Style, types, layers and the files that are generated from others."""
+    part = Part("lint", quiet=True)
+    part.check(tools / "ruff", "check", ".")
+    part.check(tools / "ruff", "format", "--check", ".")
+    part.check(tools / "lint-imports", "--no-cache")
+    part.check(tools / "mypy")
+    part.check(JLPM, "lint:check")
+    part.check(JLPM, "lint:check", cwd=ROOT / "ui-tests")
+    for name in api.stale(tools / "python"):
+        part.counts.failed.append(f"lint: {name} is stale; `make api` writes it anew")
+    return part.done()
+
+
+def docs(tools: Path) -> Counts:
+    """The documentation, with every warning an error."""
+    part = Part("docs", quiet=True)
+    part.check(tools / "sphinx-build", "-W", "--keep-going", "-q", "docs", "docs/_build/html")
+    return part.done()
+
+
+def pytest(tools: Path) -> Counts:
+    """The Python tests, against the installed wheel."""
+    part = Part("pytest")
+    report = RESULTS / "pytest.xml"
+    arguments = shlex.split(os.environ.get("PYTEST_ARGS", ""))
+    environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "WHEEL_UNDER_TEST": str(build_wheel())}
+    code = part.execute([tools / "pytest", f"--junitxml={report}", *arguments], env=environ)
+    part.counts += pytest_counts(report, code)
+    return part.done()
+
+
+def jest() -> Counts:
+    """The panel's unit tests."""
+    part = Part("jest", quiet=True)
+    report = RESULTS / "jest.json"
+    code = part.execute([JLPM, "jest", "--ci", "--json", f"--outputFile={report}"])
+    part.counts += jest_counts(report, code)
+    return part.done()
+
+
+def browser(product: Path) -> Counts:
+    """The panel in Chromium, on a Jupyter server that has nothing but the wheel's environment on its PATH."""
+    part = Part("browser")
+    report = RESULTS / "browser.json"
+    environ = {
+        **os.environ,
+        "CHROMIUM": find_browser(),
+        "PRODUCT_UNDER_TEST": str(product),
+        "PLAYWRIGHT_JSON_OUTPUT_FILE": str(report),
+    }
+    code = part.execute([JLPM, "test"], cwd=ROOT / "ui-tests", env=environ)
+    part.counts += playwright_counts(report, code)
+    return part.done()
+
+
+def install_browser_tests() -> None:
+    """The browser tests' own packages, and a browser."""
+    folder = ROOT / "ui-tests"
+    once(
+        "ui-tests",
+        "Installing the browser tests' packages",
+        lambda: run([JLPM, "install", "--immutable"], cwd=folder),
+        inputs=[folder / "package.json", folder / "yarn.lock"],
+        result=folder / "node_modules",
+    )
+    if not install_browser():
+        run([JLPM, "playwright", "install", "chromium"], cwd=folder)
+
+
+def main(wanted: Sequence[str]) -> int:
+    """Prepare what the wanted parts need, run them, and tell. Returns the exit code."""
+    unknown = set(wanted) - set(PARTS)
+    if unknown:
+        sys.exit(f"Unknown parts: {', '.join(sorted(unknown))}. There are {', '.join(PARTS)}.")
+    parts = list(wanted) or list(PARTS)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for old in RESULTS.iterdir():
+        old.unlink()
+
+    install_node_packages()
+    tools = wheel_environment("tests", "test", "lint", "docs")
+    if {"lint", "browser"}.intersection(parts):
+        install_browser_tests()
+
+    total = Counts()
+    if {"pytest", "browser"}.intersection(parts):
+        lab.prepare_metadata(tools)
+    # Lint and types beside the panel's unit tests: both leave a core idle by turns. What serves models runs alone.
+    beside: list[Counts] = []
+    worker = threading.Thread(target=lambda: beside.append(jest()))
+    if "jest" in parts:
+        worker.start()
+    if "lint" in parts:
+        total += lint(tools)
+    if "docs" in parts:
+        total += docs(tools)
+    if "jest" in parts:
+        worker.join()
+        total += beside[0] if beside else Counts(failed=["jest: did not run"])
+    if "pytest" in parts:
+        total += pytest(tools)
+    if "browser" in parts:
+        total += browser(wheel_environment("product", "examples"))
+
+    _tell(total)
+    return 1 if total.failed else 0
+
+
+def _tell(total: Counts) -> None:
+    for title, names in (("Skipped", total.skipped), ("Failed", total.failed)):
+        if names:
+            print(f"\n{title}:\n" + "\n".join(f"  {name}" for name in names))
+    print(f"\n{total}", flush=True)
+    (RESULTS / "counts.txt").write_text(f"{total}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
