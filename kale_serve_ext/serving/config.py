@@ -1,7 +1,7 @@
 """ServeConfig as it is written into a manifest: one spelling (KServe's camelCase), every field checked.
 
 A config may come as a dict from a notebook or the panel, in snake_case or camelCase, and hold objects of the
-Kubernetes client. :func:`normalise` makes one form of all that; :func:`for_component` says what holds for one component.
+Kubernetes client. :func:`normalise` makes one form of all that; :func:`for_component` says what holds for one part.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ FIELDS = (*_SHARED, "predictor", "transformer", "protocolVersion")
 _TEXT_MAPS = ("requests", "limits", "annotations", "labels", "nodeSelector")
 _LISTS = ("env", "envFrom", "tolerations")
 _MAPS = ("affinity", "predictor", "transformer")
+_INSIDE = ("minReplicas", "maxReplicas", "serviceAccountName", "runtime", "image", "args", "container", "containers")
 # Below these, keys are the user's own words and keep their spelling.
 _VERBATIM = {"requests", "limits", "annotations", "labels", "nodeSelector", "matchLabels", "parameters", "data"}
 
@@ -183,15 +184,7 @@ def _wrong(path: str, wanted: str, value: object) -> InvalidInputError:
 def _unknown(key: str) -> InvalidInputError:
     close = get_close_matches(_camel(key[:100]), FIELDS, n=1)
     hint = f"Did you mean `{close[0]}`?" if close else ""
-    if _camel(key[:100]) in (
-        "minReplicas",
-        "maxReplicas",
-        "serviceAccountName",
-        "runtime",
-        "image",
-        "args",
-        "container",
-    ):
+    if _camel(key[:100]) in _INSIDE:
         hint = f"`{_camel(key)}` goes inside `predictor` or `transformer`."
     listed = ", ".join(FIELDS)
     return InvalidInputError(

@@ -13,7 +13,7 @@ from typing_extensions import TypeAliasType
 from ..errors import InvalidInputError
 from ..ml import JSON
 
-_SUPPORTED = "JSON text or bytes, a dict, a list, a numpy array, a pandas or polars DataFrame or Series, and single rows of these"
+_SUPPORTED = "JSON text or bytes, a dict, a list, a numpy array, a pandas or polars DataFrame, or a single row of these"
 
 
 @dataclass(frozen=True)
