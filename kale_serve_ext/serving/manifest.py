@@ -35,6 +35,7 @@ _IN_CONTAINER = (
 )
 _IN_MODEL = ("runtimeVersion", "model")
 _OURS = ("env", "envFrom", "requests", "limits", "resources", "container", "containers", "runtime", "protocolVersion")
+_OUR_ENV = ("STORAGE_URI", "PROTOCOL", "KALE_SERVE_MODULE", "KALE_SERVE_CLASS")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,63 @@ def has_container(config: Config, component: Component) -> bool:
     """Whether the config brings a container of its own with an image for this component."""
     own = config.get(component)
     return isinstance(own, Mapping) and bool(_container_of(own).get("image") or own.get("image"))
+
+
+def overlay(current: Manifest, built: Manifest) -> Manifest:
+    """``current`` serving what ``built`` serves: everything else that was set on the service stays.
+
+    Args:
+        built: made with an empty config.
+    """
+    metadata = _mapping(current.get("metadata"))
+    notes: dict[str, JSON] = {**metadata, **_mapping(built.get("metadata"))}
+    for kind in ("labels", "annotations"):
+        kept = {k: v for k, v in _mapping(metadata.get(kind)).items() if not k.startswith(PREFIX)}
+        notes[kind] = {**kept, **_mapping(_mapping(built.get("metadata")).get(kind))}
+    spec: dict[str, JSON] = dict(_mapping(current.get("spec")))
+    for component, wanted in _mapping(built.get("spec")).items():
+        spec[component] = _overlaid(_mapping(spec.get(component)), _mapping(wanted))
+    return {**{k: v for k, v in current.items() if k != "status"}, "metadata": notes, "spec": spec}
+
+
+def with_replicas(manifest: Manifest, replicas: int) -> Manifest:
+    """The manifest with at least this many predictors; a lower ceiling is raised to it."""
+    spec = _mapping(manifest.get("spec"))
+    predictor: dict[str, JSON] = {**_mapping(spec.get("predictor")), "minReplicas": replicas}
+    most = predictor.get("maxReplicas")
+    if isinstance(most, int) and most < replicas:
+        predictor["maxReplicas"] = replicas
+    return {**{k: v for k, v in manifest.items() if k != "status"}, "spec": {**spec, "predictor": predictor}}
+
+
+def _overlaid(current: Mapping[str, JSON], built: Mapping[str, JSON]) -> dict[str, JSON]:
+    old_model = _mapping(current.get("model"))
+    old = _container_of(current) or dict(old_model)
+    rest = {k: v for k, v in current.items() if k not in ("model", "containers")}
+    if "model" in built:
+        new = dict(_mapping(built["model"]))
+        carried = old_model if old_model else _carried(old)
+        return {**rest, "model": {**carried, **new}}
+    new = _container_of(built)
+    kept = old if not old_model else _carried(old)
+    image = kept.get("image")
+    merged: dict[str, JSON] = {**kept, **new}
+    if isinstance(image, str) and not image.startswith(f"{MANAGER}/"):
+        merged["image"] = image
+    env = merge_env(_listed(kept.get("env")), _listed(new.get("env")))
+    if env:
+        merged["env"] = env
+    given = _listed(kept.get("args"))
+    if given:
+        merged["args"] = given
+    return {**rest, "containers": [merged, *_listed(current.get("containers"))[1:]]}
+
+
+def _carried(old: Mapping[str, JSON]) -> dict[str, JSON]:
+    """What of a container holds for another kind of server too: the user's own variables and the resources."""
+    carried: dict[str, JSON] = {k: old[k] for k in ("envFrom", "resources") if k in old}
+    env = [v for v in _listed(old.get("env")) if _mapping(v).get("name") not in _OUR_ENV]
+    return {**carried, "env": env} if env else carried
 
 
 def _labels(wanted: Wanted) -> dict[str, JSON]:
@@ -231,6 +289,10 @@ def _env(**values: JSON) -> list[JSON]:
 
 def _listed(value: JSON) -> list[JSON]:
     return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def _mapping(value: JSON) -> Mapping[str, JSON]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _inside(value: JSON, key: str) -> JSON:

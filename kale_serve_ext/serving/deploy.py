@@ -1,0 +1,172 @@
+"""Services made, changed and removed: a plan carried out by the engine and written down in the metadata."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..engines.base import Engine, Manifest, ServiceState, Staged
+from ..errors import ConflictError, InvalidInputError, InvalidNameError, KaleServeError, NotFoundError, PlanError
+from ..ml import JSON
+from .manifest import Part, build, overlay, with_replicas
+from .plan import Draft, draft, with_manifest
+from .status import describe, protocol_of, runtime_of
+from .types import Plan, ServeRequest, Service
+
+if TYPE_CHECKING:
+    from ..metadata.store import Metadata
+    from ..metadata.where import Where
+
+log = logging.getLogger(__name__)
+
+_RAISED = {
+    "InvalidName": InvalidNameError,
+    "NameTaken": ConflictError,
+    "NoModel": InvalidInputError,
+    "SnapshotMissing": NotFoundError,
+}
+
+
+async def serve(request: ServeRequest, engine: Engine, metadata: Metadata, *, where: Where) -> Service:
+    """Serve what is asked for; returns once the engine has accepted it, not when it is ready.
+
+    Without a name, the service is named after the model; a service of that model is rolled over to the new version.
+    Nothing stays behind when it fails.
+
+    Raises:
+        InvalidNameError: the name is not legal.
+        ConflictError: the name is taken by a service of another model, or one that was not made here.
+        NotFoundError: no artifact has this id, or its files are gone.
+        PlanError: a check says that it cannot run; the message tells all of them.
+    """
+    made = await draft(request, engine, metadata)
+    _refuse(made.plan)
+    staged, manifest = await _stage(made, engine)
+    return await _apply(made, manifest, staged, engine, metadata, where)
+
+
+async def update(
+    name: str,
+    *,
+    model_id: int | None = None,
+    transformer_id: int | None = None,
+    replicas: int | None = None,
+    engine: Engine,
+    metadata: Metadata,
+    where: Where,
+) -> Service:
+    """Change what a service serves, or how many predictors it has; the rest of its manifest stays as it is.
+
+    The new revision is ready before the old one goes. A paused service stays paused.
+
+    Raises:
+        NotFoundError: no such service or artifact.
+        ConflictError: the service was not made here.
+        PlanError: a check says that the new version cannot run.
+    """
+    current = await engine.get(name)
+    if not current.ours:
+        raise ConflictError(f"The service {name!r} was not made here.", hint="Change it where it was made.")
+    if model_id is None and transformer_id is None:
+        if replicas is None:
+            return describe(current)
+        return describe(await engine.apply(with_replicas(current.manifest, replicas)))
+    service = describe(current)
+    request = ServeRequest(
+        model_id=model_id or (service.model.id if service.model else None) or None,
+        transformer_id=transformer_id or (service.transformer.id if service.transformer else None) or None,
+        name=name,
+        protocol=protocol_of(current.manifest),
+        runtime=runtime_of(current.manifest) if model_id is None else "",
+        config=_container_config(current.manifest) if not model_id and not service.model else {},
+    )
+    made = await draft(request, engine, metadata, updating=True)
+    _refuse(made.plan)
+    staged, built = await _stage(made, engine)
+    manifest = overlay(current.manifest, built)
+    if replicas is not None:
+        manifest = with_replicas(manifest, replicas)
+    return await _apply(with_manifest(made, manifest), manifest, staged, engine, metadata, where)
+
+
+async def set_paused(name: str, paused: bool, *, engine: Engine) -> Service:
+    """Stop the service's processes and keep its description, or start them again."""
+    return describe(await engine.set_paused(name, paused))
+
+
+async def delete(name: str, engine: Engine, metadata: Metadata) -> None:
+    """Remove a service and all that was made for it; returns when it is gone.
+
+    With the metadata away the service goes all the same: its deployment is then ended by whoever next serves under
+    that name.
+
+    Raises:
+        NotFoundError: no such service.
+    """
+    ref = (await engine.get(name)).ref
+    await engine.delete(name)
+    try:
+        await metadata.end_deployment(ref)
+    except KaleServeError as error:
+        log.warning("%s is deleted, but its deployment is still open in the metadata: %s", ref, error)
+
+
+def _refuse(plan: Plan) -> None:
+    errors = [c for c in plan.checks if c.level == "error"]
+    if not errors:
+        return
+    first = errors[0]
+    hints = " ".join(dict.fromkeys(c.hint for c in errors if c.hint))
+    message = first.message if len(errors) == 1 else "\n".join(f"- {c.message}" for c in errors)
+    raise _RAISED.get(first.code, PlanError)(message, hint=hints, field=first.field)
+
+
+async def _stage(made: Draft, engine: Engine) -> tuple[list[Staged], Manifest]:
+    """The files where the engine can read them, and the manifest that names them there."""
+    staged: list[Staged] = []
+
+    async def placed(part: Part | None) -> Part | None:
+        if part is None:
+            return None
+        staged.append(await engine.stage(part.artifact))
+        return replace(part, staged=staged[-1])
+
+    model = await placed(made.wanted.model)
+    transformer = await placed(made.wanted.transformer)
+    return staged, build(replace(made.wanted, model=model, transformer=transformer))
+
+
+async def _apply(
+    made: Draft, manifest: Manifest, staged: list[Staged], engine: Engine, metadata: Metadata, where: Where
+) -> Service:
+    state = await engine.apply(manifest, staged)
+    ids = [p.artifact.id for p in (made.wanted.model, made.wanted.transformer) if p]
+    try:
+        if made.current:
+            await metadata.end_deployment(state.ref)
+        await metadata.record_deployment(state.ref, ids, where=where)
+    except BaseException:
+        await _undo(made.current, state, engine)
+        raise
+    return describe(state)
+
+
+async def _undo(before: ServiceState | None, made: ServiceState, engine: Engine) -> None:
+    """Put back what was there: a service whose origin is not written down is not left running."""
+    try:
+        if before:
+            await engine.apply(before.manifest)
+        else:
+            await engine.delete(made.ref.name)
+    except KaleServeError as error:
+        log.warning("%s could not be put back: %s", made.ref, error)
+
+
+def _container_config(manifest: Manifest) -> dict[str, JSON]:
+    """The predictor's own container as a config, for a service that has no model artifact."""
+    spec = manifest.get("spec")
+    predictor = spec.get("predictor") if isinstance(spec, Mapping) else None
+    containers = predictor.get("containers") if isinstance(predictor, Mapping) else None
+    return {"predictor": {"containers": containers}} if isinstance(containers, list) else {}
