@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from math import isfinite
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from ..engines.base import EngineInfo, LogEvent
 from ..records import Artifact, Lineage, RegisteredName
 from ..serving.types import RuntimeChoice, Service
 
-Name = Annotated[str, Field(max_length=253)]
-Text = Annotated[str, Field(max_length=10_000)]
+T = TypeVar("T")
+
+# No NUL: neither files nor databases take it. (A lone surrogate is no JSON to begin with.)
+_NO_NUL = r"^[^\x00]*$"
+Name = Annotated[str, Field(max_length=253, pattern=_NO_NUL)]
+Text = Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)]
 Id = Annotated[int, Field(gt=0, lt=2**63)]
 
 
@@ -23,6 +28,22 @@ class Body(BaseModel):
     """Unknown fields are refused, so that a misspelt one is not silently without effect."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def _storable(value: T) -> T:
+    """Refuse what a manifest cannot hold, however deep it is: NUL, NaN and infinities."""
+    todo: list[object] = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, str) and "\0" in item:
+            raise ValueError("Text must not hold a NUL character")
+        if isinstance(item, float) and not isfinite(item):
+            raise ValueError("Numbers must be finite")
+        if isinstance(item, dict):
+            todo += [*item, *item.values()]
+        elif isinstance(item, list):
+            todo += item
+    return value
 
 
 class ServeBody(Body):
@@ -33,7 +54,7 @@ class ServeBody(Body):
     name: Name = ""
     runtime: Name = ""
     protocol: Literal["", "v1", "v2"] = ""
-    config: dict[str, JsonValue] = Field(default_factory=dict)
+    config: Annotated[dict[str, JsonValue], AfterValidator(_storable)] = Field(default_factory=dict)
 
 
 class PatchBody(Body):
@@ -48,7 +69,7 @@ class PatchBody(Body):
 class RegisterBody(Body):
     """A file or folder under the server's root that becomes a Model artifact."""
 
-    path: Annotated[str, Field(min_length=1, max_length=4096)]
+    path: Annotated[str, Field(min_length=1, max_length=4096, pattern=_NO_NUL)]
     name: Name = ""
     version: Name = ""
     description: Text = ""
@@ -115,11 +136,14 @@ class KernelList:
     items: list[Kernel]
 
 
+State = Literal["ready", "starting", "installing", "missing", "error"]
+
+
 @dataclass(frozen=True)
 class BackendHealth:
     """State of one backend: ``ready``, ``starting``, ``installing``, ``missing`` or ``error``."""
 
-    state: Literal["ready", "starting", "installing", "missing", "error"]
+    state: State
     message: str = ""
     hint: str = ""
 

@@ -1,0 +1,143 @@
+"""The metadata, the store and the engines of this server, each opened when it is first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from logging import Logger
+from typing import TYPE_CHECKING, TypeVar
+
+from ..config import Settings
+from ..errors import NotFoundError
+from ..records import ServiceRef
+
+if TYPE_CHECKING:
+    from ..engines.base import Engine, EngineInfo
+    from ..metadata.index import Index
+    from ..metadata.store import Metadata
+    from ..metadata.where import Where
+    from ..stores import Store
+
+T = TypeVar("T")
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+class Backends:
+    """One per server. Opening one costs no connection; each call of theirs has a deadline of its own."""
+
+    def __init__(self, settings: Settings, log: Logger) -> None:
+        self.settings = settings
+        self.log = log
+        self.progress = ""
+        """What the making of the metadata engine's environment is at, in one sentence."""
+        self._engines: dict[tuple[str, str], Engine] = {}
+        # A pool for each kind of blocking work: one that hangs (a dead network disk) leaves the others alone.
+        self._pools: dict[str, ThreadPoolExecutor] = {}
+        self._refreshing = asyncio.Lock()
+        self._asked = 0
+        self._covered = 0
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        from ..metadata import open_metadata
+
+        return open_metadata(self.settings, progress=self._note)
+
+    @cached_property
+    def index(self) -> Index:
+        from ..metadata.index import Index
+
+        return Index(self.metadata)
+
+    @cached_property
+    def store(self) -> Store:
+        from ..stores import open_store
+
+        return open_store(self.settings)
+
+    @cached_property
+    def engine_infos(self) -> list[EngineInfo]:
+        """Every engine there is here; the first is where new services go."""
+        from ..engines import engines
+
+        return engines(self.settings)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of new services."""
+        info = self.engine_infos[0]
+        return self._open(info.kind, info.namespace)
+
+    def engine_of(self, ref: ServiceRef) -> Engine:
+        """The engine that ``ref`` names.
+
+        Raises:
+            NotFoundError: no such engine, or no service can have this name.
+        """
+        for info in self.engine_infos:
+            if (info.kind, info.context, info.namespace) == (ref.engine, ref.context, ref.namespace):
+                break
+        else:
+            raise NotFoundError(
+                f"No engine {ref.engine!r} with context {ref.context!r} and namespace {ref.namespace!r} is here."[:500],
+                hint="The health of the server lists its engines.",
+            )
+        if not _LABEL.fullmatch(ref.name):
+            raise NotFoundError("No InferenceService can have such a name.", hint="Names are DNS labels.")
+        return self._open(info.kind, info.namespace)
+
+    def where(self) -> Where:
+        """The context that lineage records for what is done in the panel."""
+        from ..metadata.where import Where
+
+        return Where(kind="server", name="JupyterLab")
+
+    async def fresh_index(self) -> Index:
+        """The index, holding all that was in MLMD when this was called.
+
+        However many ask at once, at most two refreshes run for them, one after the other.
+        """
+        self._asked += 1
+        mine = self._asked
+        async with self._refreshing:
+            if self._covered < mine:
+                covers = self._asked
+                await self.index.refresh()
+                self._covered = covers
+        return self.index
+
+    async def metadata_health(self) -> tuple[str, str, str]:
+        """State, message and hint; while an environment is being made, what it is at."""
+        state, message, hint = await self.metadata.health()
+        if state == "installing" and self.progress:
+            return state, self.progress, hint
+        return state, message, hint
+
+    async def in_thread(self, kind: str, work: Callable[[], T]) -> T:
+        """The result of blocking ``work``, done in the pool of its ``kind``."""
+        pool = self._pools.setdefault(kind, ThreadPoolExecutor(2, thread_name_prefix=f"kale-serve-{kind}"))
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+    async def close(self) -> None:
+        """Let go of all connections; services run on."""
+        for engine in self._engines.values():
+            await engine.close()
+        if "metadata" in self.__dict__:
+            await self.metadata.close()
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _open(self, kind: str, namespace: str) -> Engine:
+        from ..engines import open_engine
+
+        if (kind, namespace) not in self._engines:
+            self._engines[kind, namespace] = open_engine(self.settings, kind=kind, namespace=namespace)
+        return self._engines[kind, namespace]
+
+    def _note(self, progress: str) -> None:
+        self.progress = progress
+        self.log.info("Metadata: %s", progress)

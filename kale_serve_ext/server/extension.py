@@ -1,0 +1,166 @@
+"""The Jupyter server extension: its settings, its handlers and its background work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import cast
+
+from jupyter_events.logger import EventLogger
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+from traitlets import Bool, Float, Integer, Unicode, default
+
+from ..config import Settings
+from .backends import Backends
+from .routes import HANDLERS
+from .watcher import SCHEMA, watch
+
+
+class KaleServeApp(ExtensionApp):
+    """Serve models with KServe from JupyterLab.
+
+    Traits that a ``KALE_SERVE_*`` variable can set too take it as their default. What they say is put into the
+    environment of the server, so that the kernels it starts use the same store, metadata and engine.
+    """
+
+    name = "kale_serve_ext"
+    description = "Serve models with KServe from JupyterLab."
+    load_other_extensions = True
+
+    data_dir = Unicode(
+        help="""Folder with snapshots, metadata and the state of local services.
+        By default `kale-serve-ext` in Jupyter's data directory."""
+    ).tag(config=True)
+    runtime_dir = Unicode(
+        help="""Folder for sockets and process ids, private to the user. By default one under `XDG_RUNTIME_DIR` or the
+        temporary folder. Its path must be short: a socket's may have 107 bytes."""
+    ).tag(config=True)
+    store = Unicode(
+        help="""Where snapshots of models go: `file:` (in the data directory) or `file:///some/folder`."""
+    ).tag(config=True)
+    metadata = Unicode(
+        help="""Which ML Metadata to use: `embedded` starts an engine of the user's own on demand,
+        `grpc://HOST:PORT` is a server that runs already."""
+    ).tag(config=True)
+    metadata_python = Unicode(
+        help="""A Python interpreter that has `ml-metadata` installed, for the embedded engine. By default an
+        environment is made for it on first use."""
+    ).tag(config=True)
+    metadata_timeout = Float(min=0.1, max=3599, help="""Seconds that one metadata call may take.""").tag(config=True)
+    engine = Unicode(help="""Where services run: `local`, as processes on this machine.""").tag(config=True)
+    namespace = Unicode(help="""Namespace of new services.""").tag(config=True)
+
+    max_services = Integer(
+        0, min=0, help="""How many services the panel may have at a time; 0 is without limit."""
+    ).tag(config=True)
+    max_request_bytes = Integer(
+        16 * 2**20, min=1024, help="""Largest body of a request, such as a test request's data, in bytes."""
+    ).tag(config=True)
+    max_log_bytes = Integer(16 * 2**20, min=1024, help="""Most bytes of a log that one request is given.""").tag(
+        config=True
+    )
+    max_log_streams = Integer(32, min=1, help="""How many logs can be read at a time.""").tag(config=True)
+    request_timeout = Float(
+        30.0, min=0.1, help="""Seconds that a request waits for its backend before it fails with status 504."""
+    ).tag(config=True)
+    predict_timeout = Float(60.0, min=0.1, help="""The same, in seconds, for a test request.""").tag(config=True)
+    action_timeout = Float(
+        300.0,
+        min=0.1,
+        help="""The same, in seconds, for what copies files or starts and stops processes: registering
+        a model, creating, changing and deleting a service.""",
+    ).tag(config=True)
+    follow_timeout = Float(
+        3600.0, min=0.1, help="""Seconds after which a log that is followed ends; the panel then asks again."""
+    ).tag(config=True)
+    live_status = Bool(
+        True,
+        help="""Watch the engine and tell browsers of changes at once. Without it they see them when they next
+        ask.""",
+    ).tag(config=True)
+
+    _tasks: tuple[asyncio.Task[None], ...] = ()
+    log_streams = 0
+    """How many logs are being read now."""
+
+    @default("data_dir")
+    def _default_data_dir(self) -> str:
+        return str(Settings.from_environ().data_dir)
+
+    @default("metadata_timeout")
+    def _default_metadata_timeout(self) -> float:
+        return Settings.from_environ().metadata_timeout
+
+    @default("runtime_dir")
+    def _default_runtime_dir(self) -> str:
+        return Settings.from_environ().runtime_dir
+
+    @default("store")
+    def _default_store(self) -> str:
+        return Settings.from_environ().store
+
+    @default("metadata")
+    def _default_metadata(self) -> str:
+        return Settings.from_environ().metadata
+
+    @default("metadata_python")
+    def _default_metadata_python(self) -> str:
+        return Settings.from_environ().metadata_python
+
+    @default("engine")
+    def _default_engine(self) -> str:
+        return Settings.from_environ().engine
+
+    @default("namespace")
+    def _default_namespace(self) -> str:
+        return Settings.from_environ().namespace
+
+    @property
+    def server(self) -> ServerApp:
+        """The Jupyter server that this extends; there from the moment that it is linked to it."""
+        return cast("ServerApp", self.serverapp)
+
+    @property
+    def events(self) -> EventLogger:
+        """The server's event bus."""
+        return cast("EventLogger", self.server.event_logger)
+
+    @property
+    def root_dir(self) -> str:
+        """The folder that the file browser shows; empty where the server's files are not on this disk."""
+        return str(getattr(self.server.contents_manager, "root_dir", ""))
+
+    def initialize_settings(self) -> None:
+        settings = Settings(
+            data_dir=Path(self.data_dir).expanduser().absolute(),
+            runtime_dir=self.runtime_dir,
+            store=self.store,
+            metadata=self.metadata,
+            metadata_python=self.metadata_python,
+            metadata_timeout=self.metadata_timeout,
+            engine=self.engine,
+            namespace=self.namespace,
+        )
+        os.environ.update(settings.to_environ())
+        self.backends = Backends(settings, self.log)
+        self.creating = asyncio.Lock()
+
+    def initialize_handlers(self) -> None:
+        self.handlers.extend(HANDLERS)
+
+    def initialize(self, argv: list[str] | None = None) -> None:
+        super().initialize()  # type: ignore[no-untyped-call]
+        self.events.register_event_schema(SCHEMA)
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        if self.live_status:
+            work = watch(self.backends, self.events, self.log)
+            self._tasks = (asyncio.create_task(work),)
+
+    async def stop_extension(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.backends.close()

@@ -1,0 +1,111 @@
+"""What a service says while it runs: its logs, events and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from jupyter_server.auth.decorator import authorized
+from tornado.iostream import StreamClosedError
+from tornado.web import authenticated
+
+from ..errors import BackendUnavailableError
+from ..records import ServiceRef
+from .handler import Handler
+
+if TYPE_CHECKING:
+    from .queries import LogsQuery
+
+_TEXT = "text/plain; charset=UTF-8"
+
+
+class LogsHandler(Handler):
+    """A log as text, sent as it is read. It ends with the log, at the limit of size or time, or with the client."""
+
+    def initialize(self, name: str) -> None:
+        super().initialize(name)
+        self._copying: asyncio.Task[None] | None = None
+
+    @authenticated
+    @authorized
+    async def get(self, *parts: str) -> None:
+        from .queries import LogsQuery
+
+        query = self.query(LogsQuery)
+        ref = ServiceRef(*parts)
+        engine = self.backends.engine_of(ref)
+        # Errors can be told only before the first byte is sent, so the service is looked at first.
+        await self.within(self.app.request_timeout, engine.get(ref.name))
+        if self.app.log_streams >= self.app.max_log_streams:
+            raise BackendUnavailableError(
+                f"{self.app.max_log_streams} logs are being read already.",
+                hint="Close one, or raise KaleServeApp.max_log_streams.",
+            )
+        self.app.log_streams += 1
+        try:
+            await self._send(
+                engine.logs(ref.name, query.component, tail=query.tail, previous=query.previous, follow=query.follow),
+                query,
+            )
+        finally:
+            self.app.log_streams -= 1
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        if self._copying:
+            self._copying.cancel()
+
+    async def _send(self, pieces: AsyncIterator[str], query: LogsQuery) -> None:
+        self.set_header("Content-Type", _TEXT)
+        # Proxies would otherwise hold the pieces back.
+        self.set_header("X-Accel-Buffering", "no")
+        self._copying = asyncio.create_task(self._copy(pieces))
+        await asyncio.wait(
+            {self._copying}, timeout=self.app.follow_timeout if query.follow else self.app.request_timeout
+        )
+        if self._copying.cancel():
+            await asyncio.wait({self._copying})
+        try:
+            self._copying.result()
+        except (StreamClosedError, asyncio.CancelledError):
+            self.log.debug("The log of %s was not read to its end.", self.request.path)
+        await self.finish(set_content_type=_TEXT)
+
+    async def _copy(self, pieces: AsyncIterator[str]) -> None:
+        left = self.app.max_log_bytes
+        # With nothing written yet, a reader that follows sees at least that it is connected.
+        await self.flush()
+        async for piece in pieces:
+            data = piece.encode(errors="replace")[:left]
+            left -= len(data)
+            self.write(data)
+            await self.flush()
+            if not left:
+                break
+
+
+class EventsHandler(Handler):
+    @authenticated
+    @authorized
+    async def get(self, *parts: str) -> None:
+        """What happened to the service."""
+        from .schemas import EventList
+
+        ref = ServiceRef(*parts)
+        found = await self.within(self.app.request_timeout, self.backends.engine_of(ref).events(ref.name))
+        self.answer(EventList(items=found))
+
+
+class MetricsHandler(Handler):
+    @authenticated
+    @authorized
+    async def get(self, *parts: str) -> None:
+        """A component's metrics, in Prometheus' text format."""
+        from .queries import MetricsQuery
+        from .schemas import Metrics
+
+        ref = ServiceRef(*parts)
+        component = self.query(MetricsQuery).component
+        work = self.backends.engine_of(ref).metrics(ref.name, component)
+        self.answer(Metrics(text=await self.within(self.app.request_timeout, work)))

@@ -1,0 +1,44 @@
+"""What serving would do, before anything is done: runtimes with a verdict, and the plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jupyter_server.auth.decorator import authorized
+from tornado.web import authenticated
+
+from .handler import Handler
+from .services import serve_request
+
+if TYPE_CHECKING:
+    from ..serving.types import Plan, ServeRequest
+
+
+class PlanHandler(Handler):
+    @authenticated
+    @authorized
+    async def post(self) -> None:
+        from .schemas import ServeBody
+
+        self.answer(await _plan(self, serve_request(self.body(ServeBody))))
+
+
+class RuntimesHandler(Handler):
+    @authenticated
+    @authorized
+    async def get(self) -> None:
+        """The runtimes that are here; with a model, whether each fits it and why not."""
+        from ..serving.types import ServeRequest
+        from .queries import RuntimesQuery
+        from .schemas import RuntimeList
+
+        query = self.query(RuntimesQuery)
+        plan = await _plan(self, ServeRequest(model_id=query.model_id, protocol=query.protocol))
+        self.answer(RuntimeList(items=list(plan.runtimes)))
+
+
+async def _plan(handler: Handler, request: ServeRequest) -> Plan:
+    from ..serving.plan import make_plan
+
+    work = make_plan(request, handler.backends.engine, handler.backends.metadata)
+    return await handler.within(handler.app.request_timeout, work)

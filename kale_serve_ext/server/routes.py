@@ -1,0 +1,36 @@
+"""Which handler answers which path. ``openapi.py`` tells what each takes and gives."""
+
+from __future__ import annotations
+
+from .handler import Handler, MissingHandler
+from .health import HealthHandler, KernelsHandler, OpenApiHandler
+from .models import ModelHandler, ModelsHandler, TransformersHandler
+from .observe import EventsHandler, LogsHandler, MetricsHandler
+from .plan import PlanHandler, RuntimesHandler
+from .predict import PredictHandler
+from .services import ServiceHandler, ServicesHandler
+
+NAME_SPACE = "kale-serve-ext"
+
+# Engine, context, namespace and name, each percent-encoded.
+_SERVICE = "services/" + "/".join([r"([^/]+)"] * 4)
+
+_ROUTES: tuple[tuple[str, type[Handler]], ...] = (
+    ("health", HealthHandler),
+    (r"openapi\.json", OpenApiHandler),
+    ("models", ModelsHandler),
+    (r"models/(\d+)", ModelHandler),
+    ("transformers", TransformersHandler),
+    ("kernels", KernelsHandler),
+    ("runtimes", RuntimesHandler),
+    ("plan", PlanHandler),
+    ("services", ServicesHandler),
+    (_SERVICE, ServiceHandler),
+    (f"{_SERVICE}/logs", LogsHandler),
+    (f"{_SERVICE}/events", EventsHandler),
+    (f"{_SERVICE}/metrics", MetricsHandler),
+    (f"{_SERVICE}/predict", PredictHandler),
+    (".*", MissingHandler),
+)
+
+HANDLERS = [(f"{NAME_SPACE}/{path}", handler) for path, handler in _ROUTES]
