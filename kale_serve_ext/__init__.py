@@ -5,9 +5,8 @@ The public names are loaded on first use: importing the package costs next to no
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
-
-import kale_serve_ext_hook
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -30,8 +29,12 @@ _HOMES = {
     "serve": "notebook",
 }
 
-# Where the package is on PYTHONPATH only, no .pth file is read at start-up: the hook is put in place here.
-kale_serve_ext_hook.install()
+# Where the package is on PYTHONPATH only, no .pth file is read at start-up: the hook is put in place here. A model server
+# in another interpreter has this package's own folder only, without the hook beside it.
+if find_spec("kale_serve_ext_hook"):
+    import kale_serve_ext_hook
+
+    kale_serve_ext_hook.install()
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,110 @@
+"""The program of a predictor or transformer process: load, report, serve, drain."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .task import Channel, Task
+
+if TYPE_CHECKING:
+    from kserve import Model
+
+LAST_LINES = 4000
+"""Characters of a traceback that are reported; the log has all of it."""
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the task that the supervisor sends over the inherited socket ``--channel``."""
+    parser = argparse.ArgumentParser(prog="kale-serve-ext runner")
+    parser.add_argument("--channel", type=int, required=True)
+    # The rest is for people who look at the list of processes.
+    parser.add_argument("--service")
+    parser.add_argument("--component")
+    given = parser.parse_args(argv)
+    channel = Channel(given.channel)
+    line = channel.receive()
+    if not line:
+        raise SystemExit("The supervisor is gone.")
+    task = Task.from_json(line)
+    die_with(task.parent)
+    channel.report("loading", pid=os.getpid())
+    try:
+        model = _load(task)
+        from .server import serve
+    except BaseException as exc:
+        text = traceback.format_exc()
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        channel.report("failed", message=_in_short(exc), traceback=text[-LAST_LINES:])
+        raise SystemExit(1) from None
+    serve(task, model, channel)
+
+
+def die_with(parent: int) -> None:
+    """Have the system end this process when ``parent`` ends, where the system can (Linux)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        if ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:
+        raise SystemExit("The supervisor is gone.")
+
+
+def _load(task: Task) -> Model:
+    directory = Path(task.path)
+    if not directory.is_dir():
+        raise FileNotFoundError(f"The snapshot {directory} is gone.")
+    if task.digest:
+        _verify(directory, task.digest)
+    # kserve reads the arguments when it is imported, as in its own images.
+    sys.argv = [sys.argv[0], *_server_arguments(task)]
+    from .logs import quieten
+
+    quieten()
+    if task.kind == "transformer":
+        from .code import load_transformer
+
+        return load_transformer(task)
+    if task.kind == "custom":
+        from .code import load_custom
+
+        return load_custom(task)
+    from .models import load_model
+
+    return load_model(task)
+
+
+def _verify(directory: Path, expected: str) -> None:
+    from ..digest import digest_of
+
+    found = digest_of(directory)
+    if found != expected:
+        raise RuntimeError(
+            f"The snapshot {directory} is not what was logged: its content has the hash {found}, recorded is {expected}. "
+            "It was changed or damaged; log the model again."
+        )
+
+
+def _server_arguments(task: Task) -> list[str]:
+    arguments = [*task.args, "--enable_latency_logging", "false", "--configure_logging", "false"]
+    if "--model_name" not in arguments:
+        arguments += ["--model_name", task.name]
+    if task.predictor_host:
+        arguments += ["--predictor_host", task.predictor_host]
+        if "--predictor_protocol" not in arguments:
+            arguments += ["--predictor_protocol", task.protocol]
+    return arguments
+
+
+def _in_short(exc: BaseException) -> str:
+    text = str(exc).strip()
+    return f"{type(exc).__name__}: {text}"[:1000] if text else type(exc).__name__
