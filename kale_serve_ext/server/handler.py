@@ -124,7 +124,7 @@ class Handler(ExtensionHandlerMixin, APIHandler):
         if status == 405:
             verbs = (verb for verb in self.SUPPORTED_METHODS if self._has(verb))
             self.set_header("Allow", ", ".join(verbs))
-        self.finish(json.dumps({"field": "", **body}))
+        self.finish(json.dumps({**body, "field": body.get("field", "")}))
 
     def log_exception(
         self,

@@ -1,0 +1,145 @@
+"""What cannot be read is refused with a sentence, and never with an internal error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+
+import pytest
+from tornado.httpclient import HTTPClientError, HTTPResponse
+
+from kale_serve_ext.server.extension import KaleServeApp
+from kale_serve_ext.server.routes import NAME_SPACE
+
+Fetch = Callable[..., Awaitable[HTTPResponse]]
+
+LONG = "x" * 1_000_000
+
+
+@pytest.fixture
+def app_config() -> dict[str, object]:
+    return {"max_request_bytes": 2_000_000}
+
+
+async def refused(fetch: Fetch, *path: str, **request: object) -> tuple[int, dict[str, str]]:
+    with pytest.raises(HTTPClientError) as error:
+        await fetch(NAME_SPACE, *path, **request)
+    assert error.value.response is not None
+    assert error.value.response.headers["Content-Type"] == "application/json"
+    body = json.loads(error.value.response.body)
+    assert set(body) == {"message", "reason", "hint", "field"}
+    assert body["message"]
+    assert "Traceback" not in json.dumps(body)
+    return error.value.code, body
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ("", ""),
+        ("{", ""),
+        ("[]", ""),
+        ("null", ""),
+        ("\udcff".encode("utf-8", "surrogatepass"), ""),
+        (b"\xff\xfe", ""),
+        ('{"path": "a\\ud800b"}', ""),
+        ('{"path": "a\\u0000b"}', "path"),
+        ('{"path": 7}', "path"),
+        ('{"path": ""}', "path"),
+        ("{}", "path"),
+        ('{"path": "a", "nmae": "typo"}', "nmae"),
+        (json.dumps({"path": "a", "name": LONG}), "name"),
+        (json.dumps({"path": LONG}), "path"),
+        (json.dumps({"path": "a", "tags": {LONG: "v"}}), None),
+        ('{"path": "a", "tags": {"k": ["v"]}}', "tags.k"),
+        ('{"path": ' + "[" * 5000 + "]" * 5000 + "}", ""),
+    ],
+)
+async def test_a_bad_body_is_a_400_that_names_the_field(
+    body: str | bytes, field: str | None, jp_fetch: Fetch
+) -> None:
+    status, told = await refused(jp_fetch, "models", method="POST", body=body)
+    assert (status, told["reason"]) == (400, "InvalidInput")
+    assert len(told["message"]) <= 1000
+    if field is not None:
+        assert told["field"] == field
+
+
+@pytest.mark.parametrize("config", ['{"a": NaN}', '{"a": [1e999]}', '{"a": {"b\\u0000": 1}}', "[]"])
+async def test_a_config_that_no_manifest_can_hold_is_refused(config: str, jp_fetch: Fetch) -> None:
+    status, told = await refused(jp_fetch, "plan", method="POST", body=f'{{"model_id": 1, "config": {config}}}')
+    assert (status, told["field"]) == (400, "config")
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "501"}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"search": "x" * 3000}, "search"),
+        ({"cursor": "x" * 3000}, "cursor"),
+    ],
+)
+async def test_a_bad_query_is_a_400_that_names_the_parameter(
+    params: dict[str, str], field: str, jp_fetch: Fetch
+) -> None:
+    status, told = await refused(jp_fetch, "models", params=params)
+    assert (status, told["reason"], told["field"]) == (400, "InvalidInput", field)
+
+
+async def test_a_request_over_the_limit_is_a_413(jp_fetch: Fetch) -> None:
+    status, told = await refused(jp_fetch, "models", method="POST", body=json.dumps({"path": LONG * 3}))
+    assert (status, told["reason"]) == (413, "TooLarge")
+    assert "max_request_bytes" in told["hint"]
+
+
+async def test_a_path_that_does_not_exist_is_a_json_404(jp_fetch: Fetch) -> None:
+    status, told = await refused(jp_fetch, "modells")
+    assert (status, told["reason"]) == (404, "NotFound")
+
+
+async def test_a_verb_that_a_path_has_not_is_a_405_that_lists_those_it_has(jp_fetch: Fetch) -> None:
+    with pytest.raises(HTTPClientError) as error:
+        await jp_fetch(NAME_SPACE, "plan", method="DELETE")
+    assert error.value.code == 405
+    assert error.value.response is not None
+    assert set(error.value.response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        ("cluster", "localhost", "default", "iris"),
+        ("local", "elsewhere", "default", "iris"),
+        ("local", "localhost", "other", "iris"),
+        ("local", "localhost", "default", "..%2F..%2Fetc"),
+        ("local", "localhost", "default", "a%00b"),
+        ("local", "localhost", "default", "Iris"),
+        ("local", "localhost", "default", "x" * 300),
+        ("local", "localhost", "default", "iris"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["GET", "DELETE"])
+async def test_a_service_that_cannot_be_is_a_404(ref: tuple[str, ...], verb: str, jp_fetch: Fetch) -> None:
+    # As they are: jp_fetch would encode the percent signs once more.
+    status, told = await refused(jp_fetch, "/".join(("services", *ref)), method=verb)
+    assert (status, told["reason"]) == (404, "NotFound")
+
+
+async def test_an_unforeseen_error_keeps_its_text_to_the_log(
+    jp_fetch: Fetch, app: KaleServeApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr(type(app.backends), "fresh_index")
+    status, told = await refused(jp_fetch, "models")
+    assert (status, told["reason"]) == (500, "Internal")
+    assert "fresh_index" not in json.dumps(told)
+
+
+async def test_a_polling_panel_is_no_activity(jp_fetch: Fetch, app: KaleServeApp) -> None:
+    settings = app.server.web_app.settings
+    settings["api_last_activity"] = "long ago"
+    await jp_fetch(NAME_SPACE, "openapi.json", params={"no_track_activity": "1"})
+    assert settings["api_last_activity"] == "long ago"
+    await jp_fetch(NAME_SPACE, "openapi.json")
+    assert settings["api_last_activity"] != "long ago"
