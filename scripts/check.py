@@ -17,7 +17,7 @@ from pathlib import Path
 
 import lab
 from machine import find_browser, install_browser
-from product import JLPM, build_wheel, install_node_packages, wheel_environment
+from product import JLPM, install_node_packages, wheel_environment
 from results import Counts, jest_counts, playwright_counts, pytest_counts
 from steps import CACHE, ROOT, once, run
 
@@ -87,7 +87,8 @@ def pytest(tools: Path) -> Counts:
     part = Part("pytest")
     report = RESULTS / "pytest.xml"
     arguments = shlex.split(os.environ.get("PYTEST_ARGS", ""))
-    environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "WHEEL_UNDER_TEST": str(build_wheel())}
+    environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    environ["KUBEFLOW_ENVIRONMENT"] = str(_kubeflow_environment())
     code = part.execute([tools / "pytest", f"--junitxml={report}", *arguments], env=environ)
     part.counts += pytest_counts(report, code)
     return part.done()
@@ -115,6 +116,13 @@ def browser(product: Path) -> Counts:
     code = part.execute([JLPM, "test"], cwd=ROOT / "ui-tests", env=environ)
     part.counts += playwright_counts(report, code)
     return part.done()
+
+
+def _kubeflow_environment() -> Path:
+    """The product beside kubeflow-kale, which pins other versions of what both need. It wants Python 3.11 or newer."""
+    folder = ROOT / "tests" / "compat"
+    beside = ["-r", str(folder / "requirements.txt"), "pip"]
+    return wheel_environment("kubeflow", "examples", beside=beside, constraints=folder / "constraints.txt")
 
 
 def install_browser_tests() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from machine import uv_environ
 from product import CONSTRAINTS, UV
 from steps import ROOT, run
@@ -14,11 +16,19 @@ HEAD = """\
 
 def main() -> None:
     """Resolve anew, from nothing, so that every bound moves up."""
-    CONSTRAINTS.unlink(missing_ok=True)
-    extras = ["--extra", "dev", "--universal", "--python-version", "3.10"]
+    _write(CONSTRAINTS, "--extra", "dev", "--python-version", "3.10")
+    compat = ROOT / "tests" / "compat"
+    # kubeflow-kale wants Python 3.11 or newer.
+    requirements = str(compat / "requirements.txt")
+    _write(compat / "constraints.txt", requirements, "--extra", "examples", "--python-version", "3.11")
+
+
+def _write(path: Path, *wanted: str) -> None:
+    path.unlink(missing_ok=True)
     plain = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
-    run([UV, "pip", "compile", ROOT / "pyproject.toml", *extras, *plain, "-o", CONSTRAINTS], env=uv_environ())
-    CONSTRAINTS.write_text(HEAD + CONSTRAINTS.read_text())
+    command = [UV, "pip", "compile", "--universal", *plain, ROOT / "pyproject.toml", *wanted, "-o", path]
+    run(command, env=uv_environ())
+    path.write_text(HEAD + path.read_text())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from machine import require_node, uv_environ
@@ -64,23 +65,23 @@ def build_wheel() -> Path:
     return next(wheels.glob("*.whl"))
 
 
-def wheel_environment(name: str, *extras: str) -> Path:
-    """A clean environment with the wheel and these extras: the folder with its programs."""
+def wheel_environment(name: str, *extras: str, beside: Sequence[str] = (), constraints: Path = CONSTRAINTS) -> Path:
+    """A clean environment with the wheel, these extras and what is to live beside: the folder with its programs."""
     wheel = build_wheel()
     env = CACHE / "env" / name
     wanted = f"{wheel}[{','.join(extras)}]"
 
     def make() -> None:
         run([UV, "venv", "--quiet", "--clear", "--python", sys.executable, env], env=uv_environ())
-        install(env, wanted)
+        install(env, wanted, *beside, constraints=constraints)
 
     once(
         f"env-{name}",
         f"Making the environment {name}",
         make,
-        inputs=[wheel, CONSTRAINTS],
+        inputs=[wheel, constraints],
         result=env / "bin" / "python",
-        also=wanted,
+        also=" ".join([wanted, *beside]),
     )
     return env / "bin"
 
@@ -107,10 +108,10 @@ def install_checkout(*extras: str) -> None:
     )
 
 
-def install(env: Path, *wanted: str) -> None:
+def install(env: Path, *wanted: str, constraints: Path = CONSTRAINTS) -> None:
     """Install into an environment, within the constraints."""
     python = env / "bin" / "python"
-    run([UV, "pip", "install", "--quiet", "--python", python, "-c", CONSTRAINTS, *wanted], env=uv_environ())
+    run([UV, "pip", "install", "--quiet", "--python", python, "-c", constraints, *wanted], env=uv_environ())
 
 
 if __name__ == "__main__":

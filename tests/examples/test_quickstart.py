@@ -1,0 +1,34 @@
+"""The worked example runs from top to bottom, with its own assertions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+from kale_serve_ext import Endpoint
+from kale_serve_ext.config import Settings
+
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
+
+
+def test_the_quickstart_runs_and_leaves_a_service_that_answers(settings: Settings) -> None:
+    notebook = nbformat.read(QUICKSTART, as_version=4)
+
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(QUICKSTART.parent)}}).execute()
+
+    endpoint = Endpoint("iris-species")
+    try:
+        assert endpoint.phase == "Ready"
+        assert endpoint.predict([[5.9, 3.0, 5.1, 1.8]]) == {"predictions": ["virginica"]}
+    finally:
+        endpoint.delete()
+
+
+def test_the_quickstart_is_committed_without_outputs() -> None:
+    notebook = nbformat.read(QUICKSTART, as_version=4)
+
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert cells
+    assert not any(cell.outputs or cell.execution_count for cell in cells)
