@@ -251,10 +251,8 @@ async def _check_transformer(
         hint = f"Choose {own}, or a transformer that is written for {protocol}."
         found.append(Check("error", "TransformerProtocol", message, hint, "protocol"))
     elif not own and transformer.format == "functional" and protocol != "v1":
-        message = (
-            f"The transformer {transformer.name!r} does not say that it speaks {protocol}; functions mostly expect v1."
-        )
-        hint = "Its functions get the request's body as it is: in v2 that has `inputs`, not `instances`."
+        message = f"The transformer {transformer.name!r} does not say that it speaks {protocol}."
+        hint = "Its functions get the request's body as it is: with `inputs`, where v1 has `instances`."
         found.append(Check("warning", "TransformerProtocol", message, hint, "protocol"))
     runtimes = await engine.runtimes(transformer)
     runtime = next((r for r in runtimes if transformer.format in r.formats), None)

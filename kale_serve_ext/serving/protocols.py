@@ -107,6 +107,25 @@ def error_message(status: int, content_type: str, body: bytes) -> str:
     return _cut(_of_json(parsed)) or f"HTTP status {status} without a text"
 
 
+def phase_of(body: bytes) -> str:
+    """The service's phase, where the supervisor answered in place of the model."""
+    try:
+        parsed: JSON = json.loads(body)
+    except ValueError:
+        return ""
+    return str(parsed.get("phase") or "") if isinstance(parsed, Mapping) else ""
+
+
+def checked_json(text: str) -> bytes:
+    """A body given as text, if it is JSON.
+
+    Raises:
+        InvalidInputError: it is not; says where.
+    """
+    _parse_request(text)
+    return text.encode()
+
+
 def dumps(value: object) -> bytes:
     """JSON of a request. Not-a-number becomes ``null`` (servers read it as missing).
 

@@ -1,0 +1,289 @@
+"""A warm client of one service: what ``Endpoint.predict`` goes through.
+
+The service's description and a connection are kept between calls and read anew after a few seconds, or when a request
+could not be delivered: a call in between costs no more than its own request. Requests that were not delivered are sent
+once more, so that an update of the service is not noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..engines.base import Component, Connection, Engine
+from ..errors import (
+    BackendUnavailableError,
+    DeadlineExceededError,
+    InvalidInputError,
+    KaleServeError,
+    NotFoundError,
+    PredictionError,
+    ServiceNotReadyError,
+    TooLargeError,
+)
+from ..ml import JSON
+from . import protocols, tensors
+from .status import describe, protocol_of
+from .wire import serves_format, wire_name
+
+if TYPE_CHECKING:
+    import grpc.aio
+    import httpx
+    import numpy as np
+
+    from .types import Service
+
+PROTOCOLS = ("v1", "v2", "grpc-v2")
+"""What ``protocol=`` of a call may be; the last is v2 by gRPC."""
+
+_FRESH = 5.0
+_RETRIES = 1
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one component is, and how it is spoken to."""
+
+    connection: Connection
+    stack: AsyncExitStack
+    address: tuple[str, ...]
+    """Where the service said it is, when the connection was made."""
+    model: str
+    """The model's name on the wire."""
+    protocol: str
+    transformer: bool
+    """Whether this is a transformer."""
+    arrays: bool
+    """Whether arrays of numbers may go by gRPC without being asked for."""
+    infer: Callable[..., Awaitable[tensors.Response]] | None
+    read: float
+
+
+class Undelivered(Exception):
+    """The request did not reach the model: it may be sent again."""
+
+
+class Client:
+    """A client of one component of one service (None: its entry). Use it from one event loop; close it there."""
+
+    def __init__(self, engine: Engine, name: str, component: Component | None = None) -> None:
+        self._engine = engine
+        self._name = name
+        self._component = component
+        self._target: Target | None = None
+        self._retired: AsyncExitStack | None = None
+        self._opening = asyncio.Lock()
+
+    async def call(self, data: object, *, protocol: str | None = None, timeout: float = 60.0) -> JSON:
+        """The parsed answer.
+
+        Args:
+            data: whatever :func:`protocols.encode` takes. An array of numbers to a model in a framework's own format,
+                without a transformer, goes by gRPC where it can be reached; the answer has the same form as by REST.
+            protocol: ``v1``, ``v2`` or ``grpc-v2`` instead of the service's own.
+            timeout: seconds.
+
+        Raises:
+            NotFoundError: no such service.
+            ServiceNotReadyError: it does not answer now; has the phase.
+            PredictionError: the model answered with an error; has its message.
+            DeadlineExceededError: no answer in time.
+        """
+        if protocol is not None and protocol not in PROTOCOLS:
+            raise InvalidInputError(
+                f"{str(protocol)[:100]!r} is not a protocol.", hint=f"Use one of: {', '.join(PROTOCOLS)}."
+            )
+        for attempt in range(_RETRIES + 1):
+            target = self._target
+            if target is None or time.monotonic() - target.read > _FRESH or attempt:
+                target = await self._open(anew=bool(attempt))
+            try:
+                return await self._send(target, data, protocol, timeout)
+            except Undelivered as error:
+                last = error
+        raise await self._explained(last)
+
+    async def post(self, path: str, body: bytes, timeout: float = 60.0) -> bytes:
+        """The answer's body of a POST that went well. The same errors as :meth:`call`."""
+        for attempt in range(_RETRIES + 1):
+            target = self._target
+            if target is None or time.monotonic() - target.read > _FRESH or attempt:
+                target = await self._open(anew=bool(attempt))
+            try:
+                return await self._post(target, path, body, timeout)
+            except Undelivered as error:
+                last = error
+        raise await self._explained(last)
+
+    async def target(self) -> Target:
+        """What is known of the component now."""
+        return await self._open(anew=False)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        target, self._target = self._target, None
+        await self._retire(target.stack if target else None)
+        await self._retire(None)
+
+    async def _send(self, target: Target, data: object, protocol: str | None, timeout: float) -> JSON:
+        if protocol == "grpc-v2":
+            return await self._by_grpc(target, data, timeout, v1=False)
+        if protocol is None and target.arrays and tensors.fits(data):
+            return await self._by_grpc(target, data, timeout, v1=target.protocol == "v1")
+        chosen = protocol or target.protocol
+        body = protocols.encode(data, chosen, transformer=target.transformer)
+        return protocols.decode(await self._post(target, protocols.path(chosen, target.model), body, timeout))
+
+    async def _by_grpc(self, target: Target, data: object, timeout: float, *, v1: bool) -> JSON:
+        import grpc
+
+        if target.infer is None:
+            raise InvalidInputError(f"The service {self._name!r} cannot be reached by gRPC.", hint="Use v1 or v2.")
+        try:
+            response = await target.infer(tensors.encode(_array(data), target.model), timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            raise self._of_grpc(error, timeout) from error
+        return tensors.decode_v1(response) if v1 else tensors.decode_v2(response)
+
+    async def _post(self, target: Target, path: str, body: bytes, timeout: float) -> bytes:
+        import httpx
+
+        headers = {"Content-Type": "application/json"}
+        try:
+            answer = await target.connection.http.post(path, content=body, headers=headers, timeout=timeout)
+        except httpx.TimeoutException as error:
+            raise self._late(timeout) from error
+        except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
+            raise Undelivered(str(error) or type(error).__name__) from error
+        except httpx.TransportError as error:
+            raise PredictionError(
+                f"The service {self._name!r} broke off its answer ({str(error) or type(error).__name__}).",
+                hint="Look at its logs: its process may have ended.",
+            ) from error
+        if answer.is_success:
+            return answer.content
+        raise self._of_http(answer)
+
+    def _of_http(self, answer: httpx.Response) -> KaleServeError:
+        message = protocols.error_message(answer.status_code, answer.headers.get("content-type", ""), answer.content)
+        phase = protocols.phase_of(answer.content) if answer.status_code == 503 else ""
+        if phase:
+            return ServiceNotReadyError(
+                f"The service {self._name!r} does not answer now ({phase}): {message}", phase=phase, hint=_NOT_READY
+            )
+        if answer.status_code == 413:
+            return TooLargeError(f"The service {self._name!r} refused the request: {message}", hint="Send fewer rows.")
+        return PredictionError(
+            f"The service {self._name!r} answered with an error ({answer.status_code}): {message}",
+            hint="Its logs may say more.",
+            answer_status=answer.status_code,
+        )
+
+    def _of_grpc(self, error: grpc.aio.AioRpcError, timeout: float) -> Exception:
+        import grpc
+
+        code, message = error.code(), error.details() or ""
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return Undelivered(message)
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return self._late(timeout)
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return TooLargeError(f"The service {self._name!r} refused the request: {message}", hint="Send fewer rows.")
+        statuses = {
+            grpc.StatusCode.INVALID_ARGUMENT: 400,
+            grpc.StatusCode.NOT_FOUND: 404,
+            grpc.StatusCode.UNIMPLEMENTED: 501,
+        }
+        return PredictionError(
+            f"The service {self._name!r} answered with an error ({code.name}): {message}",
+            hint="Its logs may say more.",
+            answer_status=statuses.get(code, 500),
+        )
+
+    def _late(self, timeout: float) -> DeadlineExceededError:
+        return DeadlineExceededError(
+            f"The service {self._name!r} did not answer within {timeout:g} s.",
+            hint="Pass a longer timeout, send fewer rows, or look at its logs.",
+        )
+
+    async def _open(self, *, anew: bool) -> Target:
+        """The component as it is now; the connection is kept where it still leads there."""
+        async with self._opening:
+            known = self._target
+            if known and not anew and time.monotonic() - known.read <= _FRESH:
+                return known
+            state = await self._engine.get(self._name)
+            service = describe(state)
+            entry = self._component or ("transformer" if "transformer" in service.components else "predictor")
+            if entry not in service.components:
+                listed = ", ".join(service.components)
+                raise NotFoundError(f"The service {self._name!r} has no {entry}.", hint=f"It has: {listed}.")
+            address = (entry, state.url, state.grpc_url)
+            if known and not anew and known.address == address:
+                connection, stack = known.connection, known.stack
+            else:
+                # Requests may still be under way on the old connection: it goes when the next one does.
+                await self._retire(known.stack if known else None)
+                self._target, stack = None, AsyncExitStack()
+                connection = await stack.enter_async_context(self._engine.connect(self._name, self._component))
+            transformer = entry == "transformer"
+            self._target = Target(
+                connection=connection,
+                stack=stack,
+                address=address,
+                model=wire_name(state.manifest, entry),
+                protocol=protocol_of(state.manifest),
+                transformer=transformer,
+                arrays=connection.grpc is not None and not transformer and serves_format(state.manifest),
+                infer=known.infer if known and known.connection is connection else _stub(connection),
+                read=time.monotonic(),
+            )
+            return self._target
+
+    async def _retire(self, stack: AsyncExitStack | None) -> None:
+        before, self._retired = self._retired, stack
+        if before:
+            await before.aclose()
+
+    async def _explained(self, error: Exception) -> KaleServeError:
+        """Why a request cannot be delivered, by the service's own state."""
+        service: Service = describe(await self._engine.get(self._name))
+        if service.phase not in ("Ready", "Degraded"):
+            return ServiceNotReadyError(
+                f"The service {self._name!r} does not answer now ({service.phase}): {service.reason}".strip(),
+                phase=service.phase,
+                hint=_NOT_READY,
+            )
+        return BackendUnavailableError(
+            f"The service {self._name!r} cannot be reached: {error}.", hint="Try again in a moment; look at its logs."
+        )
+
+
+_NOT_READY = "Wait until it is ready (endpoint.wait()), resume it if it is paused, or look at its logs."
+
+
+def _stub(connection: Connection) -> Callable[..., Awaitable[tensors.Response]] | None:
+    if connection.grpc is None:
+        return None
+    made = tensors.messages()
+    return connection.grpc.unary_unary(
+        tensors.METHOD,
+        request_serializer=made.ModelInferRequest.SerializeToString,
+        response_deserializer=made.ModelInferResponse.FromString,
+    )
+
+
+def _array(data: object) -> np.ndarray:
+    import numpy as np
+
+    array = np.asarray(data)
+    if not tensors.fits(array):
+        raise InvalidInputError(
+            f"By gRPC go arrays of numbers of up to {tensors.MAX_ARRAY_BYTES >> 20} MiB, with one or two dimensions.",
+            hint="Pass such an array, or leave out protocol=.",
+        )
+    return array

@@ -1,0 +1,180 @@
+"""The v2 protocol over gRPC: numeric arrays as raw bytes, there and back.
+
+The messages are kserve's own, loaded from their file: through the package they cost 2.3 s, like this 66 ms.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, MutableSequence, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+from ..errors import BackendUnavailableError, PredictionError
+from ..ml import JSON
+
+if TYPE_CHECKING:
+    import numpy as np
+
+METHOD = "/inference.GRPCInferenceService/ModelInfer"
+MAX_ARRAY_BYTES = 3 * 2**20
+"""Arrays above this go by REST: gRPC servers refuse messages over 4 MiB unless they are told otherwise."""
+
+# v2's names of numpy's dtypes, by kind and size.
+_DATATYPES = {
+    "b1": "BOOL",
+    "i1": "INT8",
+    "i2": "INT16",
+    "i4": "INT32",
+    "i8": "INT64",
+    "u1": "UINT8",
+    "u2": "UINT16",
+    "u4": "UINT32",
+    "u8": "UINT64",
+    "f2": "FP16",
+    "f4": "FP32",
+    "f8": "FP64",
+}
+_DTYPES = {datatype: f"<{code}" for code, datatype in _DATATYPES.items()}
+_TYPED = {"BOOL": "bool_contents", "BYTES": "bytes_contents", "FP32": "fp32_contents", "FP64": "fp64_contents"}
+_TYPED |= {name: "int_contents" for name in ("INT8", "INT16", "INT32")} | {"INT64": "int64_contents"}
+_TYPED |= {name: "uint_contents" for name in ("UINT8", "UINT16", "UINT32")} | {"UINT64": "uint64_contents"}
+
+
+class Tensor(Protocol):
+    """An input or output of a message."""
+
+    name: str
+    datatype: str
+    shape: Sequence[int]
+    contents: object
+
+
+class Request(Protocol):
+    model_name: str
+    raw_input_contents: MutableSequence[bytes]
+
+    def SerializeToString(self) -> bytes: ...
+
+
+class Response(Protocol):
+    model_name: str
+    id: str
+    outputs: Sequence[Tensor]
+    raw_output_contents: Sequence[bytes]
+
+
+class _RequestClass(Protocol):
+    InferInputTensor: Callable[..., Tensor]
+
+    def __call__(self, *, model_name: str, inputs: list[Tensor], raw_input_contents: list[bytes]) -> Request: ...
+    def SerializeToString(self, request: Request) -> bytes: ...
+
+
+class _ResponseClass(Protocol):
+    def FromString(self, data: bytes) -> Response: ...
+
+
+class Messages(Protocol):
+    """The part of kserve's message module that is used."""
+
+    ModelInferRequest: _RequestClass
+    ModelInferResponse: _ResponseClass
+
+
+@cache
+def messages() -> Messages:
+    """kserve's message module.
+
+    Raises:
+        BackendUnavailableError: kserve is not installed here.
+    """
+    from importlib.util import find_spec, module_from_spec, spec_from_file_location
+    from pathlib import Path
+
+    loaded = sys.modules.get("kserve.protocol.grpc.grpc_predict_v2_pb2")
+    if loaded is None:
+        package = find_spec("kserve")
+        for folder in (package.submodule_search_locations or ()) if package else ():
+            file = Path(folder, "protocol", "grpc", "grpc_predict_v2_pb2.py")
+            spec = spec_from_file_location("kale_serve_ext_grpc_predict_v2", file) if file.is_file() else None
+            if spec and spec.loader:
+                loaded = module_from_spec(spec)
+                spec.loader.exec_module(loaded)
+                break
+    if loaded is None:
+        raise BackendUnavailableError("gRPC needs kserve's messages, and kserve is not installed here.")
+    return loaded
+
+
+def fits(data: object) -> bool:
+    """Whether ``data`` is a numpy array of numbers that is worth sending, and can be sent, as raw bytes."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(data, numpy.ndarray):
+        return False
+    return data.ndim in (1, 2) and 0 < data.nbytes <= MAX_ARRAY_BYTES and data.dtype.str[1:] in _DATATYPES
+
+
+def encode(array: np.ndarray, model: str) -> Request:
+    """The request with one input. An array of one dimension is one row."""
+    made = messages().ModelInferRequest
+    shape = array.shape if array.ndim > 1 else (1, *array.shape)
+    # Raw contents are little-endian and row-major.
+    if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and sys.byteorder == "big"):
+        array = array.astype(array.dtype.newbyteorder("<"))
+    tensor = made.InferInputTensor(name="input-0", datatype=_DATATYPES[array.dtype.str[1:]], shape=shape)
+    return made(model_name=model, inputs=[tensor], raw_input_contents=[array.tobytes()])
+
+
+def decode_v1(response: Response) -> JSON:
+    """The answer as v1 tells it: ``{"predictions": nested lists}``, or one object per row for several outputs."""
+    columns = {output.name: _nested(output, i, response) for i, output in enumerate(response.outputs)}
+    if len(columns) == 1:
+        return {"predictions": next(iter(columns.values()))}
+    names = list(columns)
+    rows = zip(*(c if isinstance(c, list) else [c] for c in columns.values()), strict=False)
+    return {"predictions": [dict(zip(names, row, strict=True)) for row in rows]}
+
+
+def decode_v2(response: Response) -> JSON:
+    """The answer as v2's REST form tells it; data are flat."""
+    outputs: list[JSON] = []
+    for i, output in enumerate(response.outputs):
+        data = _flat(output, i, response)
+        outputs.append(
+            {"name": output.name, "shape": list(output.shape), "datatype": output.datatype, "data": data.tolist()}
+        )
+    return {"model_name": response.model_name, "id": response.id, "outputs": outputs}
+
+
+def _nested(output: Tensor, index: int, response: Response) -> JSON:
+    nested: JSON = _flat(output, index, response).reshape(tuple(output.shape)).tolist()
+    return nested
+
+
+def _flat(output: Tensor, index: int, response: Response) -> np.ndarray:
+    import numpy as np
+
+    raw = response.raw_output_contents
+    if len(raw) > index:
+        if output.datatype == "BYTES":
+            return np.array(_texts(raw[index]), dtype=object)
+        if output.datatype in _DTYPES:
+            return np.frombuffer(raw[index], dtype=_DTYPES[output.datatype])
+    elif output.datatype in _TYPED:
+        values = getattr(output.contents, _TYPED[output.datatype])
+        if output.datatype == "BYTES":
+            return np.array([v.decode(errors="replace") for v in values], dtype=object)
+        return np.array(values, dtype=_DTYPES[output.datatype])
+    raise PredictionError(f"The output {output.name!r} has the datatype {output.datatype!r}, which cannot be read.")
+
+
+def _texts(raw: bytes) -> list[str]:
+    """v2's BYTES: each text behind its length in four bytes."""
+    texts: list[str] = []
+    at = 0
+    while at + 4 <= len(raw):
+        length = int.from_bytes(raw[at : at + 4], "little")
+        texts.append(raw[at + 4 : at + 4 + length].decode(errors="replace"))
+        at += 4 + length
+    return texts
