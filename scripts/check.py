@@ -15,8 +15,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import lab
 from machine import find_browser, install_browser
+from metadata import prepare_for_tests
 from product import JLPM, install_node_packages, wheel_environment
 from results import Counts, jest_counts, playwright_counts, pytest_counts
 from steps import CACHE, ROOT, once, run
@@ -156,7 +156,7 @@ def main(wanted: Sequence[str]) -> int:
 
     total = Counts()
     if {"pytest", "browser"}.intersection(parts):
-        lab.prepare_metadata(tools)
+        os.environ.update(prepare_for_tests(tools))
     # Lint and types beside the panel's unit tests: both leave a core idle by turns. What serves models runs alone.
     beside: list[Counts] = []
     worker = threading.Thread(target=lambda: beside.append(jest()))

@@ -26,7 +26,17 @@ def main() -> None:
 def _write(path: Path, *wanted: str) -> None:
     path.unlink(missing_ok=True)
     plain = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
-    command = [UV, "pip", "compile", "--universal", *plain, ROOT / "pyproject.toml", *wanted, "-o", path]
+    command: list[str | Path] = [
+        UV,
+        "pip",
+        "compile",
+        "--universal",
+        *plain,
+        ROOT / "pyproject.toml",
+        *wanted,
+        "-o",
+        path,
+    ]
     run(command, env=uv_environ())
     path.write_text(HEAD + path.read_text())
 

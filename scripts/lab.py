@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
-from product import PANEL, VENV, install_checkout
-from steps import CACHE, ROOT, once
+from metadata import prepare_metadata
+from product import VENV, install_checkout
+from steps import CACHE, ROOT
 
 EXAMPLE = "examples/quickstart.ipynb"
 PANEL_ID = "kale-serve-ext:panel"
@@ -27,17 +27,6 @@ def main(arguments: list[str]) -> None:
     environ = {**os.environ, "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
     print("Starting JupyterLab: open the address that it prints below.", flush=True)
     os.execve(command[0], [*command, *arguments], environ)
-
-
-def prepare_metadata(programs: Path) -> None:
-    """Make the metadata engine's environment. Where it cannot be had, the product works without, and says why."""
-
-    def prepare() -> bool:
-        command = [str(programs / "kale-serve-ext"), "setup"]
-        return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode == 0
-
-    sources = [ROOT / "kale_serve_ext" / "metadata", ROOT / "kale_serve_ext" / "cli.py"]
-    once("metadata", "Preparing the metadata engine", prepare, inputs=sources, result=PANEL, also=str(Path.home()))
 
 
 def _workspaces() -> Path:
