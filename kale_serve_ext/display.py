@@ -1,0 +1,142 @@
+"""Something shown in a notebook that changes in place; in a terminal, lines as they come."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .serving.types import Service, Step
+
+PHASES: Mapping[str, tuple[str, str]] = {
+    "Pending": ("…", "var(--jp-ui-font-color2, #616161)"),
+    "Loading": ("⟳", "var(--jp-brand-color1, #1976d2)"),
+    "Ready": ("✓", "var(--jp-success-color1, #388e3c)"),
+    "Degraded": ("⚠", "var(--jp-warn-color1, #f57c00)"),
+    "Failed": ("✗", "var(--jp-error-color1, #d32f2f)"),
+    "Paused": ("❚❚", "var(--jp-ui-font-color2, #616161)"),
+    "Stopped": ("■", "var(--jp-ui-font-color2, #616161)"),
+    "Terminating": ("⌫", "var(--jp-ui-font-color2, #616161)"),
+}
+"""A sign and a colour for each phase; the word is always shown beside them."""
+
+_STEPS = {"done": "✓", "active": "⟳", "failed": "✗", "waiting": "·"}
+
+
+class _Handle(Protocol):
+    def update(self, obj: object, *, raw: bool) -> None: ...
+
+
+class Progress:
+    """A service on its way to ready: steps and elapsed time, updated in place where the front end can.
+
+    Args:
+        write: takes the lines of a terminal; standard output by default.
+    """
+
+    def __init__(self, write: Callable[[str], None] | None = None) -> None:
+        self._write = write or _stdout
+        self._rich = write is None and in_notebook()
+        self._handle: _Handle | None = None
+        self._said: set[tuple[str, str, str]] = set()
+
+    def show(self, service: Service, elapsed: float) -> None:
+        """Show how far it is, ``elapsed`` seconds after the start."""
+        if not self._rich:
+            self._print(service, elapsed)
+            return
+        bundle = {"text/plain": progress_text(service, elapsed), "text/html": progress_html(service, elapsed)}
+        if self._handle is None:
+            from IPython.display import display
+
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
+
+    def _print(self, service: Service, elapsed: float) -> None:
+        for step in service.steps:
+            key = (step.component, step.title, step.state)
+            if step.state != "waiting" and key not in self._said:
+                self._said.add(key)
+                self._write(f"{service.ref.name} {elapsed:5.1f} s  {_step_text(step)}\n")
+
+
+def in_notebook() -> bool:
+    """Whether this is a kernel whose front end can show HTML: not a plain interpreter, nor IPython in a terminal."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def progress_text(service: Service, elapsed: float) -> str:
+    """The steps as lines of text."""
+    head = f"{service.ref.name}: {service.phase} ({elapsed:.1f} s)"
+    return "\n".join([head, *(f"  {_step_text(step)}" for step in service.steps)])
+
+
+def progress_html(service: Service, elapsed: float) -> str:
+    """The steps as HTML; every text in it is escaped."""
+    rows = "".join(
+        f'<li data-state="{step.state}">{_STEPS[step.state]} {escape(step.title)}'
+        + (f"<br><small>{escape(step.message)}</small>" if step.message else "")
+        + "</li>"
+        for step in service.steps
+    )
+    return (
+        f'<div class="kale-serve-progress" role="status">{phase_html(service.phase)} '
+        f"<strong>{escape(service.ref.name)}</strong> <span>{elapsed:.1f} s</span>"
+        f'<ul style="list-style:none;margin:0.3em 0;padding-left:1em">{rows}</ul></div>'
+    )
+
+
+def phase_html(phase: str) -> str:
+    """A phase with its sign and colour."""
+    sign, colour = PHASES.get(phase, ("?", "inherit"))
+    return f'<span style="color:{colour}"><span aria-hidden="true">{sign}</span> {escape(phase)}</span>'
+
+
+def service_html(service: Service) -> str:
+    """A service as a small table; every text in it is escaped."""
+    rows = [("Phase", phase_html(service.phase) + (f" – {escape(service.reason)}" if service.reason else ""))]
+    for title, artifact in (("Model", service.model), ("Transformer", service.transformer)):
+        if artifact:
+            rows.append((title, f"{escape(artifact.name)} <small>version {escape(artifact.version)}</small>"))
+    if service.url:
+        url = escape(service.url, quote=True)
+        rows.append(("URL", f'<a href="{url}" target="_blank" rel="noopener">{url}</a>'))
+    if service.grpc_url:
+        rows.append(("gRPC", f"<code>{escape(service.grpc_url)}</code>"))
+    rows.append(("Protocol", escape(service.protocol)))
+    cells = "".join(
+        f'<tr><th scope="row" style="text-align:left">{title}</th><td style="text-align:left">{value}</td></tr>'
+        for title, value in rows
+    )
+    return (
+        f'<table class="kale-serve-endpoint"><caption style="text-align:left"><strong>InferenceService '
+        f"{escape(service.ref.name)}</strong></caption>{cells}</table>"
+    )
+
+
+def service_text(service: Service) -> str:
+    """A service as lines of text."""
+    lines = [
+        f"InferenceService {service.ref.name}: {service.phase}" + (f" – {service.reason}" if service.reason else "")
+    ]
+    for title, artifact in (("model", service.model), ("transformer", service.transformer)):
+        if artifact:
+            lines.append(f"  {title}: {artifact.name} version {artifact.version}")
+    if service.url:
+        lines.append(f"  url: {service.url} ({service.protocol})")
+    return "\n".join(lines)
+
+
+def _step_text(step: Step) -> str:
+    message = f": {step.message}" if step.message else ""
+    return f"{_STEPS[step.state]} {step.title}{message}"
+
+
+def _stdout(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

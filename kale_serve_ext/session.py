@@ -1,0 +1,62 @@
+"""The backends of this process, for notebooks and scripts: opened once, on the background loop that ``sync`` runs.
+
+Settings come from the environment (the Jupyter server hands its own to the kernels); when they change, new backends
+are opened.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .config import Settings
+
+if TYPE_CHECKING:
+    from .engines.base import Engine
+    from .metadata.store import Metadata
+
+_lock = threading.Lock()
+_metadata: dict[Settings, Metadata] = {}
+_engines: dict[tuple[Settings, str, str], Engine] = {}
+
+
+def metadata(progress: Callable[[str], None] | None = None) -> Metadata:
+    """The metadata; nothing is started before the first call.
+
+    Args:
+        progress: told what a long first call is doing (making the engine's environment); printed by default.
+    """
+    from .metadata import open_metadata
+
+    settings = Settings.from_environ()
+    with _lock:
+        if settings not in _metadata:
+            _metadata[settings] = open_metadata(settings, progress=progress or _print)
+        return _metadata[settings]
+
+
+def engine(kind: str = "", namespace: str = "") -> Engine:
+    """An engine; the configured one when ``kind`` is empty."""
+    from .engines import open_engine
+
+    settings = Settings.from_environ()
+    key = (settings, kind, namespace)
+    with _lock:
+        if key not in _engines:
+            _engines[key] = open_engine(settings, kind=kind, namespace=namespace)
+        return _engines[key]
+
+
+async def close() -> None:
+    """Let go of every backend; the services run on."""
+    with _lock:
+        opened = [*_engines.values(), *_metadata.values()]
+        _engines.clear()
+        _metadata.clear()
+    for backend in opened:
+        await backend.close()
+
+
+def _print(message: str) -> None:
+    print(message, flush=True)
