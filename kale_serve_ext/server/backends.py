@@ -32,8 +32,6 @@ class Backends:
     def __init__(self, settings: Settings, log: Logger) -> None:
         self.settings = settings
         self.log = log
-        self.progress = ""
-        """What the making of the metadata engine's environment is at, in one sentence."""
         self._engines: dict[tuple[str, str], Engine] = {}
         # A pool for each kind of blocking work: one that hangs (a dead network disk) leaves the others alone.
         self._pools: dict[str, ThreadPoolExecutor] = {}
@@ -45,7 +43,7 @@ class Backends:
     def metadata(self) -> Metadata:
         from ..metadata import open_metadata
 
-        return open_metadata(self.settings, progress=self._note)
+        return open_metadata(self.settings, progress=lambda text: self.log.info("Metadata: %s", text), background=True)
 
     @cached_property
     def index(self) -> Index:
@@ -110,13 +108,6 @@ class Backends:
                 self._covered = covers
         return self.index
 
-    async def metadata_health(self) -> tuple[str, str, str]:
-        """State, message and hint; while an environment is being made, what it is at."""
-        state, message, hint = await self.metadata.health()
-        if state == "installing" and self.progress:
-            return state, self.progress, hint
-        return state, message, hint
-
     async def in_thread(self, kind: str, work: Callable[[], T]) -> T:
         """The result of blocking ``work``, done in the pool of its ``kind``."""
         pool = self._pools.setdefault(kind, ThreadPoolExecutor(2, thread_name_prefix=f"kale-serve-{kind}"))
@@ -137,7 +128,3 @@ class Backends:
         if (kind, namespace) not in self._engines:
             self._engines[kind, namespace] = open_engine(self.settings, kind=kind, namespace=namespace)
         return self._engines[kind, namespace]
-
-    def _note(self, progress: str) -> None:
-        self.progress = progress
-        self.log.info("Metadata: %s", progress)

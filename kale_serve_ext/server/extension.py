@@ -49,6 +49,12 @@ class KaleServeApp(ExtensionApp):
         environment is made for it on first use."""
     ).tag(config=True)
     metadata_timeout = Float(min=0.1, max=3599, help="""Seconds that one metadata call may take.""").tag(config=True)
+    metadata_idle = Float(
+        min=1,
+        max=3599,
+        help="""Seconds without a call after which the embedded engine ends; the next call starts it
+        again.""",
+    ).tag(config=True)
     engine = Unicode(help="""Where services run: `local`, as processes on this machine.""").tag(config=True)
     namespace = Unicode(help="""Namespace of new services.""").tag(config=True)
 
@@ -92,6 +98,10 @@ class KaleServeApp(ExtensionApp):
     @default("metadata_timeout")
     def _default_metadata_timeout(self) -> float:
         return Settings.from_environ().metadata_timeout
+
+    @default("metadata_idle")
+    def _default_metadata_idle(self) -> float:
+        return Settings.from_environ().metadata_idle
 
     @default("runtime_dir")
     def _default_runtime_dir(self) -> str:
@@ -140,6 +150,7 @@ class KaleServeApp(ExtensionApp):
             metadata=self.metadata,
             metadata_python=self.metadata_python,
             metadata_timeout=self.metadata_timeout,
+            metadata_idle=self.metadata_idle,
             engine=self.engine,
             namespace=self.namespace,
         )

@@ -47,7 +47,7 @@ class HealthHandler(Handler):
         return "ready", "", ""
 
     async def _metadata(self) -> tuple[str, str, str]:
-        return await self.backends.metadata_health()
+        return await self.backends.metadata.health()
 
     async def _store(self) -> tuple[str, str, str]:
         return await self.backends.in_thread("store", lambda: self.backends.store.health())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from jupyter_server.serverapp import ServerApp
+from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from traitlets.config import Config
 
 from kale_serve_ext.config import Settings
 from kale_serve_ext.server.extension import KaleServeApp
+from kale_serve_ext.server.routes import NAME_SPACE
+
+Fetch = Callable[..., Awaitable[HTTPResponse]]
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
@@ -43,6 +47,26 @@ def app(jp_serverapp: ServerApp) -> KaleServeApp:
 
 
 @pytest.fixture
-def root(jp_root_dir: Path) -> Iterator[Path]:
+def api(jp_fetch: Fetch) -> Fetch:
+    """A request to a path of the API, with the server's token."""
+
+    def fetch(path: str, **request: object) -> Awaitable[HTTPResponse]:
+        return jp_fetch(NAME_SPACE, path, **request)
+
+    return fetch
+
+
+@pytest.fixture
+def fetch_raw(http_server_client: AsyncHTTPClient, jp_base_url: str, jp_auth_header: dict[str, str]) -> Fetch:
+    """Like ``jp_fetch``, for a path below the API's that is percent-encoded already."""
+
+    def fetch(path: str, **request: object) -> Awaitable[HTTPResponse]:
+        return http_server_client.fetch(f"{jp_base_url}{NAME_SPACE}/{path}", headers=jp_auth_header, **request)  # type: ignore[arg-type]
+
+    return fetch
+
+
+@pytest.fixture
+def root(jp_root_dir: Path) -> Path:
     """The folder that the file browser shows."""
     return jp_root_dir

@@ -11,7 +11,8 @@ from typing import ClassVar
 import pytest
 from jupyter_server.auth import Authorizer, User
 from jupyter_server.base.handlers import JupyterHandler
-from jupyter_server.serverapp import JupyterServerAuthWarning, ServerApp
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import JupyterServerAuthWarning
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPResponse
 from tornado.web import RequestHandler
 from traitlets.config import Config
@@ -86,7 +87,7 @@ def test_no_verb_lacks_a_rule(jp_serverapp: ServerApp) -> None:
     def warned(handlers: list[tuple[str, type[RequestHandler]]]) -> bool:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            jp_serverapp.web_app.add_handlers(".*$", [(path, handler) for path, handler in handlers])
+            jp_serverapp.web_app.add_handlers(".*$", [(path, handler) for path, handler in handlers])  # type: ignore[no-untyped-call]
         return any(issubclass(one.category, JupyterServerAuthWarning) for one in told)
 
     assert warned([("/open", Open)])

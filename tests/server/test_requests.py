@@ -9,7 +9,6 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPResponse
 
 from kale_serve_ext.server.extension import KaleServeApp
-from kale_serve_ext.server.routes import NAME_SPACE
 
 Fetch = Callable[..., Awaitable[HTTPResponse]]
 
@@ -21,9 +20,9 @@ def app_config() -> dict[str, object]:
     return {"max_request_bytes": 2_000_000}
 
 
-async def refused(fetch: Fetch, *path: str, **request: object) -> tuple[int, dict[str, str]]:
+async def refused(fetch: Fetch, path: str, **request: object) -> tuple[int, dict[str, str]]:
     with pytest.raises(HTTPClientError) as error:
-        await fetch(NAME_SPACE, *path, **request)
+        await fetch(path, **request)
     assert error.value.response is not None
     assert error.value.response.headers["Content-Type"] == "application/json"
     body = json.loads(error.value.response.body)
@@ -55,10 +54,8 @@ async def refused(fetch: Fetch, *path: str, **request: object) -> tuple[int, dic
         ('{"path": ' + "[" * 5000 + "]" * 5000 + "}", ""),
     ],
 )
-async def test_a_bad_body_is_a_400_that_names_the_field(
-    body: str | bytes, field: str | None, jp_fetch: Fetch
-) -> None:
-    status, told = await refused(jp_fetch, "models", method="POST", body=body)
+async def test_a_bad_body_is_a_400_that_names_the_field(body: str | bytes, field: str | None, api: Fetch) -> None:
+    status, told = await refused(api, "models", method="POST", body=body)
     assert (status, told["reason"]) == (400, "InvalidInput")
     assert len(told["message"]) <= 1000
     if field is not None:
@@ -66,8 +63,8 @@ async def test_a_bad_body_is_a_400_that_names_the_field(
 
 
 @pytest.mark.parametrize("config", ['{"a": NaN}', '{"a": [1e999]}', '{"a": {"b\\u0000": 1}}', "[]"])
-async def test_a_config_that_no_manifest_can_hold_is_refused(config: str, jp_fetch: Fetch) -> None:
-    status, told = await refused(jp_fetch, "plan", method="POST", body=f'{{"model_id": 1, "config": {config}}}')
+async def test_a_config_that_no_manifest_can_hold_is_refused(config: str, api: Fetch) -> None:
+    status, told = await refused(api, "plan", method="POST", body=f'{{"model_id": 1, "config": {config}}}')
     assert (status, told["field"]) == (400, "config")
 
 
@@ -81,27 +78,25 @@ async def test_a_config_that_no_manifest_can_hold_is_refused(config: str, jp_fet
         ({"cursor": "x" * 3000}, "cursor"),
     ],
 )
-async def test_a_bad_query_is_a_400_that_names_the_parameter(
-    params: dict[str, str], field: str, jp_fetch: Fetch
-) -> None:
-    status, told = await refused(jp_fetch, "models", params=params)
+async def test_a_bad_query_is_a_400_that_names_the_parameter(params: dict[str, str], field: str, api: Fetch) -> None:
+    status, told = await refused(api, "models", params=params)
     assert (status, told["reason"], told["field"]) == (400, "InvalidInput", field)
 
 
-async def test_a_request_over_the_limit_is_a_413(jp_fetch: Fetch) -> None:
-    status, told = await refused(jp_fetch, "models", method="POST", body=json.dumps({"path": LONG * 3}))
+async def test_a_request_over_the_limit_is_a_413(api: Fetch) -> None:
+    status, told = await refused(api, "models", method="POST", body=json.dumps({"path": LONG * 3}))
     assert (status, told["reason"]) == (413, "TooLarge")
     assert "max_request_bytes" in told["hint"]
 
 
-async def test_a_path_that_does_not_exist_is_a_json_404(jp_fetch: Fetch) -> None:
-    status, told = await refused(jp_fetch, "modells")
+async def test_a_path_that_does_not_exist_is_a_json_404(api: Fetch) -> None:
+    status, told = await refused(api, "modells")
     assert (status, told["reason"]) == (404, "NotFound")
 
 
-async def test_a_verb_that_a_path_has_not_is_a_405_that_lists_those_it_has(jp_fetch: Fetch) -> None:
+async def test_a_verb_that_a_path_has_not_is_a_405_that_lists_those_it_has(api: Fetch) -> None:
     with pytest.raises(HTTPClientError) as error:
-        await jp_fetch(NAME_SPACE, "plan", method="DELETE")
+        await api("plan", method="DELETE")
     assert error.value.code == 405
     assert error.value.response is not None
     assert set(error.value.response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
@@ -121,25 +116,24 @@ async def test_a_verb_that_a_path_has_not_is_a_405_that_lists_those_it_has(jp_fe
     ],
 )
 @pytest.mark.parametrize("verb", ["GET", "DELETE"])
-async def test_a_service_that_cannot_be_is_a_404(ref: tuple[str, ...], verb: str, jp_fetch: Fetch) -> None:
-    # As they are: jp_fetch would encode the percent signs once more.
-    status, told = await refused(jp_fetch, "/".join(("services", *ref)), method=verb)
+async def test_a_service_that_cannot_be_is_a_404(ref: tuple[str, ...], verb: str, fetch_raw: Fetch) -> None:
+    status, told = await refused(fetch_raw, "/".join(("services", *ref)), method=verb)
     assert (status, told["reason"]) == (404, "NotFound")
 
 
 async def test_an_unforeseen_error_keeps_its_text_to_the_log(
-    jp_fetch: Fetch, app: KaleServeApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    api: Fetch, app: KaleServeApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delattr(type(app.backends), "fresh_index")
-    status, told = await refused(jp_fetch, "models")
+    status, told = await refused(api, "models")
     assert (status, told["reason"]) == (500, "Internal")
     assert "fresh_index" not in json.dumps(told)
 
 
-async def test_a_polling_panel_is_no_activity(jp_fetch: Fetch, app: KaleServeApp) -> None:
+async def test_a_polling_panel_is_no_activity(api: Fetch, app: KaleServeApp) -> None:
     settings = app.server.web_app.settings
     settings["api_last_activity"] = "long ago"
-    await jp_fetch(NAME_SPACE, "openapi.json", params={"no_track_activity": "1"})
+    await api("openapi.json", params={"no_track_activity": "1"})
     assert settings["api_last_activity"] == "long ago"
-    await jp_fetch(NAME_SPACE, "openapi.json")
+    await api("openapi.json")
     assert settings["api_last_activity"] != "long ago"
