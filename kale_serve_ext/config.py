@@ -41,6 +41,9 @@ class Settings:
     """A Python interpreter that has ``ml-metadata``, for the embedded engine (``KALE_SERVE_METADATA_PYTHON``)."""
     metadata_timeout: float = 10.0
     """Seconds that one metadata call may take (``KALE_SERVE_METADATA_TIMEOUT``)."""
+    metadata_idle: float = 900.0
+    """Seconds without a call after which the embedded engine ends; the next call starts it again
+    (``KALE_SERVE_METADATA_IDLE``)."""
     engine: str = "local"
     """Where services run: ``local`` (``KALE_SERVE_ENGINE``)."""
     namespace: str = "default"
@@ -56,7 +59,7 @@ class Settings:
                 continue
             if item.name == "data_dir":
                 given[item.name] = Path(text).expanduser().absolute()
-            elif item.name == "metadata_timeout":
+            elif item.name in ("metadata_timeout", "metadata_idle"):
                 given[item.name] = _seconds(item.name, text)
             else:
                 given[item.name] = text

@@ -1,0 +1,168 @@
+"""The embedded engine seen from outside: where it listens, and how to start it, once, whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ..config import Settings
+from ..errors import MetadataUnavailableError
+from . import environment
+from .locks import is_locked, locked
+
+SCRIPT = Path(__file__).with_name("engine_server.py")
+START = 60.0
+"""Seconds that the engine may take to answer."""
+
+
+def folder(settings: Settings) -> Path:
+    """Where the database, the engine's environment and its log are."""
+    return settings.data_dir / "metadata"
+
+
+def socket_path(settings: Settings) -> Path:
+    return settings.sockets / "metadata.sock"
+
+
+class EmbeddedEngine:
+    """Starts the engine's process when nobody answers on its socket.
+
+    One process per ``data_dir`` however many ask at once: askers queue at a lock, and the engine holds another.
+    """
+
+    def __init__(self, settings: Settings, *, progress: Callable[[str], None], background: bool) -> None:
+        self._settings = settings
+        self._progress = progress
+        self._background = background
+        self._making: asyncio.Task[str] | None = None
+
+    async def start(self, *, wait: bool = False) -> None:
+        """Return when the engine listens.
+
+        Args:
+            wait: for its environment too, where that is still to be made and is otherwise left to the background.
+
+        Raises:
+            MetadataUnavailableError: it cannot be started: what is missing, and what to do.
+        """
+        if await self.listens():
+            return
+        python = await self._python(wait)
+        try:
+            async with locked(self._settings.sockets / "metadata.start", timeout=START):
+                if not await self.listens():
+                    self._progress("Starting the metadata engine")
+                    await self._spawn(python)
+        except TimeoutError as error:
+            raise MetadataUnavailableError(
+                f"The metadata engine did not start within {START:g} s: another process that starts it is stuck.",
+                hint=f"See {self._log}.",
+            ) from error
+
+    async def listens(self) -> bool:
+        """Whether some process has the socket open. It need not be answering."""
+        try:
+            _, writer = await asyncio.open_unix_connection(str(socket_path(self._settings)))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    @property
+    def _log(self) -> Path:
+        return folder(self._settings) / "engine.log"
+
+    async def unready(self) -> tuple[str, str, str] | None:
+        """Why it cannot be asked for its health now: state, sentence, what to do. None when it can."""
+        if await self.listens():
+            return None
+        try:
+            making = environment.making(self._settings)
+        except MetadataUnavailableError as error:
+            return "error", error.message, error.hint
+        if making.state == "ready":
+            if is_locked(self._settings.sockets / "metadata.start"):
+                return "starting", "The metadata engine is starting.", ""
+            return "ready", "The metadata engine starts when it is needed.", ""
+        if making.state == "missing":
+            hint = "It is installed on first use; `kale-serve-ext setup` does so ahead of time."
+            return "missing", "The metadata engine is not installed yet.", hint
+        return "error" if making.state == "failed" else making.state, making.message, making.hint
+
+    async def _python(self, wait: bool) -> str:
+        ready = environment.ready_python(self._settings)
+        if ready:
+            return ready
+        if wait or not self._background:
+            return await environment.ensure_environment(self._settings, self._progress)
+        if self._making is None or self._making.done():
+            self._making = asyncio.ensure_future(environment.ensure_environment(self._settings, self._progress))
+            # Its failure is in the state that health reads; nobody awaits the task.
+            self._making.add_done_callback(lambda task: task.cancelled() or task.exception())
+        raise MetadataUnavailableError(
+            "The metadata engine is being installed.", hint="This is done once; try again in a minute."
+        )
+
+    async def _spawn(self, python: str) -> None:
+        data = folder(self._settings)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        process = await asyncio.create_subprocess_exec(
+            *(python, "-I", str(SCRIPT)),
+            *("--database", str(data / "mlmd.db")),
+            *("--listen", f"unix:{socket_path(self._settings)}"),
+            *("--lock", str(self._settings.sockets / "metadata.lock")),
+            *("--log", str(self._log)),
+            *("--idle", str(self._settings.metadata_idle)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd="/",
+            env=_environ(),
+            start_new_session=True,
+        )
+        try:
+            said, complaints = await asyncio.wait_for(_first_words(process), START)
+        except asyncio.TimeoutError:
+            said, complaints = "", f"it said nothing for {START:g} s"
+        if said.startswith(("ready", "busy")):
+            return
+        reason = said.removeprefix("error ").strip() or _last_line(complaints)
+        raise MetadataUnavailableError(
+            f"The metadata engine did not start: {reason}", hint=_hint(reason, python, self._log)
+        )
+
+
+async def _first_words(process: asyncio.subprocess.Process) -> tuple[str, str]:
+    """The engine's one line, and what it complained of when there is none. The pipes close when it serves."""
+    if process.stdout is None or process.stderr is None:
+        raise RuntimeError("the engine was started without pipes")
+    said = (await process.stdout.readline()).decode("utf-8", "replace").strip()
+    complaints = "" if said.startswith("ready") else (await process.stderr.read()).decode("utf-8", "replace")
+    await process.wait()
+    return said, complaints
+
+
+def _environ() -> dict[str, str]:
+    """The environment without what would steer the engine's interpreter or its gRPC elsewhere."""
+    drop = ("PYTHON", "GRPC_", "KALE_SERVE_", "JPY_", "JUPYTER")
+    return {name: value for name, value in os.environ.items() if not name.startswith(drop)}
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it ended without a word"
+
+
+def _hint(reason: str, python: str, log: Path) -> str:
+    if "No module named" in reason:
+        return (
+            f"{python} has no ml-metadata. Run `kale-serve-ext setup`, or let KALE_SERVE_METADATA_PYTHON name a Python"
+            " that has it."
+        )
+    if "is in use by the engine on" in reason:
+        return "End the services and notebooks there, or wait half a minute if that machine is gone."
+    return f"See {log}."

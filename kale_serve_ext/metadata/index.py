@@ -1,0 +1,296 @@
+"""Lists and searches over all artifacts, from memory.
+
+MLMD answers an untyped page of the newest updates in milliseconds however many artifacts there are; pages of one type
+cost time in proportion to all of them, and searches cannot be paged. So the index keeps a few words of every artifact
+that lists show, brings itself up to date by such pages, and takes the rows of the page asked for whole from MLMD.
+MLMD stays the only truth: the index is rebuilt from nothing at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import bisect
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidInputError
+from ..records import DATASET, KFP_MODEL, MODEL, TRANSFORMER, RegisteredName
+from . import convert
+from .proto import mlmd_pb2 as pb
+
+if TYPE_CHECKING:
+    from .store import Metadata
+
+LISTED = frozenset({MODEL, TRANSFORMER, DATASET, KFP_MODEL})
+PATIENCE = 2.0
+"""Seconds that a refresh waits for a first load; it goes on after that, and pages show what is there, newest first."""
+LARGEST_PAGE = 500
+_GONE = frozenset({pb.Artifact.MARKED_FOR_DELETION, pb.Artifact.DELETED, pb.Artifact.ABANDONED})
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is kept of one artifact."""
+
+    id: int
+    created: int
+    updated: int
+    group: tuple[str, str]
+    text: str
+    """Name and description in small letters, for the search."""
+    format: str
+    tags: tuple[str, ...]
+    """``key:value`` of each tag."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """The versions of one (type, name); ``ids`` ascend."""
+
+    key: tuple[str, str]
+    ids: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Filter:
+    types: frozenset[str]
+    search: str
+    tag: str
+    format: str
+    name: str
+
+    @property
+    def narrows(self) -> bool:
+        """Whether single artifacts have to be looked at."""
+        return bool(self.search or self.tag or self.format)
+
+    def matches(self, entry: _Entry) -> bool:
+        if self.format and entry.format != self.format:
+            return False
+        if self.tag and not any(t == self.tag or t.startswith(f"{self.tag}:") for t in entry.tags):
+            return False
+        return self.search in entry.text
+
+    def digest(self) -> str:
+        parts = json.dumps([sorted(self.types), self.search, self.tag, self.format, self.name])
+        return hashlib.sha256(parts.encode()).hexdigest()[:12]
+
+
+class Index:
+    """The artifacts of the listed types, grouped by type and name. For one event loop at a time."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+        self._entries: dict[int, _Entry] = {}
+        self._groups: dict[tuple[str, str], _Group] = {}
+        self._orders: dict[str, list[int]] = {}
+        """By type: the newest id of each group, ascending."""
+        self._complete = False
+        """Everything up to the last page read is here; otherwise the next refresh reads all pages."""
+        self._work: asyncio.Task[None] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the first load is over: until then totals are too small, and pages right as far as they reach."""
+        return self._complete
+
+    async def refresh(self, *, wait: float | None = PATIENCE) -> None:
+        """Bring the index up to date.
+
+        Args:
+            wait: seconds to wait for a first load, of which the newest come first; None for all of it. Small updates
+                are always waited for.
+
+        Raises:
+            MetadataUnavailableError, DeadlineExceededError: MLMD did not answer; the index stays as it was.
+        """
+        loop = asyncio.get_running_loop()
+        if self._work is None or self._work.done() or self._work.get_loop() is not loop:
+            self._work = loop.create_task(self._load())
+            # A failure is raised to those who wait, below; one that nobody waits for is met by the next refresh.
+            self._work.add_done_callback(lambda task: task.cancelled() or task.exception())
+        done, _ = await asyncio.wait({self._work}, timeout=None if self._complete else wait)
+        for task in done:
+            task.result()
+
+    async def page(
+        self,
+        *,
+        types: set[str],
+        search: str = "",
+        tag: str = "",
+        format: str = "",
+        name: str = "",
+        cursor: str = "",
+        limit: int = 50,
+    ) -> tuple[list[RegisteredName], str, int]:
+        """One page of names, the one with the newest version first.
+
+        Args:
+            types: artifact types to list.
+            search: text that the name or description of some version has, in any case of letters.
+            tag: ``key`` or ``key:value`` that some version has.
+            format: the format of some version.
+            name: the exact name.
+            cursor: from the page before; empty for the first.
+            limit: rows, 1 to 500.
+
+        Returns:
+            The rows, the next page's cursor (empty on the last), and how many names match in all.
+
+        Raises:
+            InvalidInputError: a cursor that is none, or of another query; a limit out of bounds.
+        """
+        if not 1 <= limit <= LARGEST_PAGE:
+            raise InvalidInputError(f"The limit {limit} is not between 1 and {LARGEST_PAGE}.", field="limit")
+        wanted = _Filter(frozenset(types), search.casefold(), tag, format, name)
+        before = _read_cursor(cursor, wanted) if cursor else None
+        if wanted.narrows or name:
+            newest = sorted((group.ids[-1] for group in self._matching(wanted)), reverse=True)
+            total = len(newest)
+            rows = [id_ for id_ in newest if before is None or id_ < before][: limit + 1]
+        else:
+            orders = [self._orders.get(type_, []) for type_ in wanted.types]
+            total = sum(map(len, orders))
+            rows = _newest(orders, before, limit + 1)
+        next_cursor = _write_cursor(rows[limit - 1], wanted) if len(rows) > limit else ""
+        found = {artifact.id: artifact for artifact in await self._metadata.artifacts(rows[:limit])}
+        items = [
+            RegisteredName(found[id_], len(self._groups[self._entries[id_].group].ids))
+            for id_ in rows[:limit]
+            if id_ in found and id_ in self._entries
+        ]
+        return items, next_cursor, total
+
+    def ids(self, type: str, name: str) -> list[int]:
+        """The ids of all versions of a name, the newest first."""
+        group = self._groups.get((type, name))
+        return group.ids[::-1] if group else []
+
+    # Loading
+
+    async def _load(self) -> None:
+        whole = not self._complete
+        token = ""
+        seen = 0
+        while True:
+            page = await self._metadata.newest_updates(token)
+            if not token and self._is_another(page.artifacts):
+                self._clear()
+                whole = True
+            # Cut off in the middle, the rest would never be read: until the end all is to be read again.
+            self._complete = False
+            news = sum(self._add(artifact) for artifact in page.artifacts)
+            seen += len(page.artifacts)
+            token = page.next_page_token
+            if not token or (not whole and not news):
+                break
+            if seen % 2000 == 0:
+                await asyncio.sleep(0)
+        self._complete = True
+
+    def _is_another(self, artifacts: Sequence[pb.Artifact]) -> bool:
+        """Whether the database is another one than before: it is empty, or an id was made at another time."""
+        if not artifacts:
+            return bool(self._entries)
+        known = ((self._entries.get(a.id), a) for a in artifacts)
+        return any(entry is not None and entry.created != a.create_time_since_epoch for entry, a in known)
+
+    def _clear(self) -> None:
+        self._entries.clear()
+        self._groups.clear()
+        self._orders.clear()
+
+    def _add(self, found: pb.Artifact) -> bool:
+        """Take in one artifact; whether it was news."""
+        if found.type not in LISTED:
+            return False
+        old = self._entries.get(found.id)
+        if found.state in _GONE:
+            if old is not None:
+                self._remove(old)
+            return old is not None
+        if old is not None and old.updated == found.last_update_time_since_epoch:
+            return False
+        name, _, description, tags, format_ = convert.slim(found)
+        entry = _Entry(
+            id=found.id,
+            created=found.create_time_since_epoch,
+            updated=found.last_update_time_since_epoch,
+            group=(found.type, name),
+            text=f"{name}\n{description}".casefold(),
+            format=format_,
+            tags=tuple(f"{key}:{value}" for key, value in tags.items()),
+        )
+        if old is not None and old.group != entry.group:
+            self._remove(old)
+            old = None
+        self._entries[entry.id] = entry
+        if old is None:
+            group = self._groups.setdefault(entry.group, _Group(entry.group))
+            self._reorder(group, entry.id, add=True)
+        return True
+
+    def _remove(self, entry: _Entry) -> None:
+        del self._entries[entry.id]
+        group = self._groups[entry.group]
+        self._reorder(group, entry.id, add=False)
+        if not group.ids:
+            del self._groups[entry.group]
+
+    def _reorder(self, group: _Group, id_: int, *, add: bool) -> None:
+        """Add or take an id, and keep the type's order true to the group's newest."""
+        order = self._orders.setdefault(group.key[0], [])
+        before = group.ids[-1] if group.ids else 0
+        if add:
+            bisect.insort(group.ids, id_)
+        else:
+            group.ids.remove(id_)
+        after = group.ids[-1] if group.ids else 0
+        if before != after:
+            if before:
+                del order[bisect.bisect_left(order, before)]
+            if after:
+                bisect.insort(order, after)
+
+    # Looking up
+
+    def _matching(self, wanted: _Filter) -> Iterator[_Group]:
+        if wanted.name:
+            named = (self._groups.get((type_, wanted.name)) for type_ in wanted.types)
+            for group in named:
+                if group is not None and any(wanted.matches(self._entries[i]) for i in group.ids):
+                    yield group
+            return
+        keys = {e.group for e in self._entries.values() if e.group[0] in wanted.types and wanted.matches(e)}
+        for key in keys:
+            yield self._groups[key]
+
+
+def _newest(orders: list[list[int]], before: int | None, count: int) -> list[int]:
+    """The ``count`` largest ids below ``before`` of several ascending lists, descending."""
+    ends = [len(order) if before is None else bisect.bisect_left(order, before) for order in orders]
+    best = [id_ for order, end in zip(orders, ends, strict=True) for id_ in order[max(0, end - count) : end]]
+    return sorted(best, reverse=True)[:count]
+
+
+def _write_cursor(last: int, wanted: _Filter) -> str:
+    return base64.urlsafe_b64encode(json.dumps([last, wanted.digest()]).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, wanted: _Filter) -> int:
+    try:
+        last, digest = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (ValueError, TypeError):
+        last, digest = None, ""
+    if not isinstance(last, int) or isinstance(last, bool) or digest != wanted.digest():
+        raise InvalidInputError(
+            "The cursor is not one that this list gave for this query.",
+            hint="Leave it out to begin with the first page.",
+            field="cursor",
+        )
+    return last
