@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from jupyter_server.serverapp import ServerApp
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from traitlets.config import Config
 
 from kale_serve_ext.config import Settings
+from kale_serve_ext.metadata.environment import ensure_environment
 from kale_serve_ext.server.extension import KaleServeApp
 from kale_serve_ext.server.routes import NAME_SPACE
 
 Fetch = Callable[..., Awaitable[HTTPResponse]]
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+
+@pytest.fixture(scope="session")
+def metadata_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python that can run the metadata engine: the one that is named, else one that is made once for all tests."""
+    named = os.environ.get("KALE_SERVE_METADATA_PYTHON", "")
+    return named or asyncio.run(ensure_environment(Settings(data_dir=tmp_path_factory.mktemp("engine"))))
+
+
+@pytest.fixture
+def settings(metadata_python: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings of this test only; whatever process it started with them is ended with it."""
+    monkeypatch.setenv("KALE_SERVE_METADATA_PYTHON", metadata_python)
+    yield replace(settings, metadata_python=metadata_python)
+    started = [one for one in psutil.process_iter() if one.pid != os.getpid() and _belongs(one, settings)]
+    for process in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert not alive
+
+
+def _belongs(process: psutil.Process, settings: Settings) -> bool:
+    """Whether the process was told of this test's data, by its arguments or its environment."""
+    try:
+        said = [*process.cmdline(), *process.environ().values()]
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return any(str(settings.data_dir) in text for text in said)
 
 
 @pytest.fixture
