@@ -90,7 +90,8 @@ class Index:
         self._orders: dict[str, list[int]] = {}
         """By type: the newest id of each group, ascending."""
         self._complete = False
-        """Everything up to the last page read is here; otherwise the next refresh reads all pages."""
+        self._torn = False
+        """The last load ended before its last page: the next one reads all."""
         self._work: asyncio.Task[None] | None = None
 
     @property
@@ -109,7 +110,10 @@ class Index:
             MetadataUnavailableError, DeadlineExceededError: MLMD did not answer; the index stays as it was.
         """
         loop = asyncio.get_running_loop()
-        if self._work is None or self._work.done() or self._work.get_loop() is not loop:
+        if self._complete and self._runs_in(loop) and self._work is not None:
+            # It may have read its page before what the caller wants to see was written: another one has to follow.
+            await asyncio.wait({self._work})
+        if self._work is None or not self._runs_in(loop):
             self._work = loop.create_task(self._load())
             # A failure is raised to those who wait, below; one that nobody waits for is met by the next refresh.
             self._work.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -173,24 +177,23 @@ class Index:
 
     # Loading
 
+    def _runs_in(self, loop: asyncio.AbstractEventLoop) -> bool:
+        return self._work is not None and not self._work.done() and self._work.get_loop() is loop
+
     async def _load(self) -> None:
-        whole = not self._complete
+        whole = not self._complete or self._torn
         token = ""
-        seen = 0
         while True:
             page = await self._metadata.newest_updates(token)
             if not token and self._is_another(page.artifacts):
                 self._clear()
                 whole = True
-            # Cut off in the middle, the rest would never be read: until the end all is to be read again.
-            self._complete = False
+            self._torn = True
             news = sum(self._add(artifact) for artifact in page.artifacts)
-            seen += len(page.artifacts)
             token = page.next_page_token
             if not token or (not whole and not news):
                 break
-            if seen % 2000 == 0:
-                await asyncio.sleep(0)
+        self._torn = False
         self._complete = True
 
     def _is_another(self, artifacts: Sequence[pb.Artifact]) -> bool:
@@ -204,6 +207,7 @@ class Index:
         self._entries.clear()
         self._groups.clear()
         self._orders.clear()
+        self._complete = False
 
     def _add(self, found: pb.Artifact) -> bool:
         """Take in one artifact; whether it was news."""

@@ -58,7 +58,7 @@ async def _page(handler: Handler, types: set[str]) -> ModelPage:
 
     query = handler.query(ListQuery)
     index = await handler.within(handler.app.request_timeout, handler.backends.fresh_index())
-    items, next_cursor, total = index.page(
+    items, next_cursor, total = await index.page(
         types=types & {query.type} if query.type else types,
         search=query.search,
         tag=query.tag,
