@@ -62,9 +62,9 @@ def _version() -> str:
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
     """``%load_ext kale_serve_ext``: the magics."""
-    from .magics import ServeMagics
+    from .magics import register
 
-    ipython.register_magics(ServeMagics)
+    register(ipython)
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

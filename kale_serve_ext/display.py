@@ -105,7 +105,8 @@ def service_html(service: Service) -> str:
             rows.append((title, f"{escape(artifact.name)} <small>version {escape(artifact.version)}</small>"))
     if service.url:
         url = escape(service.url, quote=True)
-        rows.append(("URL", f'<a href="{url}" target="_blank" rel="noopener">{url}</a>'))
+        link = service.url.startswith(("http://", "https://"))
+        rows.append(("URL", f'<a href="{url}" target="_blank" rel="noopener">{url}</a>' if link else url))
     if service.grpc_url:
         rows.append(("gRPC", f"<code>{escape(service.grpc_url)}</code>"))
     rows.append(("Protocol", escape(service.protocol)))

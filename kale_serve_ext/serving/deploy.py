@@ -144,8 +144,6 @@ async def _apply(
     state = await engine.apply(manifest, staged)
     ids = [p.artifact.id for p in (made.wanted.model, made.wanted.transformer) if p]
     try:
-        if made.current:
-            await metadata.end_deployment(state.ref)
         await metadata.record_deployment(state.ref, ids, where=where)
     except BaseException:
         await _undo(made.current, state, engine)

@@ -1,0 +1,115 @@
+"""Waiting for a service to become ready, and saying why when it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+
+from ..engines.base import Component, Engine
+from ..errors import DeadlineExceededError, KaleServeError, NotFoundError, ServeFailedError
+from .status import describe
+from .types import Service
+
+log = logging.getLogger(__name__)
+
+_PERIOD = 1.0
+_LOG_LINES = 20
+
+
+async def wait_ready(
+    engine: Engine,
+    name: str,
+    *,
+    timeout: float,
+    revision: int = 0,
+    seen: Callable[[Service, float], None] | None = None,
+) -> Service:
+    """Wait until the service's newest revision answers requests.
+
+    Args:
+        timeout: seconds.
+        revision: the revision that was asked for; what is said of older ones is passed over.
+        seen: told the service and the elapsed seconds, at every change and at least once a second.
+
+    Raises:
+        ServeFailedError: it failed, was paused or deleted; with the failing process's last lines.
+        DeadlineExceededError: it is still on its way; the service stays.
+        NotFoundError: there was no such service to begin with.
+    """
+    begun = time.monotonic()
+    service: Service | None = None
+    async with _changes(engine, name) as changed:
+        while True:
+            changed.clear()
+            try:
+                service = describe(await engine.get(name))
+            except NotFoundError:
+                if service is None:
+                    raise
+                raise _failed(service, "it was deleted while it was waited for", "") from None
+            elapsed = time.monotonic() - begun
+            if seen:
+                seen(service, elapsed)
+            if service.revision >= revision:
+                if service.phase == "Ready":
+                    return service
+                if service.phase not in ("Pending", "Loading"):
+                    raise _failed(service, service.reason, await _log_of(engine, service))
+            if elapsed >= timeout:
+                raise DeadlineExceededError(
+                    f"{name!r} is not ready after {timeout:g} s ({service.phase}): {service.reason}",
+                    hint=f"It goes on by itself: Endpoint({name!r}).wait() waits longer, .delete() gives up.",
+                )
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(changed.wait(), min(_PERIOD, max(0.01, timeout - elapsed)))
+
+
+@contextlib.asynccontextmanager
+async def _changes(engine: Engine, name: str) -> AsyncIterator[asyncio.Event]:
+    """An event that is set whenever the service may have changed. Only a hint: what counts is what ``get`` says."""
+    changed = asyncio.Event()
+
+    async def watch() -> None:
+        try:
+            async for event in engine.watch():
+                if event.ref.name == name:
+                    changed.set()
+        except KaleServeError as error:
+            log.info("Changes of %s are looked for every %g s, as it cannot be watched: %s", name, _PERIOD, error)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield changed
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+def _failed(service: Service, cause: str, text: str) -> ServeFailedError:
+    name = service.ref.name
+    what = {"Degraded": "cannot be updated", "Failed": "failed"}.get(service.phase, f"is {service.phase.lower()}")
+    return ServeFailedError(
+        f"The service {name!r} {what}: {cause}",
+        phase=service.phase,
+        cause=cause,
+        log=text,
+        hint=f"All of its log: print(Endpoint({name!r}).logs()). Remove it: Endpoint({name!r}).delete().",
+    )
+
+
+async def _log_of(engine: Engine, service: Service) -> str:
+    """The failing process's last lines."""
+    if service.log_tail:
+        return "\n".join(service.log_tail.rstrip().splitlines()[-_LOG_LINES:])
+    failed = [s.component for s in service.steps if s.state == "failed"]
+    return await read_log(engine, service.ref.name, failed[0], tail=_LOG_LINES) if failed else ""
+
+
+async def read_log(
+    engine: Engine, name: str, component: Component = "predictor", *, tail: int = 200, previous: bool = False
+) -> str:
+    """A component's log, whole."""
+    return "".join([piece async for piece in engine.logs(name, component, tail=tail, previous=previous)]).rstrip("\n")
