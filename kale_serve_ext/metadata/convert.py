@@ -101,14 +101,14 @@ def from_proto(found: pb.Artifact) -> Artifact:
     )
 
 
-def slim(found: pb.Artifact) -> tuple[str, str, str, Mapping[str, JSON], str]:
-    """What lists are searched by: name, version, description, tags, format."""
+def slim(found: pb.Artifact) -> tuple[str, str, Mapping[str, JSON], str]:
+    """What lists are searched by: name, description, tags, format."""
     if found.type not in schema.REGISTERED:
         whole = _foreign(found)
-        return whole.name, whole.version, whole.description, {}, whole.format
+        return whole.name, whole.description, {}, whole.format
     text = _Texts(found.properties)
-    name, _, version = found.name.rpartition("/")
-    return text["name"] or name, text["version"] or version, text["description"], text.mapping("tags"), text["format"]
+    name = text["name"] or found.name.rpartition("/")[0]
+    return name, text["description"], text.mapping("tags"), text["format"]
 
 
 def submission(found: pb.Artifact) -> str:

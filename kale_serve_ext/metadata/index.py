@@ -13,6 +13,7 @@ import base64
 import bisect
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -33,26 +34,26 @@ _GONE = frozenset({pb.Artifact.MARKED_FOR_DELETION, pb.Artifact.DELETED, pb.Arti
 
 
 @dataclass(slots=True)
+class _Group:
+    """The versions of one (type, name); ``ids`` ascend."""
+
+    key: tuple[str, str]
+    ids: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _Entry:
     """What is kept of one artifact."""
 
     id: int
     created: int
     updated: int
-    group: tuple[str, str]
+    group: _Group
     text: str
     """Name and description in small letters, for the search."""
     format: str
-    tags: tuple[str, ...]
-    """``key:value`` of each tag."""
-
-
-@dataclass(slots=True)
-class _Group:
-    """The versions of one (type, name); ``ids`` ascend."""
-
-    key: tuple[str, str]
-    ids: list[int] = field(default_factory=list)
+    tags: frozenset[str]
+    """``key`` and ``key:value`` of each tag."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ class _Filter:
         return bool(self.search or self.tag or self.format)
 
     def matches(self, entry: _Entry) -> bool:
-        if self.format and entry.format != self.format:
-            return False
-        if self.tag and not any(t == self.tag or t.startswith(f"{self.tag}:") for t in entry.tags):
-            return False
-        return self.search in entry.text
+        return (
+            self.search in entry.text
+            and (not self.tag or self.tag in entry.tags)
+            and (not self.format or self.format == entry.format)
+        )
 
     def digest(self) -> str:
         parts = json.dumps([sorted(self.types), self.search, self.tag, self.format, self.name])
@@ -89,6 +90,8 @@ class Index:
         self._groups: dict[tuple[str, str], _Group] = {}
         self._orders: dict[str, list[int]] = {}
         """By type: the newest id of each group, ascending."""
+        self._tags: dict[frozenset[str], frozenset[str]] = {}
+        """Equal sets of tags are kept once."""
         self._complete = False
         self._torn = False
         """The last load ended before its last page: the next one reads all."""
@@ -154,7 +157,7 @@ class Index:
         wanted = _Filter(frozenset(types), search.casefold(), tag, format, name)
         before = _read_cursor(cursor, wanted) if cursor else None
         if wanted.narrows or name:
-            newest = sorted((group.ids[-1] for group in self._matching(wanted)), reverse=True)
+            newest = sorted({group.ids[-1] for group in self._matching(wanted)}, reverse=True)
             total = len(newest)
             rows = [id_ for id_ in newest if before is None or id_ < before][: limit + 1]
         else:
@@ -164,7 +167,7 @@ class Index:
         next_cursor = _write_cursor(rows[limit - 1], wanted) if len(rows) > limit else ""
         found = {artifact.id: artifact for artifact in await self._metadata.artifacts(rows[:limit])}
         items = [
-            RegisteredName(found[id_], len(self._groups[self._entries[id_].group].ids))
+            RegisteredName(found[id_], len(self._entries[id_].group.ids))
             for id_ in rows[:limit]
             if id_ in found and id_ in self._entries
         ]
@@ -207,6 +210,7 @@ class Index:
         self._entries.clear()
         self._groups.clear()
         self._orders.clear()
+        self._tags.clear()
         self._complete = False
 
     def _add(self, found: pb.Artifact) -> bool:
@@ -220,31 +224,31 @@ class Index:
             return old is not None
         if old is not None and old.updated == found.last_update_time_since_epoch:
             return False
-        name, _, description, tags, format_ = convert.slim(found)
-        entry = _Entry(
+        name, description, tags, format_ = convert.slim(found)
+        key = (found.type, name)
+        if old is not None and old.group.key != key:
+            self._remove(old)
+            old = None
+        group = self._groups.get(key) or self._groups.setdefault(key, _Group(key))
+        words = frozenset(word for k, v in tags.items() for word in (k, f"{k}:{v}"))
+        self._entries[found.id] = _Entry(
             id=found.id,
             created=found.create_time_since_epoch,
             updated=found.last_update_time_since_epoch,
-            group=(found.type, name),
+            group=group,
             text=f"{name}\n{description}".casefold(),
-            format=format_,
-            tags=tuple(f"{key}:{value}" for key, value in tags.items()),
+            format=sys.intern(format_),
+            tags=self._tags.setdefault(words, words),
         )
-        if old is not None and old.group != entry.group:
-            self._remove(old)
-            old = None
-        self._entries[entry.id] = entry
         if old is None:
-            group = self._groups.setdefault(entry.group, _Group(entry.group))
-            self._reorder(group, entry.id, add=True)
+            self._reorder(group, found.id, add=True)
         return True
 
     def _remove(self, entry: _Entry) -> None:
         del self._entries[entry.id]
-        group = self._groups[entry.group]
-        self._reorder(group, entry.id, add=False)
-        if not group.ids:
-            del self._groups[entry.group]
+        self._reorder(entry.group, entry.id, add=False)
+        if not entry.group.ids:
+            del self._groups[entry.group.key]
 
     def _reorder(self, group: _Group, id_: int, *, add: bool) -> None:
         """Add or take an id, and keep the type's order true to the group's newest."""
@@ -270,9 +274,9 @@ class Index:
                 if group is not None and any(wanted.matches(self._entries[i]) for i in group.ids):
                     yield group
             return
-        keys = {e.group for e in self._entries.values() if e.group[0] in wanted.types and wanted.matches(e)}
-        for key in keys:
-            yield self._groups[key]
+        for entry in self._entries.values():
+            if wanted.matches(entry) and entry.group.key[0] in wanted.types:
+                yield entry.group
 
 
 def _newest(orders: list[list[int]], before: int | None, count: int) -> list[int]:
