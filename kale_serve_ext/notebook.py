@@ -182,8 +182,7 @@ class Endpoint:
     """The InferenceService's name."""
 
     def __init__(self, name: str, *, engine: str | None = None, namespace: str | None = None) -> None:
-        if not isinstance(name, str) or not name:
-            raise InvalidInputError("An Endpoint is made from the name of a service: Endpoint('iris').", field="name")
+        _check_given_name(name)
         self._bind(name, session.engine(engine or "", namespace or ""))
         try:
             run(self._engine.get(name))
@@ -362,6 +361,11 @@ class Endpoint:
             return service_html(self.service)
         except KaleServeError as error:
             return f"<strong>InferenceService {escape(self.name)}</strong>: {escape(error.message)}"
+
+
+def _check_given_name(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise InvalidInputError("An Endpoint is made from the name of a service: Endpoint('iris').", field="name")
 
 
 def _config(given: Mapping[str, object] | None) -> dict[str, JSON]:
