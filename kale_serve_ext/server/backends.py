@@ -46,12 +46,6 @@ class Backends:
         return open_metadata(self.settings, progress=lambda text: self.log.info("Metadata: %s", text), background=True)
 
     @cached_property
-    def index(self) -> Index:
-        from ..metadata.index import Index
-
-        return Index(self.metadata)
-
-    @cached_property
     def store(self) -> Store:
         from ..stores import open_store
 
@@ -104,9 +98,9 @@ class Backends:
         async with self._refreshing:
             if self._covered < mine:
                 covers = self._asked
-                await self.index.refresh()
+                await self.metadata.index.refresh()
                 self._covered = covers
-        return self.index
+        return self.metadata.index
 
     async def in_thread(self, kind: str, work: Callable[[], T]) -> T:
         """The result of blocking ``work``, done in the pool of its ``kind``."""

@@ -20,7 +20,7 @@ class ModelsHandler(Handler):
     @authorized
     async def get(self) -> None:
         """A page of models, the newest first."""
-        self.answer(await _page(self, {MODEL, KFP_MODEL}))
+        self.answer(await self.within(self.app.request_timeout, _page(self, {MODEL, KFP_MODEL})))
 
     @authenticated
     @authorized
@@ -49,7 +49,7 @@ class TransformersHandler(Handler):
     @authorized
     async def get(self) -> None:
         """A page of transformers, the newest first."""
-        self.answer(await _page(self, {TRANSFORMER}))
+        self.answer(await self.within(self.app.request_timeout, _page(self, {TRANSFORMER})))
 
 
 async def _page(handler: Handler, types: set[str]) -> ModelPage:
@@ -57,7 +57,7 @@ async def _page(handler: Handler, types: set[str]) -> ModelPage:
     from .schemas import ModelPage
 
     query = handler.query(ListQuery)
-    index = await handler.within(handler.app.request_timeout, handler.backends.fresh_index())
+    index = await handler.backends.fresh_index()
     items, next_cursor, total = await index.page(
         types=types & {query.type} if query.type else types,
         search=query.search,

@@ -23,8 +23,6 @@ class PredictHandler(Handler):
         ref = ServiceRef(*parts)
         engine = self.backends.engine_of(ref)
         limit = self.app.predict_timeout
-        work = predict(
-            engine, ref.name, rows=body.rows, raw=body.raw, component=body.component or None, timeout=limit
-        )
+        work = predict(engine, ref.name, rows=body.rows, raw=body.raw, component=body.component or None, timeout=limit)
         # The request's own deadline names the service; the one around it is for whatever else may hang.
         self.answer(await self.within(limit + _SLACK, work))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -16,7 +14,6 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from traitlets.config import Config
 
 from kale_serve_ext.config import Settings
-from kale_serve_ext.metadata.environment import ensure_environment
 from kale_serve_ext.server.extension import KaleServeApp
 from kale_serve_ext.server.routes import NAME_SPACE
 
@@ -25,18 +22,10 @@ Fetch = Callable[..., Awaitable[HTTPResponse]]
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
 
-@pytest.fixture(scope="session")
-def metadata_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python that can run the metadata engine: the one that is named, else one that is made once for all tests."""
-    named = os.environ.get("KALE_SERVE_METADATA_PYTHON", "")
-    return named or asyncio.run(ensure_environment(Settings(data_dir=tmp_path_factory.mktemp("engine"))))
-
-
 @pytest.fixture
-def settings(metadata_python: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Settings of this test only; whatever process it started with them is ended with it."""
-    monkeypatch.setenv("KALE_SERVE_METADATA_PYTHON", metadata_python)
-    yield replace(settings, metadata_python=metadata_python)
+def settings(settings: Settings) -> Iterator[Settings]:
+    """Settings of this test only; whatever service it started with them is ended with it."""
+    yield settings
     started = [one for one in psutil.process_iter() if one.pid != os.getpid() and _belongs(one, settings)]
     for process in started:
         with contextlib.suppress(psutil.NoSuchProcess):
