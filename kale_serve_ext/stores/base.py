@@ -32,10 +32,11 @@ class Store(Protocol):
         """
         ...
 
-    def put(self, source: Path, *, adopt: bool = False) -> Snapshot:
+    def put(self, source: Path, *, adopt: bool = False, name: str = "") -> Snapshot:
         """Keep a copy of a folder, or of one file in a folder of its own; content that is there is not kept twice.
 
         ``adopt`` takes the files themselves instead of a copy; only for a folder inside a :meth:`stage` of this store.
+        ``name`` is what a single file shall be called in there, its own name when empty.
 
         Raises:
             NotFoundError: ``source`` does not exist, or a file in it vanished meanwhile.

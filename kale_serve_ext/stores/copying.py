@@ -23,8 +23,8 @@ _FICLONE = 0x40049409
 """Linux' ioctl that makes a file share another's blocks until one of them is written to (btrfs, XFS, …)."""
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a folder to ``target``, or a file into it; ``target`` must not exist.
+def copy(source: Path, target: Path, name: str = "") -> None:
+    """Copy a folder to ``target``, or a file into it, by ``name`` when given; ``target`` must not exist.
 
     Links that stay inside the folder become what they point to. Nothing but files and folders is taken.
 
@@ -39,7 +39,7 @@ def copy(source: Path, target: Path) -> None:
     if stat.S_ISDIR(mode):
         _Copy(real).folder(real, target, above=())
     else:
-        _copy_file(real, target / source.name, named=source)
+        _copy_file(real, target / (name or source.name), named=source)
 
 
 class _Copy:

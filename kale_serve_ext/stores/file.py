@@ -67,7 +67,7 @@ class FileStore:
                     raise self._explained(error) from error
                 raise
 
-    def put(self, source: Path, *, adopt: bool = False) -> Snapshot:
+    def put(self, source: Path, *, adopt: bool = False, name: str = "") -> Snapshot:
         with reading(source):
             real = source.resolve()
         if not adopt and self.root.is_relative_to(real):
@@ -78,7 +78,7 @@ class FileStore:
             tree = source
             if not adopt:
                 tree = folder / "tree"
-                copy(source, tree)
+                copy(source, tree, name)
             size = _seal(tree)
             return self._publish(tree, digest_of(tree), size, aside=folder / "damaged")
 

@@ -1,0 +1,101 @@
+"""LightGBM: a Booster, or one of the estimators around it, as ``model.bst``.
+
+KServe's server loads a Booster and answers what ``Booster.predict`` does: of a classifier the probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ..errors import InvalidInputError
+from ..ml import JSON, Signature
+from .base import check_one_file, head, lineage, top_level
+from .features import tabular
+
+if TYPE_CHECKING:
+    from lightgbm import Booster, LGBMModel
+
+_SUFFIXES = (".bst",)
+_FOUND_AS = (".bst", ".txt")
+"""LightGBM's own examples say ``model.txt``; KServe's server wants ``.bst``."""
+_HEADER = 4 << 20
+
+
+class _LightGBM:
+    name = "lightgbm"
+    title = "LightGBM"
+    aliases = ("lgb", "lgbm")
+
+    def matches(self, obj: object) -> bool:
+        known = {"lightgbm.basic.Booster", "lightgbm.sklearn.LGBMModel"}
+        return bool(known & lineage(obj)) and not isinstance(obj, type)
+
+    def matches_path(self, path: Path) -> bool:
+        endings = _FOUND_AS if path.is_file() else _SUFFIXES
+        return any(head(p, 5) == b"tree\n" for p in top_level(path, endings))
+
+    def file_name(self, path: Path) -> str:
+        return path.with_suffix(".bst").name
+
+    def save(self, obj: object, directory: Path) -> None:
+        # By way of text: LightGBM's own writing does not tell of a full disk.
+        (directory / "model.bst").write_text(_booster(obj).model_to_string(), encoding="utf-8")
+
+    def packages(self, obj: object | None) -> tuple[str, ...]:
+        return ("lightgbm", "numpy")
+
+    def signature(self, obj: object) -> Signature | None:
+        booster = _booster(obj)
+        return _signature(
+            booster.num_feature(),
+            booster.feature_name(),
+            str(booster.params.get("objective", "")),
+            booster.num_model_per_iteration(),
+        )
+
+    def details(self, obj: object) -> Mapping[str, JSON]:
+        return {"class_name": type(obj).__name__}
+
+    def check(self, directory: Path) -> list[str]:
+        return check_one_file(directory, _SUFFIXES, self.title)
+
+    def path_signature(self, directory: Path) -> Signature | None:
+        for path in top_level(directory, _FOUND_AS):
+            # The header is lines of key=value, up to an empty one.
+            lines = head(path, _HEADER).partition(b"\n\n")[0].decode("utf-8", "replace").splitlines()
+            fields = dict(line.split("=", 1) for line in lines if "=" in line)
+            if fields.get("max_feature_idx", "").isdecimal():
+                return _signature(
+                    int(fields["max_feature_idx"]) + 1,
+                    fields.get("feature_names", "").split(" "),
+                    fields.get("objective", "").partition(" ")[0],
+                    int(fields.get("num_class", "1")),
+                )
+        return None
+
+    def path_details(self, directory: Path) -> Mapping[str, JSON]:
+        return {}
+
+
+FORMAT = _LightGBM()
+
+
+def _booster(obj: object) -> Booster:
+    import lightgbm
+
+    if isinstance(obj, lightgbm.Booster):
+        return obj
+    try:
+        return cast("LGBMModel", obj).booster_
+    except ValueError as error:  # scikit-learn's NotFittedError
+        raise InvalidInputError(
+            f"This {type(obj).__name__} is not fitted yet.", hint="Call its fit() first.", field="model"
+        ) from error
+
+
+def _signature(count: int, names: list[str], objective: str, outputs: int) -> Signature:
+    made_up = all(name == f"Column_{i}" for i, name in enumerate(names))
+    size: list[str | int] = ["batch_size", outputs] if outputs > 1 and objective != "lambdarank" else ["batch_size"]
+    return tabular(count, [] if made_up else names, output_size=size, output_dtype="float64")

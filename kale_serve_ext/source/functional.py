@@ -1,0 +1,183 @@
+"""Functions and classes of a notebook, with all that they use, written out as a folder to import anywhere."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import cast
+
+from ..errors import InvalidInputError
+from .imports import dotted_names, import_line, local_module
+from .objects import Definition, check_function, globals_of, open_names, source_of
+from .pickled import dump_by_value, parts_of
+
+_LONGEST_LITERAL = 2000
+_LOADER = """
+def _asset(name):
+    with (_pathlib.Path(__file__).parent / "assets" / name).open("rb") as file:
+        return _pickle.load(file)
+
+"""
+
+
+def write_module(
+    folder: Path, module: str, roles: Mapping[str, Definition], assets: Mapping[str, object], *, assets_field: str
+) -> bool:
+    """Write ``<module>.py`` that defines ``roles``, and what it cannot say in text under ``assets/``.
+
+    Args:
+        folder: where; it exists and is empty.
+        module: the file's name without its ending.
+        roles: functions or classes, by the name that the module shall give them.
+        assets: what they use besides imports: functions, classes and modules go into the text, other objects are
+            pickled.
+        assets_field: the argument that assets come by, for messages.
+
+    Returns:
+        whether loading it needs cloudpickle.
+
+    Raises:
+        InvalidInputError: a function cannot be written out, or uses names that nothing gives: all of them are listed.
+    """
+    for name in assets:
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise InvalidInputError(f"{name!r} is not a name that code can use.", field=assets_field)
+    definitions = _definitions(roles, assets)
+    sources = {name: source_of(definition) for name, definition in definitions.items()}
+    imports = _imports(definitions, sources, assets, assets_field)
+    lines: list[str] = []
+    needs_cloudpickle = False
+    for name, value in assets.items():
+        if name in definitions or isinstance(value, ModuleType):
+            continue
+        literal = _literal(value)
+        if literal:
+            lines.append(f"{name} = {literal}\n")
+        else:
+            needs_cloudpickle |= _pickle_asset(folder / "assets", name, value, assets_field)
+            lines.append(f'{name} = _asset("{name}.pkl")\n')
+    loader = any("_asset(" in line for line in lines)
+    text = "".join(
+        [
+            "from __future__ import annotations\n\n",
+            "import pathlib as _pathlib\nimport pickle as _pickle\n\n" if loader else "",
+            "".join(f"{line}\n" for line in imports),
+            _LOADER if loader else "",
+            *lines,
+            *(f"\n\n{source}{_renamed(name, definitions[name])}" for name, source in sources.items()),
+            _stray(definitions, roles),
+        ]
+    )
+    compile(text, f"{module}.py", "exec")
+    (folder / f"{module}.py").write_text(text, encoding="utf-8")
+    return needs_cloudpickle
+
+
+def _definitions(roles: Mapping[str, Definition], assets: Mapping[str, object]) -> dict[str, Definition]:
+    """What goes in as text, classes first: assets that are functions or classes of the user's, then the roles."""
+    found: dict[str, Definition] = {}
+    for name, value in assets.items():
+        if isinstance(value, type) and not import_line(name, value, {}, frozenset()):
+            found[name] = value
+    for name, value in assets.items():
+        if isinstance(value, FunctionType):
+            found[name] = check_function(value, name)
+    return found | dict(roles)
+
+
+def _imports(
+    definitions: Mapping[str, Definition], sources: Mapping[str, str], assets: Mapping[str, object], field: str
+) -> Sequence[str]:
+    given = {*assets, *definitions, *(d.__name__ for d in definitions.values())}
+    lines: set[str] = set()
+    missing: dict[str, set[str]] = {}
+    local: set[str] = set()
+    for user, source in sources.items():
+        seen = globals_of(definitions[user])
+        for name in open_names(source):
+            value = assets.get(name, seen.get(name))
+            if name in given and not isinstance(assets.get(name), ModuleType):
+                continue
+            line = import_line(name, value, seen, dotted_names(source)) if name in seen or name in assets else ""
+            if line:
+                lines.update(line.splitlines())
+            else:
+                missing.setdefault(user, set()).add(name)
+                local |= {local_module(value)} - {""}
+    if missing:
+        raise _missing(missing, local, field)
+    for name, value in assets.items():
+        if isinstance(value, ModuleType) or (isinstance(value, type) and name not in definitions):
+            lines.update(import_line(name, value, {}, frozenset()).splitlines())
+    return sorted(lines)
+
+
+def _missing(missing: Mapping[str, set[str]], local: set[str], field: str) -> InvalidInputError:
+    names = sorted(set().union(*missing.values()))
+    told = "; ".join(f"{user} uses {', '.join(sorted(used))}" for user, used in missing.items())
+    example = ", ".join(f'"{name}": {name}' for name in names)
+    beside = (
+        f" {', '.join(sorted(local))} is a file beside the notebook, which will not be there where the code runs: "
+        "pass its functions one by one, or use a folder with all of the code (transformer_dir)."
+        if local
+        else ""
+    )
+    return InvalidInputError(
+        f"Names that only this notebook knows are used: {told}.",
+        hint=f"Add them: {field}={{{example}}}.{beside}",
+        field=field,
+    )
+
+
+def _renamed(name: str, definition: Definition) -> str:
+    return "" if definition.__name__ == name else f"\n\n{name} = {definition.__name__}\n"
+
+
+def _stray(definitions: Mapping[str, Definition], roles: Mapping[str, Definition]) -> str:
+    """Two definitions under each other's names cannot be told apart in one file."""
+    names = [d.__name__ for d in definitions.values()]
+    clashing = {n for n in names if n in definitions and definitions[n].__name__ != n}
+    clashing |= {n for n in names if len({id(d) for d in definitions.values() if d.__name__ == n}) > 1}
+    stray = [d.__name__ for d in roles.values() if d.__name__ in ("preprocess", "postprocess")]
+    if clashing or any(name not in roles for name in stray):
+        raise InvalidInputError(
+            f"Functions with the same or swapped names: {', '.join(sorted(clashing or set(stray)))}.",
+            hint="Give each function the name that it is passed by.",
+        )
+    return ""
+
+
+def _literal(value: object) -> str:
+    """The value as Python text, where that is short and exact; else empty."""
+    text = repr(value) if isinstance(value, bool | int | float | str | bytes | list | tuple | dict | None) else ""
+    if not text or len(text) > _LONGEST_LITERAL:
+        return ""
+    try:
+        again = cast(object, ast.literal_eval(text))
+    except (ValueError, SyntaxError):
+        return ""
+    return text if again == value and type(again) is type(value) and repr(again) == text else ""
+
+
+def _pickle_asset(folder: Path, name: str, value: object, field: str) -> bool:
+    folder.mkdir(exist_ok=True)
+    try:
+        parts = parts_of(value)
+        with (folder / f"{name}.pkl").open("wb") as file:
+            if parts.by_value:
+                dump_by_value(value, file, parts.by_value)
+            else:
+                pickle.dump(value, file, protocol=pickle.HIGHEST_PROTOCOL)
+    except OSError:  # the disk's, not the object's
+        raise
+    except Exception as error:
+        raise InvalidInputError(
+            f"The asset {name}, a {type(value).__name__}, cannot be pickled: {error}.",
+            hint="Make it inside of the function, or pass what it is made from.",
+            field=field,
+        ) from error
+    return bool(parts.by_value)
