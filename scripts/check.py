@@ -131,12 +131,12 @@ def install_browser_tests() -> None:
     once(
         "ui-tests",
         "Installing the browser tests' packages",
-        lambda: run([JLPM, "install", "--immutable"], cwd=folder),
+        lambda: run([JLPM, "install", "--immutable"], cwd=folder, quiet=True),
         inputs=[folder / "package.json", folder / "yarn.lock"],
         result=folder / "node_modules",
     )
     if not install_browser():
-        run([JLPM, "playwright", "install", "chromium"], cwd=folder)
+        run([JLPM, "playwright", "install", "chromium"], cwd=folder, quiet=True)
 
 
 def main(wanted: Sequence[str]) -> int:

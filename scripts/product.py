@@ -31,7 +31,7 @@ def install_node_packages() -> None:
     once(
         "node-packages",
         "Installing the panel's packages",
-        lambda: run([JLPM, "install", "--immutable"]),
+        lambda: run([JLPM, "install", "--immutable"], quiet=True),
         inputs=[ROOT / "package.json", ROOT / "yarn.lock"],
         result=ROOT / "node_modules",
     )
@@ -43,7 +43,7 @@ def build_panel() -> None:
     once(
         "panel",
         "Building the panel",
-        lambda: run([JLPM, "build:prod"]),
+        lambda: run([JLPM, "build:prod"], quiet=True),
         inputs=[*PANEL_SOURCES, ROOT / "yarn.lock"],
         result=PANEL / "package.json",
     )

@@ -14,12 +14,21 @@ CACHE = ROOT / ".cache"
 _NOT_INPUTS = {"node_modules", "__pycache__", "lib", "labextension", ".ipynb_checkpoints"}
 
 
-def run(command: Sequence[str | Path], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
-    """Run a command to its end; its failure ends this program with one sentence after the command's own output."""
+def run(
+    command: Sequence[str | Path], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None, quiet: bool = False
+) -> None:
+    """Run a command to its end; its failure ends this program with one sentence after the command's own output.
+
+    A quiet one's output is shown only then.
+    """
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, check=False)
+    piped = subprocess.PIPE if quiet else None
+    errors = subprocess.STDOUT if quiet else None
+    done = subprocess.run(
+        words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=piped, stderr=errors, text=True, check=False
+    )
     if done.returncode != 0:
-        sys.exit(f"`{' '.join(words)}` failed with exit code {done.returncode}.")
+        sys.exit(f"{done.stdout or ''}`{' '.join(words)}` failed with exit code {done.returncode}.")
 
 
 def once(
