@@ -1,1 +1,32 @@
 """Where InferenceServices run: ``base`` says what an engine is, each folder beside it is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from .base import Engine, EngineInfo
+
+
+def open_engine(settings: Settings, *, kind: str = "", namespace: str = "") -> Engine:
+    """The engine of the settings, or the one named by ``kind``, for one namespace. Cheap: it connects on first use.
+
+    Raises:
+        InvalidInputError: there is no such engine.
+    """
+    kind = kind or settings.engine
+    if kind == "local":
+        from .local.engine import LocalEngine
+
+        return LocalEngine(settings, namespace or settings.namespace)
+    raise InvalidInputError(f"There is no engine {kind[:80]!r}.", hint="Known engines: local.", field="engine")
+
+
+def engines(settings: Settings) -> list[EngineInfo]:
+    """The engines that can be opened, the one of the settings first."""
+    from .local.engine import info
+
+    return [info(settings.namespace)]

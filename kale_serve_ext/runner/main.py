@@ -89,8 +89,8 @@ def _verify(directory: Path, expected: str) -> None:
     found = digest_of(directory)
     if found != expected:
         raise RuntimeError(
-            f"The snapshot {directory} is not what was logged: its content has the hash {found}, recorded is {expected}. "
-            "It was changed or damaged; log the model again."
+            f"The snapshot {directory} is not what was logged: its content has the hash {found}, "
+            f"recorded is {expected}. It was changed or damaged; log the model again."
         )
 
 

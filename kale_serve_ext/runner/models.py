@@ -120,6 +120,9 @@ class FrameworkModel(Model):  # type: ignore[misc]  # kserve has no types
         if isinstance(first, dict):
             import pandas as pd
 
+            if any(isinstance(v, list) for v in first.values()):
+                # The form that KServe's own servers read: each object holds columns, not a row.
+                return self.named(pd.concat([pd.DataFrame(columns) for columns in rows], ignore_index=True))
             return self.named(pd.DataFrame(rows))
         if self._columns and isinstance(first, list) and len(first) == len(self._columns):
             import pandas as pd
@@ -201,7 +204,7 @@ def _lightgbm(file: Path) -> _Loaded:
 _LOADERS: dict[str, Callable[[Path], _Loaded]] = {"sklearn": _sklearn, "xgboost": _xgboost, "lightgbm": _lightgbm}
 
 
-def _attribute(estimator: object, name: str, default: object) -> "list[object] | int":
+def _attribute(estimator: object, name: str, default: object) -> list[object] | int:
     """An attribute that a Pipeline computes from its first step, and may not have."""
     try:
         found = getattr(estimator, name, default)

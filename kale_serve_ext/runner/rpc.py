@@ -67,7 +67,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]  # kserve has no types
 
     async def ModelInfer(
         self, request: pb.ModelInferRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ModelInferResponse:  # noqa: N802  # the protocol's name
+    ) -> pb.ModelInferResponse:  # the protocol's name
         self.requests += 1
         model = self._data_plane.model_registry.get_model(request.model_name)
         short = isinstance(model, FrameworkModel) and len(request.inputs) == 1 == len(request.raw_input_contents)
@@ -80,12 +80,12 @@ class Servicer(InferenceServicer):  # type: ignore[misc]  # kserve has no types
 
     async def ModelReady(
         self, request: pb.ModelReadyRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ModelReadyResponse:  # noqa: N802
+    ) -> pb.ModelReadyResponse:
         return await _answered(super().ModelReady(request, context), context)
 
     async def ModelMetadata(
         self, request: pb.ModelMetadataRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ModelMetadataResponse:  # noqa: N802
+    ) -> pb.ModelMetadataResponse:
         return await _answered(super().ModelMetadata(request, context), context)
 
     def _infer_raw(self, model: FrameworkModel, request: pb.ModelInferRequest) -> pb.ModelInferResponse:

@@ -1,0 +1,190 @@
+"""What would keep a service from running here, told before it is tried."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...errors import InvalidInputError
+from ...ml import JSON
+from ...records import Artifact
+from ..base import Check, Manifest, Runtime
+from .interpreters import Interpreter
+from .launch import FORMATS, Launch, launches
+from .processes import this_host
+from .resources import in_mib
+from .state import mapping
+
+_NEEDED = {"sklearn": ("scikit-learn", "joblib"), "xgboost": ("xgboost",), "lightgbm": ("lightgbm",)}
+_SAME_AS = {"xgboost": ("xgboost-cpu",)}
+_KSERVE = "kserve>=0.20,<0.22"
+_OLDEST_KSERVE = (0, 15)
+_IGNORED = {
+    "batcher": "request batching",
+    "logger": "request logging",
+    "nodeSelector": "node selectors",
+    "affinity": "affinity",
+    "tolerations": "tolerations",
+    "serviceAccountName": "service accounts",
+    "maxReplicas": "autoscaling",
+    "canaryTrafficPercent": "canaries",
+}
+
+
+def check_interpreter(artifact: Artifact, runtime: Runtime, found: Interpreter) -> list[Check]:
+    """Whether the runtime's interpreter can load the artifact. Pure."""
+    if not found.ok:
+        elsewhere = artifact.environment.host and artifact.environment.host != this_host()
+        hint = "Choose a runtime with the Python of one of the installed kernels."
+        if elsewhere and runtime.python == artifact.environment.python:
+            hint = f"The artifact was made on {artifact.environment.host}. {hint}"
+        return [Check("error", "InterpreterMissing", found.message, hint, "runtime")]
+    recorded = {_normal(k): v for k, v in artifact.environment.packages.items()}
+    needed = dict.fromkeys((*_NEEDED.get(artifact.format, ()), *recorded))
+    absent = [n for n in needed if n != "kserve" and not _version(found, n)]
+    wanted = [f"{n}=={recorded[n]}" if n in recorded else n for n in absent]
+    kserve = found.packages.get("kserve", "")
+    if not kserve or _numbers(kserve)[:2] < _OLDEST_KSERVE:
+        wanted.insert(0, _KSERVE)
+    if wanted:
+        names = ", ".join(w.partition("=")[0].partition(">")[0] for w in wanted)
+        command = f"{found.python} -m pip install {' '.join(repr(w) for w in wanted)}"
+        message = f"The Python {found.python} lacks {names}."
+        return [Check("error", "PackageMissing", message, f"Run: {command}", "runtime")]
+    return _skews(artifact, found, recorded)
+
+
+def _skews(artifact: Artifact, found: Interpreter, recorded: Mapping[str, str]) -> list[Check]:
+    checks = []
+    made_with = artifact.environment.python_version
+    if artifact.format != "xgboost" and made_with and _numbers(made_with)[:2] != _numbers(found.version)[:2]:
+        message = f"The artifact was made with Python {made_with}, and would be loaded with {found.version}."
+        checks.append(
+            Check("warning", "PythonSkew", message, "Choose the recorded runtime if loading fails.", "runtime")
+        )
+    for name, version in recorded.items():
+        has = _version(found, name)
+        if has and _numbers(has)[:2] != _numbers(version)[:2]:
+            message = f"The artifact was made with {name} {version}; {found.python} has {has}."
+            hint = f"If loading fails: {found.python} -m pip install '{name}=={version}'"
+            checks.append(Check("warning", "VersionSkew", message, hint, "runtime"))
+    return checks
+
+
+def check_files(artifact: Artifact) -> list[Check]:
+    """Whether the snapshot is on this machine."""
+    if not artifact.uri.startswith("file:"):
+        message = f"The snapshot {artifact.uri[:200]} is not on this machine; the local engine reads files only."
+        return [Check("error", "NotLocal", message, "Log the artifact here, or serve it on a cluster.", "version")]
+    return []
+
+
+def check_format(artifact: Artifact) -> list[Check]:
+    """Whether there is a local server for the artifact."""
+    if artifact.format in (*FORMATS, "custom", "functional", "subclass"):
+        return []
+    message = f"The local engine has no server for the format {artifact.format!r}."
+    return [
+        Check("error", "NoSupportingRuntime", message, f"It serves {', '.join(FORMATS)} and custom code.", "runtime")
+    ]
+
+
+def check_manifest(manifest: Manifest) -> list[Check]:
+    """What of the manifest cannot be had here: an error where nothing runs, a warning where it runs without."""
+    try:
+        wanted = launches(manifest)
+    except InvalidInputError as exc:
+        return [Check("error", "Unsupported", exc.message, exc.hint, exc.field)]
+    checks = [
+        Check(
+            "error", "SnapshotMissing", f"The snapshot {w.path} does not exist.", "Log the artifact again.", "version"
+        )
+        for w in wanted
+        if not Path(w.path).is_dir()
+    ]
+    for launch in wanted:
+        checks += _resources(launch)
+        spec = mapping(mapping(manifest.get("spec")).get(launch.component))
+        checks += _ignored(launch.component, spec)
+        checks += _variables(launch.component, _container(spec))
+    return checks
+
+
+def _resources(launch: Launch) -> list[Check]:
+    checks = []
+    if launch.memory_limit:
+        import psutil
+
+        has = psutil.virtual_memory().total
+        if launch.memory_limit > has:
+            message = f"The {launch.component} may use {in_mib(launch.memory_limit)}; this machine has {in_mib(has)}."
+            checks.append(Check("warning", "MemoryLimit", message))
+    if launch.cpu_limit and sys.platform != "linux":
+        message = f"The {launch.component}'s CPU limit is only a request to its libraries on this system."
+        checks.append(Check("warning", "CpuLimit", message))
+    elif launch.cpu_limit:
+        cores = len(os.sched_getaffinity(0))
+        whole = math.ceil(launch.cpu_limit)
+        if whole > cores:
+            message = f"The {launch.component} may use {whole} CPUs; this machine gives {cores}."
+            checks.append(Check("warning", "CpuLimit", message))
+        elif whole != launch.cpu_limit:
+            message = f"The {launch.component}'s CPU limit is rounded up to {whole}: here it is kept in whole cores."
+            checks.append(Check("warning", "CpuLimit", message))
+    return checks
+
+
+def _ignored(component: str, spec: Mapping[str, JSON]) -> list[Check]:
+    checks = [
+        Check("warning", "NotLocal", f"The local engine does without {what} (spec.{component}.{field}).")
+        for field, what in _IGNORED.items()
+        if spec.get(field)
+    ]
+    limits = mapping(mapping(_container(spec).get("resources")).get("limits"))
+    for name in limits:
+        if name not in ("cpu", "memory"):
+            checks.append(Check("warning", "NotLocal", f"The local engine does not limit {name} (spec.{component})."))
+    if spec.get("minReplicas") == 0:
+        checks.append(Check("warning", "NotLocal", f"The local engine keeps one {component} instead of none."))
+    return checks
+
+
+def _variables(component: str, container: Mapping[str, JSON]) -> list[Check]:
+    given = container.get("env")
+    names = [
+        str(mapping(v).get("name")) for v in (given if isinstance(given, list) else ()) if "valueFrom" in mapping(v)
+    ]
+    checks = []
+    if names:
+        message = f"The {component} will not get {', '.join(names)}: secrets and config maps exist in a cluster only."
+        checks.append(Check("warning", "EnvUnsupported", message, "Give the values themselves for a local test."))
+    if container.get("envFrom"):
+        message = f"The {component} will not get envFrom: secrets and config maps exist in a cluster only."
+        checks.append(Check("warning", "EnvUnsupported", message, "Give the values themselves for a local test."))
+    return checks
+
+
+def _container(spec: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    containers = spec.get("containers")
+    return mapping(spec.get("model")) or mapping(containers[0] if isinstance(containers, list) and containers else {})
+
+
+def _version(found: Interpreter, name: str) -> str:
+    return next((found.packages[n] for n in (name, *_SAME_AS.get(name, ())) if n in found.packages), "")
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    parts = []
+    for piece in version.split("."):
+        digits = "".join(c for c in piece if c.isdigit())
+        if not digits:
+            break
+        parts.append(int(digits))
+    return tuple(parts)

@@ -1,0 +1,93 @@
+"""Connections to local services, kept open between calls: one client and one channel for each address and loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import grpc.aio
+    import httpx
+
+_MAX_MESSAGE = 256 * 1024 * 1024
+_RETRY = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{}],
+                # A revision that goes away refuses what it has not begun: the next one takes it.
+                "retryPolicy": {
+                    "maxAttempts": 5,
+                    "initialBackoff": "0.05s",
+                    "maxBackoff": "1s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ]
+    }
+)
+
+
+@dataclass
+class _Open:
+    http: dict[str, httpx.AsyncClient]
+    grpc: dict[str, grpc.aio.Channel]
+
+
+class Connections:
+    """Clients belong to the loop that made them: an engine is used from a kernel's loop and from a background one."""
+
+    def __init__(self) -> None:
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Open] = weakref.WeakKeyDictionary()
+
+    def http(self, url: str) -> httpx.AsyncClient:
+        clients = self._here().http
+        client = clients.get(url)
+        if client is None:
+            import httpx
+
+            # No proxies and no certificates: it is the loopback.
+            transport = httpx.AsyncHTTPTransport(
+                verify=False, trust_env=False, limits=httpx.Limits(max_connections=100)
+            )
+            timeout = httpx.Timeout(60.0, connect=5.0)
+            client = httpx.AsyncClient(base_url=url, transport=transport, timeout=timeout, trust_env=False)
+            clients[url] = client
+        return client
+
+    def grpc(self, address: str) -> grpc.aio.Channel:
+        channels = self._here().grpc
+        channel = channels.get(address)
+        if channel is None:
+            import grpc.aio
+
+            channel = grpc.aio.insecure_channel(
+                address,
+                options=[
+                    ("grpc.enable_http_proxy", 0),
+                    ("grpc.max_send_message_length", _MAX_MESSAGE),
+                    ("grpc.max_receive_message_length", _MAX_MESSAGE),
+                    ("grpc.initial_reconnect_backoff_ms", 100),
+                    ("grpc.max_reconnect_backoff_ms", 1000),
+                    ("grpc.service_config", _RETRY),
+                ],
+            )
+            channels[address] = channel
+        return channel
+
+    async def close(self) -> None:
+        """Close those of the running loop."""
+        found = self._loops.pop(asyncio.get_running_loop(), None)
+        if found is None:
+            return
+        for client in found.http.values():
+            await client.aclose()
+        for channel in found.grpc.values():
+            await channel.close()
+
+    def _here(self) -> _Open:
+        return self._loops.setdefault(asyncio.get_running_loop(), _Open({}, {}))

@@ -1,0 +1,146 @@
+"""Where a service keeps what: its state folder in the data directory, its socket and lock in the runtime directory."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...config import Settings, private_dir
+from ...errors import BackendUnavailableError, InvalidNameError
+from ...ml import JSON
+
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def check_name(name: str, what: str = "service") -> str:
+    """``name`` when Kubernetes would take it, and so when it is safe as a folder's name.
+
+    Raises:
+        InvalidNameError: it is something else.
+    """
+    if not _NAME.fullmatch(name):
+        shown = name if len(name) <= 80 else f"{name[:80]}…"
+        raise InvalidNameError(
+            f"{shown!r} cannot be the name of a {what}.",
+            hint="Use up to 63 lower-case letters, digits and hyphens, beginning with a letter, not ending with a hyphen.",
+            field="name",
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Home:
+    """The places of one service. The folder survives everything but ``delete``; the rest is gone after a reboot."""
+
+    namespace: str
+    name: str
+    folder: Path
+    runtime: Path
+
+    @classmethod
+    def of(cls, settings: Settings, namespace: str, name: str) -> Home:
+        check_name(name)
+        return cls(namespace, name, services_dir(settings, namespace) / name, settings.sockets)
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / "spec.json"
+
+    @property
+    def status(self) -> Path:
+        return self.folder / "status.json"
+
+    @property
+    def events(self) -> Path:
+        return self.folder / "events.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def work(self) -> Path:
+        """Current directory of the service's processes."""
+        return self.folder / "work"
+
+    @property
+    def socket(self) -> Path:
+        return self.runtime / f"svc-{self._key}.sock"
+
+    @property
+    def lock(self) -> Path:
+        return self.runtime / f"svc-{self._key}.lock"
+
+    @property
+    def _key(self) -> str:
+        # A unix socket's path is short, a service's name need not be.
+        return hashlib.sha256(f"{self.folder.absolute()}".encode()).hexdigest()[:16]
+
+    @contextlib.contextmanager
+    def locked(self, timeout: float = 30.0) -> Iterator[None]:
+        """Hold the service's lock: one process at a time changes its description or starts its supervisor. Blocks."""
+        end = time.monotonic() + timeout
+        while True:
+            fd = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                while not _try_lock(fd):
+                    if time.monotonic() > end:
+                        raise BackendUnavailableError(
+                            f"Another process has been changing the service {self.name} for {timeout:.0f} seconds.",
+                            hint="Try again; if it stays so, look for a hanging process of yours.",
+                        )
+                    time.sleep(0.02)
+                # Whoever held it before may have removed the file with the service.
+                if _is_same(fd, self.lock):
+                    yield
+                    return
+            finally:
+                os.close(fd)
+
+
+def services_dir(settings: Settings, namespace: str) -> Path:
+    return settings.data_dir / "services" / check_name(namespace, "namespace")
+
+
+def make_folder(home: Home) -> None:
+    """The service's folders, for their owner only: environment variables with secrets are in the description."""
+    for folder in (home.folder.parent.parent, home.folder.parent, home.folder, home.logs, home.work):
+        private_dir(folder)
+
+
+def write_json(path: Path, value: JSON) -> None:
+    """Replace the file as a whole: readers see the old or the new content, also after a crash."""
+    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(fd, "w") as file:
+            json.dump(value, file)
+            file.flush()
+            os.fsync(fd)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_same(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False

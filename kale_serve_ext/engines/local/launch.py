@@ -1,0 +1,188 @@
+"""From a manifest to the processes that it asks for. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from ...errors import InvalidInputError
+from ...ml import JSON
+from ..base import Component, Manifest
+from .resources import amount
+from .state import mapping
+
+PREFIX = "kale-serve-ext/"
+IDLE_LIMIT = f"{PREFIX}idle-limit"
+"""Annotation: seconds without a request after which the service pauses itself."""
+FORMATS = ("sklearn", "xgboost", "lightgbm")
+_MAX_REPLICAS = 64
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One component: what each of its processes runs, and how many there are."""
+
+    component: Component
+    kind: str
+    """``sklearn``, ``xgboost``, ``lightgbm``, ``custom`` or ``transformer``."""
+    path: str
+    python: str
+    listener: str
+    """``entry`` where clients connect, ``predictor`` behind a transformer."""
+    digest: str = ""
+    protocol: str = "v1"
+    module_name: str = ""
+    class_name: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    replicas: int = 1
+    memory_limit: float = 0.0
+    """Bytes; 0 is none."""
+    cpu_limit: float = 0.0
+    """Cores; 0 is none."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for two launches whose processes are interchangeable."""
+        value = {k: v for k, v in asdict(self).items() if k != "replicas"}
+        return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def launches(manifest: Manifest) -> list[Launch]:
+    """The components of a manifest, the predictor first.
+
+    Raises:
+        InvalidInputError: the manifest asks for something that cannot be run here; names the field.
+    """
+    spec = mapping(manifest.get("spec"))
+    notes = mapping(mapping(manifest.get("metadata")).get("annotations"))
+    predictor = mapping(spec.get("predictor"))
+    transformer = mapping(spec.get("transformer"))
+    if spec.get("explainer"):
+        raise InvalidInputError("Explainers do not run on the local engine.", hint="Leave spec.explainer out.")
+    made = [_predictor(predictor, notes, "predictor" if transformer else "entry")]
+    if transformer:
+        made.append(_transformer(transformer, notes, made[0].protocol))
+    return made
+
+
+def idle_limit(manifest: Manifest) -> float:
+    """Seconds without a request after which the service pauses; 0 is never."""
+    text = str(mapping(mapping(manifest.get("metadata")).get("annotations")).get(IDLE_LIMIT) or "")
+    return amount(text, IDLE_LIMIT) if text else 0.0
+
+
+def _predictor(spec: Mapping[str, JSON], notes: Mapping[str, JSON], listener: str) -> Launch:
+    model = mapping(spec.get("model"))
+    if not model:
+        return _container("predictor", "custom", spec, notes, listener, "model", "")
+    kind = str(mapping(model.get("modelFormat")).get("name") or "")
+    if kind not in FORMATS:
+        raise InvalidInputError(
+            f"The local engine has no server for the format {kind!r}.",
+            hint=f"It serves {', '.join(FORMATS)} and custom code.",
+            field="runtime",
+        )
+    return Launch(
+        component="predictor",
+        kind=kind,
+        path=_folder(str(model.get("storageUri") or ""), "spec.predictor.model.storageUri"),
+        python=str(notes.get(f"{PREFIX}predictor-python") or sys.executable),
+        listener=listener,
+        digest=str(notes.get(f"{PREFIX}model-digest") or ""),
+        protocol=str(model.get("protocolVersion") or "v1").removeprefix("grpc-"),
+        args=_args(model),
+        env=environment(model),
+        replicas=_replicas(spec, "predictor"),
+        memory_limit=_limit(model, "memory"),
+        cpu_limit=_limit(model, "cpu"),
+    )
+
+
+def _transformer(spec: Mapping[str, JSON], notes: Mapping[str, JSON], protocol: str) -> Launch:
+    return _container("transformer", "transformer", spec, notes, "entry", "transformer", protocol)
+
+
+def _container(
+    component: Component,
+    kind: str,
+    spec: Mapping[str, JSON],
+    notes: Mapping[str, JSON],
+    listener: str,
+    role: str,
+    protocol: str,
+) -> Launch:
+    containers = spec.get("containers")
+    first = mapping(containers[0]) if isinstance(containers, list) and containers else {}
+    env = environment(first)
+    uri = env.pop("STORAGE_URI", "")
+    if not uri:
+        raise InvalidInputError(
+            f"The {component} is a container image ({str(first.get('image') or 'unnamed')[:200]}); "
+            "the local engine runs logged artifacts only.",
+            hint="Log the code as a Model or Transformer, or serve it on a cluster.",
+            field=component,
+        )
+    return Launch(
+        component=component,
+        kind=kind,
+        path=_folder(uri, f"STORAGE_URI of the {component}"),
+        python=str(notes.get(f"{PREFIX}{component}-python") or sys.executable),
+        listener=listener,
+        digest=str(notes.get(f"{PREFIX}{role}-digest") or ""),
+        protocol=protocol or env.get("PROTOCOL", "v1"),
+        module_name=env.pop("KALE_SERVE_MODULE", ""),
+        class_name=env.pop("KALE_SERVE_CLASS", ""),
+        args=_args(first),
+        env=env,
+        replicas=_replicas(spec, component),
+        memory_limit=_limit(first, "memory"),
+        cpu_limit=_limit(first, "cpu"),
+    )
+
+
+def environment(container: Mapping[str, JSON]) -> dict[str, str]:
+    """The variables that are given as values; those from secrets and config maps exist in a cluster only."""
+    given = container.get("env")
+    found: dict[str, str] = {}
+    for item in given if isinstance(given, list) else ():
+        variable = mapping(item)
+        if variable.get("name") and "valueFrom" not in variable:
+            value = variable.get("value")
+            found[str(variable["name"])] = "" if value is None else str(value)
+    return found
+
+
+def _folder(uri: str, field_name: str) -> str:
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise InvalidInputError(
+            f"{field_name} is {uri[:200]!r}; the local engine reads snapshots of this machine (file:///…) only.",
+            hint="Log the artifact with the file store.",
+        )
+    return unquote(parts.path)
+
+
+def _args(container: Mapping[str, JSON]) -> tuple[str, ...]:
+    given = container.get("args")
+    return tuple(str(a) for a in given) if isinstance(given, list) else ()
+
+
+def _replicas(spec: Mapping[str, JSON], component: str) -> int:
+    given = spec.get("minReplicas")
+    if given is None or given == 0:
+        return 1
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 < given <= _MAX_REPLICAS:
+        raise InvalidInputError(
+            f"spec.{component}.minReplicas is {given!r}.", hint=f"Give a number from 1 to {_MAX_REPLICAS}."
+        )
+    return given
+
+
+def _limit(container: Mapping[str, JSON], resource: str) -> float:
+    given = mapping(mapping(container.get("resources")).get("limits")).get(resource)
+    return amount(str(given), f"The {resource} limit") if given not in (None, "") else 0.0

@@ -1,0 +1,324 @@
+"""One model server process: started, listened to, limited, started again when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from ...runner import task as runner_task
+from ..base import Replica
+from .environ import for_runner
+from .launch import Launch
+from .listener import Listener
+from .logfiles import LogFile
+from .processes import Identity, kill_group, started, this_boot, this_host
+from .resources import in_mib
+
+BOOT = Path(runner_task.__file__).with_name("boot.py")
+LONGEST_DELAY = 300.0
+"""Seconds between restarts of a process that keeps failing, in the end."""
+STABLE_AFTER = 60.0
+"""Seconds of being ready after which earlier failures no longer count for the delay."""
+MEMORY_PERIOD = 0.25
+"""Seconds between looks at a limited process's memory."""
+
+
+class Process:
+    """A place in a component: the process that fills it now, and the ones before.
+
+    Args:
+        listener: the component's address, whose socket the process inherits.
+        changed: called after every change of what :meth:`view` shows.
+        event: records an event: type, reason, message.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        launch: Launch,
+        revision: int,
+        index: int,
+        listener: Listener,
+        predictor_host: str,
+        environment: Mapping[str, str],
+        folders: tuple[Path, Path],
+        changed: Callable[[], None],
+        event: Callable[[Literal["Normal", "Warning"], str, str], None],
+    ) -> None:
+        self.launch = launch
+        self.revision = revision
+        self.index = index
+        self.name = f"{service}-{launch.component}-{revision:05d}-{index}"
+        self.loaded = False
+        self.ready = False
+        self.accepting = False
+        self.restarts = 0
+        self.last_active = time.time()
+        self._service = service
+        self._listener = listener
+        self._predictor_host = predictor_host
+        self._environment = environment
+        self._work = folders[1]
+        self._log = LogFile(folders[0], launch.component, revision, index)
+        self._changed = changed
+        self._event = event
+        self._state: Literal["Waiting", "Running", "Terminated"] = "Waiting"
+        self._reason = ""
+        self._message = f"The {launch.component} is about to start."
+        self._exit_code: int | None = None
+        self._last_log = ""
+        self._started = 0.0
+        self._ready_since = 0.0
+        self._failures = 0
+        self._retry_now = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._commands: asyncio.StreamWriter | None = None
+        self._failed_with = ""
+        self._killed_because = ""
+        self._ending = False
+        self._task = asyncio.create_task(self._live())
+
+    @property
+    def identity(self) -> Identity | None:
+        """The running process, to be found again by another supervisor."""
+        if self._process is None:
+            return None
+        return Identity(self._process.pid, started(self._process.pid), this_boot(), this_host())
+
+    def view(self) -> Replica:
+        return Replica(
+            name=self.name,
+            revision=self.revision,
+            state=self._state,
+            ready=self.ready,
+            reason=self._reason,
+            message=self._message,
+            exit_code=self._exit_code,
+            restarts=self.restarts,
+            started=self._started,
+            last_log=self._last_log,
+        )
+
+    def accept(self) -> None:
+        """Let the process take connections, now or as soon as it has loaded."""
+        if not self.accepting:
+            self.accepting = True
+            if self.loaded:
+                self._command({"do": "accept"})
+
+    def retry(self) -> None:
+        """Start again now where a delay is running."""
+        self._failures = 0
+        self._retry_now.set()
+
+    async def stop(self, idle: float, grace: float) -> None:
+        """End the process; one that answers requests drains first.
+
+        Args:
+            idle: seconds that open connections without a request are kept for the next one.
+            grace: seconds that running requests may take.
+        """
+        self._ending = True
+        self._retry_now.set()
+        if self._process is not None and self.ready:
+            self._command({"do": "drain", "idle": idle, "grace": grace})
+            await asyncio.wait([self._task], timeout=idle + grace + 2.0)
+        if self._process is not None:
+            kill_group(self._process.pid)
+        await asyncio.wait([self._task])
+        self._task.result()
+
+    async def _live(self) -> None:
+        while not self._ending:
+            try:
+                code = await self._run()
+            except OSError as exc:
+                code, self._failed_with = None, f"{self.launch.python} cannot be started: {exc}"
+            if self._ending:
+                break
+            self._told_end(code)
+            await self._pause()
+        self._state, self.ready, self.loaded = "Terminated", False, False
+
+    async def _run(self) -> int:
+        """One run, from start to end; returns the exit code."""
+        ours, theirs = socket.socketpair()
+        self._failed_with = self._killed_because = ""
+        self._log.begin()
+        try:
+            command = [self.launch.python, str(BOOT), "runner.main", "--channel", str(theirs.fileno())]
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                "--service",
+                self._service,
+                "--component",
+                self.launch.component,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                pass_fds=(theirs.fileno(), self._listener.http.fileno()),
+                start_new_session=True,
+                cwd=self._work,
+                env=for_runner(self._environment, self.launch.env, self.launch.cpu_limit),
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._process = process
+        self._limit_cpu(process.pid)
+        self._started = time.time()
+        if not self._exit_code:
+            self._message = f"The {self.launch.component}'s Python is starting."
+        self._state = "Running"
+        self._changed()
+        reader, self._commands = await asyncio.open_connection(sock=ours)
+        self._commands.write(self._task_line() + b"\n")
+        pump = asyncio.create_task(self._pump(process.stdout))
+        watch = asyncio.create_task(self._watch_memory(process.pid))
+        reports = asyncio.create_task(self._reports(reader))
+        try:
+            code = await process.wait()
+        finally:
+            # Whatever the process started goes with it, and lets go of the log's pipe.
+            kill_group(process.pid)
+            watch.cancel()
+            await asyncio.wait([pump, reports], timeout=2.0)
+            pump.cancel()
+            reports.cancel()
+            self._commands.close()
+            self._process = self._commands = None
+            self.loaded = self.ready = False
+        return code
+
+    def _task_line(self) -> bytes:
+        return (
+            runner_task.Task(
+                name=self._service,
+                component=self.launch.component,
+                kind=self.launch.kind,
+                path=self.launch.path,
+                parent=os.getpid(),
+                http_fd=self._listener.http.fileno(),
+                grpc_port=self._listener.ports.grpc,
+                digest=self.launch.digest,
+                protocol=self.launch.protocol,
+                module_name=self.launch.module_name,
+                class_name=self.launch.class_name,
+                predictor_host=self._predictor_host,
+                args=self.launch.args,
+            )
+            .to_json()
+            .encode()
+        )
+
+    def _command(self, command: Mapping[str, object]) -> None:
+        if self._commands is not None:
+            self._commands.write(json.dumps(command).encode() + b"\n")
+
+    async def _reports(self, reader: asyncio.StreamReader) -> None:
+        async for line in reader:
+            report = json.loads(line)
+            event = report["event"]
+            if event == "loading" and not self._exit_code:
+                self._message = f"The {self.launch.component} is loading."
+            elif event == "loaded":
+                self.loaded = True
+                if self.accepting:
+                    self._command({"do": "accept"})
+            elif event == "ready":
+                self._told_ready()
+            elif event == "active":
+                self.last_active = time.time()
+            elif event == "draining":
+                self.ready = False
+            elif event == "failed":
+                self._failed_with = str(report["message"])
+            self._changed()
+
+    def _told_ready(self) -> None:
+        self.ready = True
+        self._ready_since = self.last_active = time.time()
+        self._reason = self._message = self._last_log = ""
+        self._exit_code = None
+        self._event("Normal", "Ready", f"{self.name} is ready after {time.time() - self._started:.1f} s.")
+
+    def _told_end(self, code: int | None) -> None:
+        was_ready_for = time.time() - self._ready_since if self._ready_since else 0.0
+        self._ready_since = 0.0
+        self._failures = 1 if was_ready_for > STABLE_AFTER else self._failures + 1
+        self._last_log = self._log.last_lines()
+        self._exit_code = 128 - code if code is not None and code < 0 else code
+        if self._killed_because:
+            self._state, self._reason, self._message = "Terminated", "OOMKilled", self._killed_because
+        else:
+            self._state, self._reason = "Waiting", "CrashLoopBackOff"
+            self._message = self._failed_with or _ended(code)
+        self._event("Warning", "OOMKilled" if self._killed_because else "Error", f"{self.name}: {self._message}")
+        self._changed()
+
+    async def _pause(self) -> None:
+        delay = min(LONGEST_DELAY, 2.0 ** (self._failures - 1))
+        self._retry_now.clear()
+        if self._ending:
+            return
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._retry_now.wait(), delay)
+        if not self._ending:
+            self.restarts += 1
+
+    async def _pump(self, output: asyncio.StreamReader | None) -> None:
+        while output and (data := await output.read(65536)):
+            self._log.write(data)
+
+    async def _watch_memory(self, pid: int) -> None:
+        limit = self.launch.memory_limit
+        if not limit:
+            return
+        watched = psutil.Process(pid)
+        while True:
+            try:
+                used = sum(p.memory_info().rss for p in [watched, *watched.children(recursive=True)])
+            except psutil.Error:
+                return
+            if used > limit:
+                self._killed_because = f"It used {in_mib(used)} of {in_mib(limit)}."
+                kill_group(pid)
+                return
+            await asyncio.sleep(MEMORY_PERIOD)
+
+    def _limit_cpu(self, pid: int) -> None:
+        if not self.launch.cpu_limit or sys.platform != "linux":
+            return
+        available = sorted(os.sched_getaffinity(0))
+        count = min(len(available), max(1, math.ceil(self.launch.cpu_limit)))
+        # Spread over the cores, or every limited service would sit on the first ones.
+        first = pid % len(available)
+        cores = [available[(first + i) % len(available)] for i in range(count)]
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(pid, cores)
+
+
+def _ended(code: int | None) -> str:
+    if code is None:
+        return "It could not be started."
+    if code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = str(-code)
+        return f"It was killed by {name}."
+    return f"It ended with exit code {code}."

@@ -1,0 +1,205 @@
+"""What the state folder says, as values: the description that callers write and the status that a supervisor writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from ...ml import JSON
+from ...records import ServiceRef
+from ..base import Component, ComponentState, Condition, Manifest, Replica, ServiceState
+from .home import Home
+from .processes import Identity, this_boot, this_host
+
+STOP = "serving.kserve.io/stop"
+SILENT_AFTER = 180.0
+"""Seconds without a sign of life after which another machine's supervisor is taken for gone."""
+
+
+class CorruptStateError(Exception):
+    """A file of the state folder cannot be understood."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is wanted. ``revision`` counts the manifests; pausing is not a new one."""
+
+    manifest: Manifest
+    revision: int
+    created: float
+    updated: float
+    deleting: bool = False
+
+    def to_json(self) -> JSON:
+        return cast(JSON, asdict(self))
+
+    @property
+    def paused(self) -> bool:
+        notes = mapping(mapping(self.manifest.get("metadata")).get("annotations"))
+        return str(notes.get(STOP, "")).lower() == "true"
+
+    def with_paused(self, paused: bool, now: float) -> Spec:
+        metadata = dict(mapping(self.manifest.get("metadata")))
+        notes = {k: v for k, v in mapping(metadata.get("annotations")).items() if k != STOP}
+        metadata["annotations"] = {**notes, STOP: "true"} if paused else notes
+        return replace(self, manifest={**self.manifest, "metadata": metadata}, updated=now)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The addresses of one component, kept over restarts."""
+
+    http: int
+    grpc: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is, as the service's supervisor saw it last."""
+
+    supervisor: Identity
+    socket: str
+    ports: Mapping[str, Ports] = field(default_factory=dict)
+    """By listener: ``entry``, and ``predictor`` where a transformer is the entry."""
+    serving_revision: int = 0
+    components: tuple[ComponentState, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    children: tuple[Identity, ...] = ()
+    failure: str = ""
+    updated: float = 0.0
+
+    def to_json(self) -> JSON:
+        return cast(JSON, asdict(self))
+
+
+def read_spec(home: Home) -> Spec | None:
+    """The description; None when there is no such service.
+
+    Raises:
+        CorruptStateError: there is one, and it cannot be read.
+    """
+    value = _read(home.spec)
+    if value is None:
+        if home.folder.is_dir() and home.status.exists():
+            raise CorruptStateError(f"The service's description {home.spec} is missing.")
+        return None
+    try:
+        manifest = dict(value["manifest"])
+        if not isinstance(manifest["metadata"], dict) or not isinstance(manifest["spec"], dict):
+            raise TypeError("the manifest has no metadata or spec")
+        return Spec(
+            manifest,
+            int(value["revision"]),
+            float(value["created"]),
+            float(value["updated"]),
+            bool(value.get("deleting")),
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise CorruptStateError(f"The service's description {home.spec} cannot be understood: {exc!r}") from exc
+
+
+def read_status(home: Home) -> Status | None:
+    """The last status; None before the first supervisor wrote one.
+
+    Raises:
+        CorruptStateError: it cannot be read.
+    """
+    value = _read(home.status)
+    if value is None:
+        return None
+    try:
+        return Status(
+            supervisor=Identity(**value["supervisor"]),
+            socket=str(value["socket"]),
+            ports={k: Ports(**v) for k, v in value["ports"].items()},
+            serving_revision=int(value["serving_revision"]),
+            components=tuple(
+                ComponentState(**{**c, "replicas": tuple(Replica(**r) for r in c["replicas"])})
+                for c in value["components"]
+            ),
+            conditions=tuple(Condition(**c) for c in value["conditions"]),
+            children=tuple(Identity(**c) for c in value["children"]),
+            failure=str(value["failure"]),
+            updated=float(value["updated"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise CorruptStateError(f"The service's status {home.status} cannot be understood: {exc!r}") from exc
+
+
+def compose(ref: ServiceRef, spec: Spec, status: Status | None) -> ServiceState:
+    """The service as the engine shows it, on this machine."""
+    if status is None:
+        return ServiceState(
+            ref, spec.manifest, spec.revision, 0, (), created=spec.created, updated=spec.updated, deleting=spec.deleting
+        )
+    entry = status.ports.get("entry")
+    state = ServiceState(
+        ref=ref,
+        manifest=spec.manifest,
+        revision=spec.revision,
+        serving_revision=status.serving_revision,
+        components=status.components,
+        conditions=status.conditions,
+        url=f"http://127.0.0.1:{entry.http}" if entry else "",
+        grpc_url=f"127.0.0.1:{entry.grpc}" if entry and entry.grpc else "",
+        created=spec.created,
+        updated=max(spec.updated, status.updated),
+        deleting=spec.deleting,
+        failure=status.failure,
+    )
+    if status.supervisor.host != this_host():
+        return replace(
+            state,
+            ours=False,
+            failure=f"It belongs to the machine {status.supervisor.host}, which shares this home folder; use it there.",
+        )
+    if status.supervisor.boot != this_boot():
+        return _nothing_runs(state)
+    return state
+
+
+def corrupt(ref: ServiceRef, home: Home, message: str) -> ServiceState:
+    """A service whose folder cannot be read: shown, so that it can be deleted."""
+    metadata: dict[str, JSON] = {"name": ref.name, "namespace": ref.namespace}
+    manifest: Manifest = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": metadata,
+        "spec": {},
+    }
+    changed = home.folder.stat().st_mtime if home.folder.exists() else 0.0
+    failure = f"{message} Delete the service and serve the model again."
+    return ServiceState(ref, manifest, 0, 0, (), updated=changed, supervised=False, failure=failure)
+
+
+def _nothing_runs(state: ServiceState) -> ServiceState:
+    components = tuple(replace(c, ready=0, replicas=()) for c in state.components)
+    condition = Condition(
+        "Ready", "False", "Stopped", "Nothing runs it since the machine was restarted.", state.updated
+    )
+    return replace(
+        state, serving_revision=0, components=components, conditions=(condition,), supervised=False, failure=""
+    )
+
+
+def component_of(name: str) -> Component:
+    return "transformer" if name == "transformer" else "predictor"
+
+
+def mapping(value: JSON) -> Mapping[str, JSON]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _read(path: Path) -> dict[str, JSON] | None:  # type: ignore[type-arg,unused-ignore]
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as exc:
+        raise CorruptStateError(f"The file {path} is damaged: {exc}") from exc
+    if not isinstance(value, dict):
+        raise CorruptStateError(f"The file {path} is damaged: it holds no object.")
+    return value

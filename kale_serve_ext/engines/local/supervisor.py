@@ -1,0 +1,221 @@
+"""The process that watches over one service: it keeps the description and the processes in step, and says how they do.
+
+There is one for each service, detached from whoever started it. It imports nothing that weighs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, TextIO
+
+from ...errors import BackendUnavailableError, InvalidInputError, KaleServeError
+from . import eventlog
+from .conditions import conditions, trouble
+from .environ import inherited
+from .home import Home, make_folder, write_json
+from .launch import Launch, idle_limit, launches
+from .processes import Identity, kill_group
+from .rollout import Rollout
+from .state import CorruptStateError, Spec, Status, read_spec, read_status
+
+HEARTBEAT = 60.0
+"""Seconds between signs of life for other machines that share the folder."""
+_ORPHANS_SECONDS = 5.0
+_MAX_COMMAND = 4096
+
+
+def main(argv: Sequence[str]) -> None:
+    """Watch over the service in ``--folder`` until it is deleted; tell ``--ready-fd`` when that began, or why not."""
+    parser = argparse.ArgumentParser(prog="kale-serve-ext supervisor")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--runtime", type=Path, required=True)
+    parser.add_argument("--ready-fd", type=int, required=True)
+    given = parser.parse_args(argv)
+    # Whoever started this is not kept waiting, and has no corpse to bury when it ends.
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    home = Home(given.folder.parent.name, given.folder.name, given.folder, given.runtime)
+    with os.fdopen(given.ready_fd, "w") as starter:
+        try:
+            asyncio.run(_watch_over(home, starter))
+        except (OSError, KaleServeError, CorruptStateError) as exc:
+            if not starter.closed:
+                starter.write(str(exc) or repr(exc))
+            raise
+
+
+async def _watch_over(home: Home, starter: TextIO) -> None:
+    spec = read_spec(home)
+    if spec is None:
+        raise FileNotFoundError(f"The service's description {home.spec} is gone.")
+    supervisor = Supervisor(home, spec, read_status(home))
+    await supervisor.run(starter)
+
+
+class Supervisor:
+    def __init__(self, home: Home, spec: Spec, before: Status | None) -> None:
+        self._home = home
+        self._spec = spec
+        self._before = before
+        self._me = Identity.mine()
+        self._wake = asyncio.Event()
+        self._leaving = False
+        self._failure = ""
+        self._launches: list[Launch] = []
+        self._written: Status | None = None
+        self._written_at = 0.0
+        self._conditions = {c.type: c for c in before.conditions} if before else {}
+        self._rollout = Rollout(
+            service=home.name,
+            folders=(home.logs, home.work),
+            environment=inherited(),
+            ports=before.ports if before else {},
+            changed=self._wake.set,
+            event=self._event,
+            why=self._why,
+        )
+
+    async def run(self, starter: TextIO) -> None:
+        """Until the service is deleted, or this process is asked to end."""
+        make_folder(self._home)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._leave)
+        if self._before:
+            await _bury(self._before)
+        self._home.socket.unlink(missing_ok=True)
+        control = await asyncio.start_unix_server(self._obey, self._home.socket, limit=_MAX_COMMAND)
+        try:
+            self._rollout.listen(["entry"])
+            self._want()
+            self._step()
+            starter.write("ready")
+            starter.close()
+            while not (self._leaving or (self._spec.deleting and self._rollout.is_stopped)):
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._period())
+                self._wake.clear()
+                self._step()
+        finally:
+            await self._rollout.close()
+            control.close()
+            self._home.socket.unlink(missing_ok=True)
+
+    def _step(self) -> None:
+        self._rest_if_idle()
+        self._rollout.step()
+        self._write_status()
+
+    def _want(self) -> None:
+        """Take over what the description says."""
+        self._failure = ""
+        try:
+            self._launches = launches(self._spec.manifest)
+        except InvalidInputError as exc:
+            self._launches = []
+            self._failure = exc.message
+        self._rollout.want([] if self._spec.paused or self._spec.deleting else self._launches, self._spec.revision)
+
+    def _write_status(self) -> None:
+        now = time.time()
+        states = self._rollout.states(self._launches)
+        self._conditions = conditions(states, self._spec.paused, self._conditions, now)
+        status = Status(
+            supervisor=self._me,
+            socket=str(self._home.socket),
+            ports=self._rollout.ports,
+            serving_revision=self._rollout.serving_revision,
+            components=states,
+            conditions=tuple(self._conditions.values()),
+            children=tuple(i for p in self._rollout.processes if (i := p.identity)),
+            failure=self._failure,
+        )
+        if status != self._written or now - self._written_at > HEARTBEAT:
+            write_json(self._home.status, replace(status, updated=now).to_json())
+            self._written, self._written_at = status, now
+
+    def _why(self) -> dict[str, str]:
+        """Phase and reason, for a client that connects while no model server can answer."""
+        phase, reason = self._phase()
+        return {"error": f"The service {self._home.name} is not ready: {reason}", "phase": phase, "reason": reason}
+
+    def _phase(self) -> tuple[str, str]:
+        if self._spec.deleting or self._leaving:
+            return "Terminating", "It is being deleted."
+        if self._failure:
+            return "Failed", self._failure
+        if self._spec.paused:
+            return "Paused", "It is paused; resume it to send requests."
+        states = self._rollout.states(self._launches)
+        failed = trouble(states)
+        if failed:
+            return "Failed", failed.message or failed.reason
+        waiting = next((r for c in states if not c.ready for r in c.replicas if r.message), None)
+        return "Loading", waiting.message if waiting else "It is starting."
+
+    async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """``sync``: read the description again. Answered when that has begun."""
+        try:
+            line = await reader.readline()
+            if json.loads(line).get("do") == "sync":
+                spec = read_spec(self._home)
+                if spec is not None:
+                    self._spec = spec
+                    self._want()
+                    self._step()
+                    self._wake.set()
+            writer.write(b'{"ok": true}\n')
+            await writer.drain()
+        except (ValueError, CorruptStateError, ConnectionError) as exc:
+            sys.stderr.write(f"A command could not be followed: {exc}\n")
+        finally:
+            writer.close()
+
+    def _rest_if_idle(self) -> None:
+        limit = idle_limit(self._spec.manifest)
+        if not limit or self._spec.paused or self._spec.deleting or not self._rollout.serving_revision:
+            return
+        if time.time() - self._rollout.last_active < limit:
+            return
+        try:
+            with self._home.locked(timeout=0.0):
+                spec = read_spec(self._home)
+                if spec is None or spec.deleting or spec != self._spec:
+                    return
+                self._spec = spec.with_paused(True, time.time())
+                write_json(self._home.spec, self._spec.to_json())
+        except (BackendUnavailableError, CorruptStateError):
+            # Somebody is changing the service right now: it is not idle.
+            return
+        self._event("Normal", "Idle", f"No request came for {limit:.0f} s: the service pauses.", "")
+        self._want()
+
+    def _period(self) -> float:
+        return min(HEARTBEAT, max(1.0, idle_limit(self._spec.manifest) / 4)) if self._launches else HEARTBEAT
+
+    def _event(self, kind: Literal["Normal", "Warning"], reason: str, message: str, about: str) -> None:
+        eventlog.record(self._home.events, kind, reason, message, about)
+
+    def _leave(self) -> None:
+        self._leaving = True
+        self._wake.set()
+
+
+async def _bury(before: Status) -> None:
+    """End what an earlier supervisor left behind: its processes hold the addresses."""
+    end = time.monotonic() + _ORPHANS_SECONDS
+    for child in before.children:
+        while child.is_alive and time.monotonic() < end:
+            kill_group(child.pid)
+            await asyncio.sleep(0.02)
