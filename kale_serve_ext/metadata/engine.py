@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +54,7 @@ class EmbeddedEngine:
         python = await self._python(wait)
         try:
             async with locked(self._settings.sockets / "metadata.start", timeout=START):
-                if not await self.listens():
+                if not await self.listens() and not await self._adopt():
                     self._progress("Starting the metadata engine")
                     await self._spawn(python)
         except TimeoutError as error:
@@ -63,14 +65,7 @@ class EmbeddedEngine:
 
     async def listens(self) -> bool:
         """Whether some process has the socket open. It need not be answering."""
-        try:
-            _, writer = await asyncio.open_unix_connection(str(socket_path(self._settings)))
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        writer.close()
-        return True
+        return await _listens(socket_path(self._settings))
 
     @property
     def _log(self) -> Path:
@@ -107,6 +102,23 @@ class EmbeddedEngine:
             "The metadata engine is being installed.", hint="This is done once; try again in a minute."
         )
 
+    async def _adopt(self) -> bool:
+        """Reach an engine of this machine that was started with another runtime folder, as from a shell without
+        ``XDG_RUNTIME_DIR``: its socket gets a second name in ours."""
+        try:
+            note = json.loads((folder(self._settings) / "owner.json").read_text("utf-8"))
+            host, address = str(note["host"]), str(note["address"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        theirs, ours = Path(address.removeprefix("unix:")), socket_path(self._settings)
+        if host != socket.gethostname() or theirs == ours or not address.startswith("unix:"):
+            return False
+        if not await _listens(theirs):
+            return False
+        ours.unlink(missing_ok=True)
+        ours.symlink_to(theirs)
+        return True
+
     async def _spawn(self, python: str) -> None:
         data = folder(self._settings)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -128,12 +140,23 @@ class EmbeddedEngine:
             said, complaints = await asyncio.wait_for(_first_words(process), START)
         except asyncio.TimeoutError:
             said, complaints = "", f"it said nothing for {START:g} s"
-        if said.startswith(("ready", "busy")):
+        if said.startswith(("ready", "busy")) or await self._adopt():
             return
         reason = said.removeprefix("error ").strip() or _last_line(complaints)
         raise MetadataUnavailableError(
             f"The metadata engine did not start: {reason}", hint=_hint(reason, python, self._log)
         )
+
+
+async def _listens(path: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(str(path))
+    except BlockingIOError:
+        return True  # Its queue is full.
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _first_words(process: asyncio.subprocess.Process) -> tuple[str, str]:

@@ -10,6 +10,7 @@ On stdout it says one line: ``ready ADDRESS``, ``busy`` (another engine serves t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import importlib
 import json
@@ -17,7 +18,6 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -57,14 +57,15 @@ def main() -> None:
     try:
         owner.claim()
         engine = Engine(database)
-        engine.listen(options.listen)
+        owner.tell(engine.listen(options.listen))
     except Exception as error:
         traceback.print_exc()
         owner.release()
         _end("error " + " ".join(str(error).split()))
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
-    print("ready " + engine.address, flush=True)
+    with contextlib.suppress(BrokenPipeError):  # Who asked for the engine may be gone; others will come.
+        print("ready " + engine.address, flush=True)
     if options.log:
         _redirect(Path(options.log))
     _watch(engine, owner, options)
@@ -117,8 +118,8 @@ class Engine:
             ],
         )
 
-    def listen(self, address: str) -> None:
-        """Serve on ``address``; a socket left by a predecessor is replaced (its lock is ours now)."""
+    def listen(self, address: str) -> str:
+        """Serve on ``address`` and give it with the port it got. A socket left by a predecessor is replaced."""
         if address.startswith("unix:"):
             Path(address[5:]).unlink(missing_ok=True)
         port = self._server.add_insecure_port(address)
@@ -126,6 +127,7 @@ class Engine:
         if address.startswith("unix:"):
             Path(address[5:]).chmod(0o600)
         self._server.start()
+        return self.address
 
     def idle(self) -> float:
         """Seconds since the last call ended; 0 while one runs."""
@@ -182,6 +184,11 @@ class Owner:
         self.beat()
         self._mine = True
 
+    def tell(self, address: str) -> None:
+        """Note where the engine listens, for those on this machine with another runtime folder."""
+        self._me["address"] = address
+        self.beat()
+
     def beat(self) -> None:
         """A sign of life."""
         partial = self._note.with_name(f"owner.{os.getpid()}")
@@ -190,7 +197,8 @@ class Owner:
 
     def lost(self) -> bool:
         """Whether somebody else owns the file by now, as after this machine slept for long."""
-        return self._read() != self._me
+        note = self._read() or {}
+        return any(note.get(key) != self._me[key] for key in ("host", "boot", "pid"))
 
     def release(self) -> None:
         if self._mine and not self.lost():
@@ -263,6 +271,8 @@ def _ensure_wal(database: Path) -> None:
 
 
 def _set_wal(database: Path) -> None:
+    import sqlite3
+
     connection = sqlite3.connect(str(database), timeout=10)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.close()
