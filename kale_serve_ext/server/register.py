@@ -69,8 +69,7 @@ async def kernels(app: KaleServeApp) -> list[Kernel]:
     from ..engines.local.interpreters import kernels as installed
     from .schemas import Kernel
 
-    found = await app.backends.in_thread("files", installed)
-    return [Kernel(name=name, display_name=title, python=python) for name, title, python in found]
+    return [Kernel(name=name, display_name=title, python=python) for name, title, python in await installed()]
 
 
 async def _python(app: KaleServeApp, name: str) -> str:
