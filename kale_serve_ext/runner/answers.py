@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from fastapi.exceptions import RequestValidationError
@@ -63,7 +63,7 @@ async def _known(request: Request, exc: Exception) -> Response:
 async def _invalid(request: Request, exc: Exception) -> Response:
     found = exc.errors() if isinstance(exc, RequestValidationError) else []
     # A body that may be one of several things is reported once for each; the first says it.
-    first = found[0] if found else {"msg": str(exc), "loc": ()}
+    first: dict[str, Any] = found[0] if found else {"msg": str(exc), "loc": ()}
     if first.get("type") == "json_invalid":
         detail = first.get("ctx", {}).get("error", "")
         return JSONResponse({"error": f"The request is not JSON: {detail} at character {first['loc'][-1]}."}, 400)
@@ -81,7 +81,7 @@ async def _predictor_answered(request: Request, exc: Exception) -> Response:
 
 async def _predictor_away(request: Request, exc: Exception) -> Response:
     log.warning("%s the predictor cannot be reached: %r", request.url.path, exc)
-    return JSONResponse({"error": f"The predictor cannot be reached: {exc or type(exc).__name__}"}, 503)
+    return JSONResponse({"error": f"The predictor cannot be reached: {str(exc) or type(exc).__name__}"}, 503)
 
 
 async def _unknown(request: Request, exc: Exception) -> Response:

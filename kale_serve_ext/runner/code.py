@@ -71,7 +71,7 @@ class FunctionalTransformer(Model):  # type: ignore[misc]  # kserve has no types
         if self._after is None:
             return result
         v2 = isinstance(result, InferResponse)
-        body = result.to_dict() if v2 else result
+        body: dict[str, object] = result.to_dict() if isinstance(result, InferResponse) else result
         made = await _call(self._after, body)
         return _response({**body, **made}) if v2 and isinstance(made, dict) and "outputs" in made else made
 

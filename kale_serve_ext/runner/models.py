@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from kserve import InferOutput, InferRequest, InferResponse, Model
@@ -14,6 +14,9 @@ from kserve.utils.utils import generate_uuid
 
 from . import tensors
 from .task import Task
+
+if TYPE_CHECKING:
+    from .tensors import Rows
 
 SUFFIXES = {
     "sklearn": (".joblib", ".pkl", ".pickle"),
@@ -48,7 +51,7 @@ class FrameworkModel(Model):  # type: ignore[misc]  # kserve has no types
     def __init__(
         self,
         name: str,
-        function: Callable[[object], object],
+        function: Callable[[Rows], object],
         columns: Sequence[str],
         features: int,
         refusals: tuple[type[Exception], ...],
@@ -57,7 +60,7 @@ class FrameworkModel(Model):  # type: ignore[misc]  # kserve has no types
         self._function = function
         self._columns = list(columns)
         self._features = features
-        self._refusals = (ValueError, TypeError, KeyError, IndexError, *refusals)
+        self._refusals: tuple[type[Exception], ...] = (ValueError, TypeError, KeyError, IndexError, *refusals)
         self.ready = True
 
     def predict(
@@ -71,7 +74,7 @@ class FrameworkModel(Model):  # type: ignore[misc]  # kserve has no types
             return self._answer_v2(payload, self.apply(self._rows_of_request(payload)))
         return {"predictions": tensors.plain(self.apply(self._rows_of_body(payload)))}
 
-    def apply(self, rows: object) -> object:
+    def apply(self, rows: Rows) -> object:
         """The function's result.
 
         Raises:
@@ -85,7 +88,7 @@ class FrameworkModel(Model):  # type: ignore[misc]  # kserve has no types
         except Exception as exc:
             raise InferenceError(f"{type(exc).__name__}: {exc}") from exc
 
-    def named(self, rows: object) -> object:
+    def named(self, rows: Rows) -> Rows:
         """Rows with the model's column names, where it was trained with names; pipelines select columns by them."""
         if not self._columns:
             return rows
@@ -93,16 +96,17 @@ class FrameworkModel(Model):  # type: ignore[misc]  # kserve has no types
 
         if isinstance(rows, pd.DataFrame):
             known = set(self._columns) <= set(rows.columns)
-            return rows[self._columns] if known else rows
+            return rows.reindex(columns=self._columns) if known else rows
         if len(np.shape(rows)) == 2 and np.shape(rows)[1] == len(self._columns):
-            return pd.DataFrame(rows, columns=self._columns)
+            table: pd.DataFrame = pd.DataFrame(rows, columns=self._columns)
+            return table
         return rows
 
     def get_input_types(self) -> list[dict[str, object]]:
         """v2 metadata: what the model itself knows of its input."""
         return [{"name": "input-0", "datatype": "FP64", "shape": [-1, self._features]}] if self._features else []
 
-    def _rows_of_body(self, body: object) -> object:
+    def _rows_of_body(self, body: object) -> Rows:
         if not isinstance(body, dict):
             raise InvalidInput('The request has to be an object with a list "instances".')
         rows = body.get("instances", body.get("inputs"))
@@ -113,25 +117,27 @@ class FrameworkModel(Model):  # type: ignore[misc]  # kserve has no types
         except (ValueError, TypeError) as exc:
             raise InvalidInput(f"The instances are not a table of values: {exc}") from exc
 
-    def _rows_of_list(self, rows: list[object]) -> object:
+    def _rows_of_list(self, rows: list[object]) -> Rows:
         first = rows[0] if rows else None
         if isinstance(first, str):
-            return rows
+            return [str(r) for r in rows]
         if isinstance(first, dict):
             import pandas as pd
 
             if any(isinstance(v, list) for v in first.values()):
                 # The form that KServe's own servers read: each object holds columns, not a row.
-                return self.named(pd.concat([pd.DataFrame(columns) for columns in rows], ignore_index=True))
+                parts = [pd.DataFrame(columns) for columns in rows if isinstance(columns, dict)]
+                return self.named(pd.concat(parts, ignore_index=True))
             return self.named(pd.DataFrame(rows))
         if self._columns and isinstance(first, list) and len(first) == len(self._columns):
             import pandas as pd
 
             # From the lists themselves, so that numbers beside texts stay numbers.
-            return pd.DataFrame(rows, columns=self._columns)
+            table: pd.DataFrame = pd.DataFrame(rows, columns=self._columns)
+            return table
         return np.asarray(rows)
 
-    def _rows_of_request(self, request: InferRequest) -> object:
+    def _rows_of_request(self, request: InferRequest) -> Rows:
         if not request.inputs:
             raise InvalidInput('The request has no "inputs".')
         try:
@@ -161,7 +167,7 @@ class FrameworkModel(Model):  # type: ignore[misc]  # kserve has no types
         )
 
 
-_Loaded = tuple[Callable[[object], object], Sequence[str], int, tuple[type[Exception], ...]]
+_Loaded: TypeAlias = "tuple[Callable[[Rows], object], Sequence[str], int, tuple[type[Exception], ...]]"
 
 
 def _sklearn(file: Path) -> _Loaded:
@@ -172,8 +178,7 @@ def _sklearn(file: Path) -> _Loaded:
     function = getattr(estimator, method, None)
     if not callable(function):
         raise TypeError(f"The object in {file.name} is a {type(estimator).__name__}, which has no method {method}.")
-    columns = [str(c) for c in _attribute(estimator, "feature_names_in_", [])]
-    return function, columns, int(_attribute(estimator, "n_features_in_", 0)), ()
+    return function, _columns(estimator), _features(estimator), ()
 
 
 def _xgboost(file: Path) -> _Loaded:
@@ -182,7 +187,7 @@ def _xgboost(file: Path) -> _Loaded:
     booster = xgboost.Booster(model_file=str(file))
     names = list(booster.feature_names or [])
 
-    def predict(rows: object) -> object:
+    def predict(rows: Rows) -> object:
         count = np.shape(rows)[1] if len(np.shape(rows)) == 2 else 0
         # A wrong number of columns is left to XGBoost to refuse, in its words.
         matrix = xgboost.DMatrix(rows, feature_names=names if count == len(names) else None)
@@ -204,13 +209,14 @@ def _lightgbm(file: Path) -> _Loaded:
 _LOADERS: dict[str, Callable[[Path], _Loaded]] = {"sklearn": _sklearn, "xgboost": _xgboost, "lightgbm": _lightgbm}
 
 
-def _attribute(estimator: object, name: str, default: object) -> list[object] | int:
-    """An attribute that a Pipeline computes from its first step, and may not have."""
-    try:
-        found = getattr(estimator, name, default)
-    except (AttributeError, NotImplementedError):
-        found = default
-    return cast("list[object] | int", default if found is None else found)
+def _columns(estimator: object) -> list[str]:
+    """Names of the features; a Pipeline asks its first step, which may have none."""
+    found = getattr(estimator, "feature_names_in_", None)
+    return [] if found is None else [str(name) for name in found]
+
+
+def _features(estimator: object) -> int:
+    return int(getattr(estimator, "n_features_in_", 0) or 0)
 
 
 def _the_file(directory: Path, suffixes: tuple[str, ...]) -> Path:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from kserve.protocol.dataplane import DataPlane
     from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
+    Context = grpc.aio.ServicerContext[object, object]
+
 T = TypeVar("T")
 log = logging.getLogger("kserve")
 
@@ -66,7 +68,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]  # kserve has no types
         self._timers: dict[str, Callable[[], object]] = {}
 
     async def ModelInfer(
-        self, request: pb.ModelInferRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ModelInferRequest, context: Context
     ) -> pb.ModelInferResponse:  # the protocol's name
         self.requests += 1
         model = self._data_plane.model_registry.get_model(request.model_name)
@@ -78,14 +80,10 @@ class Servicer(InferenceServicer):  # type: ignore[misc]  # kserve has no types
         except Exception as exc:
             return await _abort(context, exc)
 
-    async def ModelReady(
-        self, request: pb.ModelReadyRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ModelReadyResponse:
+    async def ModelReady(self, request: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:
         return await _answered(super().ModelReady(request, context), context)
 
-    async def ModelMetadata(
-        self, request: pb.ModelMetadataRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ModelMetadataResponse:
+    async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: Context) -> pb.ModelMetadataResponse:
         return await _answered(super().ModelMetadata(request, context), context)
 
     def _infer_raw(self, model: FrameworkModel, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
@@ -115,14 +113,14 @@ class Servicer(InferenceServicer):  # type: ignore[misc]  # kserve has no types
         return timer()
 
 
-async def _answered(work: Awaitable[T], context: grpc.aio.ServicerContext) -> T:
+async def _answered(work: Awaitable[T], context: Context) -> T:
     try:
         return await work
     except Exception as exc:
         return await _abort(context, exc)
 
 
-async def _abort(context: grpc.aio.ServicerContext, exc: Exception) -> T:
+async def _abort(context: Context, exc: Exception) -> T:
     code = next((c for kind, c in _CODES.items() if isinstance(exc, kind)), grpc.StatusCode.INTERNAL)
     text = message_of(exc)
     if isinstance(exc, httpx.HTTPStatusError):

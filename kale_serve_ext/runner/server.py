@@ -175,8 +175,8 @@ class _Server(uvicorn.Server):
         self._edge.draining = True
         end = time.monotonic() + idle
         # A connection without a request now may have one on its way: closed at once, that request would fail.
-        while self.server_state.connections and time.monotonic() < end:
-            await asyncio.sleep(0.02)  # noqa: ASYNC110  # uvicorn tells nobody when a connection closes
+        while self.server_state.connections and time.monotonic() < end:  # noqa: ASYNC110  # uvicorn has no event for it
+            await asyncio.sleep(0.02)
         self.config.timeout_graceful_shutdown = max(1, int(grace))
         self.should_exit = True
         await self._ended.wait()

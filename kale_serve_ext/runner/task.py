@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,8 @@ class Task:
     @classmethod
     def from_json(cls, line: str) -> Task:
         given = json.loads(line)
-        known = {f.name for f in fields(cls)}
-        return cls(**{k: tuple(v) if k == "args" else v for k, v in given.items() if k in known})
+        given["args"] = tuple(given["args"])
+        return cls(**given)
 
 
 class Channel:
@@ -75,9 +74,3 @@ class Channel:
             self._received += piece
         line, _, self._received = self._received.partition(b"\n")
         return line.decode()
-
-
-def command(line: str) -> Mapping[str, object]:
-    """A command as sent by the supervisor."""
-    value = json.loads(line)
-    return value if isinstance(value, dict) else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from kserve.errors import InvalidInput
@@ -10,18 +10,24 @@ from kserve.protocol.infer_type import serialize_byte_tensor
 from kserve.utils.numpy_codec import from_np_dtype, to_np_dtype
 
 if TYPE_CHECKING:
+    import pandas as pd
     from kserve import InferInput, InferRequest
+    from numpy.typing import NDArray
+
+    Rows: TypeAlias = "NDArray[np.generic] | pd.DataFrame | list[str]"
+    """What models take: an array of shape (rows, features), a table, or texts."""
 
 
-def rows(tensor: InferInput) -> object:
+def rows(tensor: InferInput) -> Rows:
     """The tensor as an array; texts (BYTES) as a list of ``str``, as models of texts want them."""
     if tensor.datatype == "BYTES":
-        values = [_text(v) for v in _flat(tensor)]
+        texts = [_text(v) for v in _flat(tensor)]
         shape = tuple(tensor.shape)
-        return values if len(shape) < 2 or shape[1:] == (1,) * (len(shape) - 1) else np.reshape(values, shape)
+        return texts if len(shape) < 2 or shape[1:] == (1,) * (len(shape) - 1) else np.reshape(texts, shape)
     if to_np_dtype(tensor.datatype) is None:
         raise InvalidInput(f"The input {tensor.name!r} has the datatype {tensor.datatype!r}, which is not one of v2.")
-    return tensor.as_numpy()
+    values: NDArray[np.generic] = tensor.as_numpy()
+    return values
 
 
 def column(tensor: InferInput) -> object:

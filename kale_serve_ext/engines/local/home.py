@@ -31,7 +31,7 @@ def check_name(name: str, what: str = "service") -> str:
         shown = name if len(name) <= 80 else f"{name[:80]}…"
         raise InvalidNameError(
             f"{shown!r} cannot be the name of a {what}.",
-            hint="Use up to 63 lower-case letters, digits and hyphens, beginning with a letter, not ending with a hyphen.",
+            hint="Use up to 63 lower-case letters, digits and hyphens; begin with a letter, end with no hyphen.",
             field="name",
         )
     return name

@@ -141,15 +141,17 @@ class Process:
         self._task.result()
 
     async def _live(self) -> None:
-        while not self._ending:
+        while True:
             try:
                 code = await self._run()
             except OSError as exc:
                 code, self._failed_with = None, f"{self.launch.python} cannot be started: {exc}"
-            if self._ending:
+            if self._is_ending():
                 break
             self._told_end(code)
             await self._pause()
+            if self._is_ending():
+                break
         self._state, self.ready, self.loaded = "Terminated", False, False
 
     async def _run(self) -> int:
@@ -272,13 +274,14 @@ class Process:
 
     async def _pause(self) -> None:
         delay = min(LONGEST_DELAY, 2.0 ** (self._failures - 1))
-        self._retry_now.clear()
-        if self._ending:
-            return
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._retry_now.wait(), delay)
-        if not self._ending:
+        self._retry_now.clear()
+        if not self._is_ending():
             self.restarts += 1
+
+    def _is_ending(self) -> bool:
+        return self._ending
 
     async def _pump(self, output: asyncio.StreamReader | None) -> None:
         while output and (data := await output.read(65536)):

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,8 @@ from .logfiles import prune
 from .replica import Process
 from .state import Ports
 
-Event = Callable[[Literal["Normal", "Warning"], str, str, str], None]
+Event = Callable[[str, Literal["Normal", "Warning"], str, str], None]
+"""Records an event: what it is about, type, reason, message."""
 
 ROLLOUT_IDLE = 5.0
 """Seconds that an old revision keeps idle connections for one more request."""
@@ -193,7 +195,7 @@ class Rollout:
             environment=self._environment,
             folders=self._folders,
             changed=self._changed,
-            event=lambda kind, reason, message: self._event(kind, reason, message, launch.component),
+            event=partial(self._event, launch.component),
         )
         prune(self._folders[0], launch.component)
         return process
@@ -229,9 +231,9 @@ class Rollout:
             self._ending.append(process)
             task = asyncio.get_running_loop().create_task(process.stop(idle, grace))
             self._stopping.add(task)
-            task.add_done_callback(lambda done, process=process: self._stopped(done, process))
+            task.add_done_callback(partial(self._stopped, process))
 
-    def _stopped(self, task: asyncio.Task[None], process: Process) -> None:
+    def _stopped(self, process: Process, task: asyncio.Task[None]) -> None:
         self._stopping.discard(task)
         self._ending.remove(process)
         self._changed()
@@ -245,6 +247,6 @@ class Rollout:
                 raise
             made = Listener(None, self._why)
             text = f"Port {wanted.http} or {wanted.grpc} is taken by another program; it moved to {made.ports.http}."
-            self._event("Warning", "PortTaken", text, key)
+            self._event(key, "Warning", "PortTaken", text)
         self._ports[key] = made.ports
         return made

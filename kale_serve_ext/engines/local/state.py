@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from ...ml import JSON
 from ...records import ServiceRef
@@ -193,7 +193,7 @@ def mapping(value: JSON) -> Mapping[str, JSON]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _read(path: Path) -> dict[str, JSON] | None:  # type: ignore[type-arg,unused-ignore]
+def _read(path: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):

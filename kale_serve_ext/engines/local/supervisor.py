@@ -198,13 +198,13 @@ class Supervisor:
         except (BackendUnavailableError, CorruptStateError):
             # Somebody is changing the service right now: it is not idle.
             return
-        self._event("Normal", "Idle", f"No request came for {limit:.0f} s: the service pauses.", "")
+        self._event("", "Normal", "Idle", f"No request came for {limit:.0f} s: the service pauses.")
         self._want()
 
     def _period(self) -> float:
         return min(HEARTBEAT, max(1.0, idle_limit(self._spec.manifest) / 4)) if self._launches else HEARTBEAT
 
-    def _event(self, kind: Literal["Normal", "Warning"], reason: str, message: str, about: str) -> None:
+    def _event(self, about: str, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         eventlog.record(self._home.events, kind, reason, message, about)
 
     def _leave(self) -> None:

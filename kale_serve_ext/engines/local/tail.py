@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,16 +18,17 @@ InThread = Callable[..., Awaitable[object]]
 
 async def stream(
     folder: Path, component: Component, lines: int, previous: bool, follow: bool, in_thread: InThread
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """The last ``lines`` lines of each replica, then, with ``follow``, what is added until the reader goes away."""
     follower = _Follower(folder, component)
-    text = await in_thread(
-        follower.begin if follow and not previous else _last_lines,
-        *([lines] if follow and not previous else [folder, component, lines, previous]),
-    )
+    follow = follow and not previous
+    if follow:
+        text = await in_thread(follower.begin, lines)
+    else:
+        text = await in_thread(_last_lines, folder, component, lines, previous)
     if text:
         yield str(text)
-    while follow and not previous:
+    while follow:
         await asyncio.sleep(_PERIOD)
         text = await in_thread(follower.more)
         if text is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 from ...config import private_dir
@@ -19,7 +19,7 @@ _FILES = ("spec.json", "status.json")
 
 async def watch_services(
     folder: Path, look: Callable[[], Awaitable[list[ServiceState]]]
-) -> AsyncIterator[ServiceEvent]:
+) -> AsyncGenerator[ServiceEvent, None]:
     """An ``added`` for each service that exists, then what changes, until the reader goes away."""
     changed = asyncio.Event()
     stop = asyncio.Event()
