@@ -12,7 +12,7 @@ from product import VENV, install_checkout
 from steps import CACHE, ROOT
 
 EXAMPLE = "examples/quickstart.ipynb"
-PANEL_ID = "kale-serve-ext:panel"
+PANEL_ID = "kale-serve-panel"
 
 
 def main(arguments: list[str]) -> None:

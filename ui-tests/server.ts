@@ -21,7 +21,8 @@ export const URL = `http://127.0.0.1:${process.env.UI_TESTS_PORT}`;
 export const FILES = join(HOME, 'files');
 
 /** The folder with the programs of the environment that has the wheel. */
-export const PROGRAMS = process.env.PRODUCT_UNDER_TEST || join(HERE, '..', '.venv', 'bin');
+export const PROGRAMS =
+  process.env.PRODUCT_UNDER_TEST || join(HERE, '..', '.venv', 'bin');
 
 /** The variables of everything that runs beside the server, as the server has them. */
 export const VARIABLES: Record<string, string> = {
@@ -39,14 +40,19 @@ export const VARIABLES: Record<string, string> = {
 export function environment(): { command: string } {
   mkdirSync(FILES, { recursive: true });
   cpSync(join(HERE, '..', 'examples'), FILES, { recursive: true });
-  const settings = join(HOME, '.jupyter/lab/user-settings/@jupyterlab/apputils-extension');
+  const settings = join(
+    HOME,
+    '.jupyter/lab/user-settings/@jupyterlab/apputils-extension'
+  );
   mkdirSync(settings, { recursive: true });
   // No question about news from the network in the middle of a test.
   writeFileSync(
     join(settings, 'notification.jupyterlab-settings'),
     JSON.stringify({ fetchNews: 'false', checkForUpdates: false })
   );
-  const variables = Object.entries(VARIABLES).map(([name, value]) => `${name}='${value}'`);
+  const variables = Object.entries(VARIABLES).map(
+    ([name, value]) => `${name}='${value}'`
+  );
   const options = [
     '--no-browser',
     '--allow-root',
@@ -58,5 +64,7 @@ export function environment(): { command: string } {
     '--LabApp.extension_manager=readonly',
     '--LabApp.expose_app_in_browser=True'
   ];
-  return { command: `exec env -i ${variables.join(' ')} '${PROGRAMS}/jupyter' lab ${options.join(' ')}` };
+  return {
+    command: `exec env -i ${variables.join(' ')} '${PROGRAMS}/jupyter' lab ${options.join(' ')}`
+  };
 }

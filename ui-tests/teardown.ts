@@ -11,8 +11,18 @@ export default async function teardown(): Promise<void> {
   const answer = await fetch(`${URL}/kale-serve-ext/services`, { headers });
   const { items } = (await answer.json()) as { items: IService[] };
   for (const { ref } of items) {
-    const path = [ref.engine, ref.context, ref.namespace, ref.name].map(encodeURIComponent).join('/');
-    await fetch(`${URL}/kale-serve-ext/services/${path}`, { method: 'DELETE', headers });
+    const path = [ref.engine, ref.context, ref.namespace, ref.name]
+      .map(encodeURIComponent)
+      .join('/');
+    await fetch(`${URL}/kale-serve-ext/services/${path}`, {
+      method: 'DELETE',
+      headers
+    });
   }
-  rmSync(HOME, { recursive: true, force: true, maxRetries: 5, retryDelay: 500 });
+  rmSync(HOME, {
+    recursive: true,
+    force: true,
+    maxRetries: 5,
+    retryDelay: 500
+  });
 }

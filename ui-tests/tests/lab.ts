@@ -1,8 +1,8 @@
 /** What a person does in JupyterLab, in a few words. Everything is found by its accessible name. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { expect, type Locator, type Page } from '@playwright/test';
-import { FILES, PROGRAMS, TOKEN, VARIABLES } from '../server.js';
+import { FILES, HOME, PROGRAMS, TOKEN, VARIABLES } from '../server.js';
 
 export class Lab {
   readonly panel: Locator;
@@ -22,7 +22,9 @@ export class Lab {
   }
 
   async ready(): Promise<void> {
-    await expect(this.page.locator('#jupyterlab-splash')).toHaveCount(0, { timeout: 60_000 });
+    await expect(this.page.locator('#jupyterlab-splash')).toHaveCount(0, {
+      timeout: 60_000
+    });
     await expect(this.page.getByRole('main')).toBeVisible();
   }
 
@@ -36,51 +38,91 @@ export class Lab {
 
   /** The row of a model or service: its name begins with the model's or service's name. */
   row(region: Locator, name: string): Locator {
-    return region.getByRole('listitem', { name: new RegExp(`^${name}(?![\\w-])`) });
+    return region.getByRole('listitem', {
+      name: new RegExp(`^${name}(?![\\w-])`)
+    });
   }
 
   /** Wait for a service's phase, as the row's status tells it. */
-  async expectPhase(name: string, phase: string | RegExp, timeout = 90_000): Promise<void> {
-    await expect(this.row(this.services, name).getByRole('status')).toContainText(phase, { timeout });
+  async expectPhase(
+    name: string,
+    phase: string | RegExp,
+    timeout = 90_000
+  ): Promise<void> {
+    await expect(
+      this.row(this.services, name).getByRole('status')
+    ).toContainText(phase, { timeout });
   }
 
   /** Run every cell of the open notebook and wait until none is left. */
   async runAll(): Promise<void> {
     await this.page.getByRole('menuitem', { name: 'Run', exact: true }).click();
-    await this.page.getByRole('menuitem', { name: 'Run All Cells', exact: true }).click();
-    const prompts = this.page.locator('.jp-Notebook .jp-CodeCell .jp-InputPrompt');
-    await expect.poll(async () => (await prompts.allTextContents()).every(text => /^\[\d+\]/.test(text)), {
-      timeout: 150_000,
-      message: 'every cell has run'
-    }).toBe(true);
-    await expect(this.page.locator('.jp-RenderedText[data-mime-type="application/vnd.jupyter.stderr"]')).toHaveCount(0);
+    await this.page
+      .getByRole('menuitem', { name: 'Run All Cells', exact: true })
+      .click();
+    const prompts = this.page.locator(
+      '.jp-Notebook .jp-CodeCell .jp-InputPrompt'
+    );
+    await expect
+      .poll(
+        async () =>
+          (await prompts.allTextContents()).every(text =>
+            /^\[\d+\]/.test(text)
+          ),
+        {
+          timeout: 150_000,
+          message: 'every cell has run'
+        }
+      )
+      .toBe(true);
+    await expect(
+      this.page.locator(
+        '.jp-RenderedText[data-mime-type="application/vnd.jupyter.stderr"]'
+      )
+    ).toHaveCount(0);
   }
 
   async useTheme(theme: 'JupyterLab Light' | 'JupyterLab Dark'): Promise<void> {
-    await this.page.getByRole('menuitem', { name: 'Settings', exact: true }).click();
-    await this.page.getByRole('menuitem', { name: 'Theme', exact: true }).hover();
+    await this.page
+      .getByRole('menuitem', { name: 'Settings', exact: true })
+      .click();
+    await this.page
+      .getByRole('menuitem', { name: 'Theme', exact: true })
+      .hover();
     await this.page.getByRole('menuitem', { name: theme, exact: true }).click();
     const attribute = theme.endsWith('Dark') ? 'false' : 'true';
-    await expect(this.page.locator('body')).toHaveAttribute('data-jp-theme-light', attribute);
+    await expect(this.page.locator('body')).toHaveAttribute(
+      'data-jp-theme-light',
+      attribute
+    );
   }
 }
 
 /** Run a program with the product's own Python, as the same user: what another notebook of theirs would do. */
 export function python(program: string): string {
-  return execFileSync(`${PROGRAMS}/python`, ['-c', program], { env: VARIABLES, cwd: FILES, encoding: 'utf-8' });
+  return execFileSync(`${PROGRAMS}/python`, ['-c', program], {
+    env: VARIABLES,
+    cwd: FILES,
+    encoding: 'utf-8'
+  });
 }
 
-/** Process ids whose command line and environment have all of these words. */
-export function processes(...words: string[]): number[] {
-  return readdirSync('/proc')
+/** The process id of a service's model server; it is a process of this machine, started in the tests' own folder. */
+export function predictor(service: string): number {
+  const wanted = ['--service', service, '--component', 'predictor'].join('\0');
+  const found = readdirSync('/proc')
     .filter(entry => /^\d+$/.test(entry))
     .filter(pid => {
       try {
-        const text = readFileSync(`/proc/${pid}/cmdline`, 'utf-8') + readFileSync(`/proc/${pid}/environ`, 'utf-8');
-        return words.every(word => text.includes(word));
+        return (
+          readFileSync(`/proc/${pid}/cmdline`, 'utf-8').includes(wanted) &&
+          readlinkSync(`/proc/${pid}/cwd`).startsWith(HOME)
+        );
       } catch {
+        // It ended while we looked.
         return false;
       }
-    })
-    .map(Number);
+    });
+  expect(found, `one predictor of ${service}`).toHaveLength(1);
+  return Number(found[0]);
 }

@@ -35,11 +35,17 @@ test('the worked example runs, and the panel shows what it made', async () => {
 });
 
 test('a model is served from its row, with a runtime and a transformer', async () => {
-  await lab.row(lab.models, 'iris').getByRole('button', { name: 'Serve' }).click();
+  await lab
+    .row(lab.models, 'iris')
+    .getByRole('button', { name: 'Serve' })
+    .click();
   const dialog = page.getByRole('dialog', { name: 'Serve model' });
   await dialog.getByLabel('Name', { exact: true }).fill(SERVICE);
   await choose(dialog.getByLabel('Version', { exact: true }), /1\.0\.0/);
-  await choose(dialog.getByLabel('Runtime', { exact: true }), /sklearn|scikit-learn/i);
+  await choose(
+    dialog.getByLabel('Runtime', { exact: true }),
+    /sklearn|scikit-learn/i
+  );
   await choose(dialog.getByLabel('Transformer', { exact: true }), /iris-names/);
   const serve = dialog.getByRole('button', { name: 'Serve', exact: true });
   await expect(serve).toBeEnabled();
@@ -51,7 +57,10 @@ test('a model is served from its row, with a runtime and a transformer', async (
 });
 
 test('a test request from the form gets an answer', async () => {
-  await lab.row(lab.services, SERVICE).getByRole('button', { name: 'Test' }).click();
+  await lab
+    .row(lab.services, SERVICE)
+    .getByRole('button', { name: 'Test' })
+    .click();
   const form = page.getByRole('region', { name: 'Test request' });
   await form.getByRole('button', { name: 'Send' }).click();
   const answer = form.getByRole('region', { name: 'Answer' });
@@ -72,14 +81,24 @@ test('a predictor that dies is told, and comes back', async () => {
   process.kill(predictor(SERVICE), 'SIGKILL');
 
   const row = lab.row(lab.services, SERVICE);
-  await expect(row).toContainText(/restart|exit|killed|signal/i, { timeout: 30_000 });
+  await expect(row).toContainText(/restart|exit|killed|signal/i, {
+    timeout: 30_000
+  });
   await lab.expectPhase(SERVICE, 'Ready');
 });
 
 test('its logs can be read', async () => {
-  await lab.row(lab.services, SERVICE).getByRole('button', { name: 'Logs' }).click();
+  await lab
+    .row(lab.services, SERVICE)
+    .getByRole('button', { name: 'Logs' })
+    .click();
 
-  await expect(page.getByRole('log').or(page.getByRole('region', { name: /log/i })).first()).toContainText(/\w/);
+  await expect(
+    page
+      .getByRole('log')
+      .or(page.getByRole('region', { name: /log/i }))
+      .first()
+  ).toContainText(/\w/);
 });
 
 test('a new version of the model takes over under the same name', async () => {
@@ -90,7 +109,10 @@ from kale.common.artifacts import Model
 iris = load_iris()
 Model(DecisionTreeClassifier().fit(iris.data, iris.target), name="iris", version="2.0.0").submit_artifact()
 `);
-  await lab.row(lab.models, 'iris').getByRole('button', { name: 'Serve' }).click();
+  await lab
+    .row(lab.models, 'iris')
+    .getByRole('button', { name: 'Serve' })
+    .click();
   const dialog = page.getByRole('dialog', { name: 'Serve model' });
   await dialog.getByLabel('Name', { exact: true }).fill(SERVICE);
   await choose(dialog.getByLabel('Version', { exact: true }), /2\.0\.0/);
@@ -98,7 +120,9 @@ Model(DecisionTreeClassifier().fit(iris.data, iris.target), name="iris", version
   await dialog.getByRole('button', { name: 'Serve', exact: true }).click();
   await expect(dialog).toBeHidden();
 
-  await expect(lab.row(lab.services, SERVICE)).toContainText('2.0.0', { timeout: 60_000 });
+  await expect(lab.row(lab.services, SERVICE)).toContainText('2.0.0', {
+    timeout: 60_000
+  });
   await lab.expectPhase(SERVICE, 'Ready');
 });
 
@@ -119,10 +143,18 @@ test('the panel is as it was after a reload', async () => {
 });
 
 test('a service is deleted, after a question', async () => {
-  await lab.row(lab.services, SERVICE).getByRole('button', { name: 'Delete' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await lab
+    .row(lab.services, SERVICE)
+    .getByRole('button', { name: 'Delete' })
+    .click();
+  await page
+    .getByRole('dialog')
+    .getByRole('button', { name: 'Delete' })
+    .click();
 
-  await expect(lab.row(lab.services, SERVICE)).toHaveCount(0, { timeout: 30_000 });
+  await expect(lab.row(lab.services, SERVICE)).toHaveCount(0, {
+    timeout: 30_000
+  });
   await expect(lab.row(lab.services, 'iris-species')).toBeVisible();
 });
 
