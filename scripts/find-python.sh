@@ -8,7 +8,8 @@ if [ -n "$PYTHON" ]; then
         echo "$PYTHON"
         exit 0
     fi
-    echo "$PYTHON is $("$PYTHON" --version 2>&1 | head -n 1), and kale-serve-ext needs Python 3.10 to 3.13: name another with PYTHON=/path/to/python." >&2
+    version=$("$PYTHON" --version 2>/dev/null) || version="no Python"
+    echo "$PYTHON is $version, and kale-serve-ext needs Python 3.10 to 3.13: name another with PYTHON=/path/to/python." >&2
     exit 1
 fi
 
