@@ -153,7 +153,7 @@ def serve(
     service = run(deploy.serve(request, chosen, session.metadata(), where=here()))
     made = Endpoint._of(service.ref.name, chosen)
     if wait:
-        made._wait(timeout, service.revision)
+        made._wait(timeout, service)
     return made
 
 
@@ -282,7 +282,7 @@ class Endpoint:
             ServeFailedError: it failed; has the failing process's last log lines.
             DeadlineExceededError: it is not ready after ``timeout`` seconds.
         """
-        self._wait(timeout, 0)
+        self._wait(timeout, None)
         return self
 
     def update(
@@ -312,7 +312,7 @@ class Endpoint:
         )
         changed = run(work)
         if wait and changed.phase != "Paused":
-            self._wait(timeout, changed.revision)
+            self._wait(timeout, changed)
         return self
 
     def pause(self) -> None:
@@ -327,7 +327,7 @@ class Endpoint:
 
         changed = run(deploy.set_paused(self.name, False, engine=self._engine))
         if wait:
-            self._wait(timeout, changed.revision)
+            self._wait(timeout, changed)
         return self
 
     def delete(self) -> None:
@@ -337,12 +337,12 @@ class Endpoint:
         run(self._client.close())
         run(deploy.delete(self.name, self._engine, session.metadata()))
 
-    def _wait(self, timeout: float, revision: int) -> None:
+    def _wait(self, timeout: float, applied: Service | None) -> None:
         from .display import Progress
         from .serving.waiting import wait_ready
 
         shown = Progress()
-        run(wait_ready(self._engine, self.name, timeout=timeout, revision=revision, seen=shown.show))
+        run(wait_ready(self._engine, self.name, timeout=timeout, applied=applied, seen=shown.show))
 
     def __repr__(self) -> str:
         from .display import service_text

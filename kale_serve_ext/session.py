@@ -51,11 +51,13 @@ def engine(kind: str = "", namespace: str = "") -> Engine:
 async def close() -> None:
     """Let go of every backend; the services run on."""
     with _lock:
-        opened = [*_engines.values(), *_metadata.values()]
+        engines, stores = list(_engines.values()), list(_metadata.values())
         _engines.clear()
         _metadata.clear()
-    for backend in opened:
-        await backend.close()
+    for opened in engines:
+        await opened.close()
+    for store in stores:
+        await store.close()
 
 
 def _print(message: str) -> None:

@@ -169,12 +169,12 @@ class Client:
         raise self._of_http(answer)
 
     def _of_http(self, answer: httpx.Response) -> KaleServeError:
-        message = protocols.error_message(answer.status_code, answer.headers.get("content-type", ""), answer.content)
-        phase = protocols.phase_of(answer.content) if answer.status_code == 503 else ""
+        phase, reason = protocols.phase_of(answer.content) if answer.status_code == 503 else ("", "")
         if phase:
             return ServiceNotReadyError(
-                f"The service {self._name!r} does not answer now ({phase}): {message}", phase=phase, hint=_NOT_READY
+                f"The service {self._name!r} does not answer now ({phase}): {reason}", phase=phase, hint=_NOT_READY
             )
+        message = protocols.error_message(answer.status_code, answer.headers.get("content-type", ""), answer.content)
         if answer.status_code == 413:
             return TooLargeError(f"The service {self._name!r} refused the request: {message}", hint="Send fewer rows.")
         return PredictionError(

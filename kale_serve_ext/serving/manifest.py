@@ -280,7 +280,8 @@ def _others(own: Config) -> list[JSON]:
 
 def _args(container: Mapping[str, JSON], name: str) -> list[JSON]:
     given = _listed(container.get("args"))
-    return given if "--model_name" in given else ["--model_name", name, *given]
+    named = any(str(word).partition("=")[0] == "--model_name" for word in given)
+    return given if named else ["--model_name", name, *given]
 
 
 def _env(**values: JSON) -> list[JSON]:

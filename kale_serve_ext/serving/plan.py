@@ -255,7 +255,8 @@ async def _check_transformer(
         hint = "Its functions get the request's body as it is: with `inputs`, where v1 has `instances`."
         found.append(Check("warning", "TransformerProtocol", message, hint, "protocol"))
     runtimes = await engine.runtimes(transformer)
-    runtime = next((r for r in runtimes if transformer.format in r.formats), None)
+    # A transformer is code of the user's own, like a custom predictor; it has no server of another kind.
+    runtime = next((r for r in runtimes if "custom" in r.formats), None)
     if runtime is None:
         return "", tuple(found)
     found += [replace(c, field="transformer") for c in await engine.check(transformer, runtime)]

@@ -107,13 +107,15 @@ def error_message(status: int, content_type: str, body: bytes) -> str:
     return _cut(_of_json(parsed)) or f"HTTP status {status} without a text"
 
 
-def phase_of(body: bytes) -> str:
-    """The service's phase, where the supervisor answered in place of the model."""
+def phase_of(body: bytes) -> tuple[str, str]:
+    """The service's phase and its reason, where the supervisor answered in place of the model; else empty."""
     try:
         parsed: JSON = json.loads(body)
     except ValueError:
-        return ""
-    return str(parsed.get("phase") or "") if isinstance(parsed, Mapping) else ""
+        return "", ""
+    return (
+        (str(parsed.get("phase") or ""), str(parsed.get("reason") or "")) if isinstance(parsed, Mapping) else ("", "")
+    )
 
 
 def checked_json(text: str) -> bytes:

@@ -61,7 +61,9 @@ def in_order(runtimes: Sequence[Runtime], model: Artifact) -> list[Runtime]:
 
     def rank(runtime: Runtime) -> tuple[int, int, int]:
         fits = 0 if model.format in runtime.formats else 1
-        place = preferred.index(runtime.name) if runtime.name in preferred else len(preferred)
+        # One server under several interpreters: NAME--KERNEL.
+        name = runtime.name.partition("--")[0]
+        place = preferred.index(name) if name in preferred else len(preferred)
         return fits, place, 0 if runtime.python and runtime.python == model.environment.python else 1
 
     return sorted(runtimes, key=rank)

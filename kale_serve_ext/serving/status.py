@@ -137,6 +137,8 @@ def _judge(state: ServiceState) -> tuple[Phase, str]:
 
 
 def _on_the_way(state: ServiceState) -> tuple[Phase, str]:
+    if not state.components:
+        return "Pending", "It is about to start."
     before = ""
     if 0 < state.serving_revision < state.revision:
         before = f" Revision {state.serving_revision} answers until revision {state.revision} is ready."
@@ -151,7 +153,7 @@ def _on_the_way(state: ServiceState) -> tuple[Phase, str]:
         waiting = next((r for r in current if r.state == "Waiting"), None)
         what = waiting.message if waiting and waiting.message else f"The {component.component} is about to start."
         return "Loading" if before else "Pending", f"{_sentence(what)}{before}"
-    return "Loading" if state.components else "Pending", f"Waiting for the first answer.{before}"
+    return "Loading", f"It is about to answer.{before}"
 
 
 def _failing(state: ServiceState) -> tuple[ComponentState, Replica] | None:
@@ -161,8 +163,8 @@ def _failing(state: ServiceState) -> tuple[ComponentState, Replica] | None:
             if replica.revision != state.revision or replica.ready:
                 continue
             bad_wait = replica.state == "Waiting" and replica.reason in _BAD_WAITS
-            ended = replica.state == "Terminated" or (replica.restarts > 0 and replica.exit_code is not None)
-            if bad_wait or ended:
+            # An exit code stays until the process has come right: one that runs again has not yet.
+            if bad_wait or replica.exit_code is not None:
                 return component, replica
     return None
 
@@ -180,7 +182,9 @@ def _why(component: ComponentState, replica: Replica) -> str:
     if replica.exit_code is None:
         return f"{who} cannot start: {cause or _sentence(replica.reason or 'the reason is not known')}{again}"
     signalled = _signal_name(replica.exit_code)
-    ended = f"{who} was killed by {signalled}" if signalled else f"{who} ended with exit code {replica.exit_code}"
+    if signalled:
+        return f"{who} was killed by {signalled}.{again}"
+    ended = f"{who} ended with exit code {replica.exit_code}"
     return f"{ended}: {cause}{again}" if cause else f"{ended}.{again}"
 
 
@@ -189,7 +193,8 @@ def _cause(replica: Replica) -> str:
     for line in reversed(replica.last_log.splitlines()[-200:]):
         if _ERROR_LINE.match(line):
             return _sentence(line)
-    return _sentence(replica.message) if replica.message else ""
+    told = replica.message.startswith("It ended with exit code")
+    return _sentence(replica.message) if replica.message and not told else ""
 
 
 def _signal_name(exit_code: int) -> str:

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 
-from ..engines.base import Component, Engine
+from ..engines.base import Component, Engine, ServiceState
 from ..errors import DeadlineExceededError, KaleServeError, NotFoundError, ServeFailedError
 from .status import describe
 from .types import Service
@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 _PERIOD = 1.0
 _LOG_LINES = 20
+_ANOTHER_TRY = 30.0
+"""Seconds in which a service that had failed before may begin to do better."""
 
 
 async def wait_ready(
@@ -24,14 +26,15 @@ async def wait_ready(
     name: str,
     *,
     timeout: float,
-    revision: int = 0,
+    applied: Service | None = None,
     seen: Callable[[Service, float], None] | None = None,
 ) -> Service:
     """Wait until the service's newest revision answers requests.
 
     Args:
         timeout: seconds.
-        revision: the revision that was asked for; what is said of older ones is passed over.
+        applied: the service as it was when it was asked for just now: what is said of older revisions is passed over,
+            and a failure from before is given another try.
         seen: told the service and the elapsed seconds, at every change and at least once a second.
 
     Raises:
@@ -40,23 +43,27 @@ async def wait_ready(
         NotFoundError: there was no such service to begin with.
     """
     begun = time.monotonic()
+    revision = applied.revision if applied else 0
+    restarts = applied.restarts if applied and applied.phase in ("Failed", "Degraded") else -1
     service: Service | None = None
     async with _changes(engine, name) as changed:
         while True:
             changed.clear()
             try:
-                service = describe(await engine.get(name))
+                state = await engine.get(name)
             except NotFoundError:
                 if service is None:
                     raise
                 raise _failed(service, "it was deleted while it was waited for", "") from None
+            service = describe(state)
             elapsed = time.monotonic() - begun
             if seen:
                 seen(service, elapsed)
             if service.revision >= revision:
                 if service.phase == "Ready":
                     return service
-                if service.phase not in ("Pending", "Loading"):
+                old_failure = service.restarts <= restarts or (restarts >= 0 and _tried_again(state))
+                if service.phase not in ("Pending", "Loading") and not (old_failure and elapsed < _ANOTHER_TRY):
                     raise _failed(service, service.reason, await _log_of(engine, service))
             if elapsed >= timeout:
                 raise DeadlineExceededError(
@@ -86,6 +93,12 @@ async def _changes(engine: Engine, name: str) -> AsyncIterator[asyncio.Event]:
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+
+
+def _tried_again(state: ServiceState) -> bool:
+    """Whether a process that had ended runs again and has not come to ready yet."""
+    replicas = [r for c in state.components for r in c.replicas if r.revision == state.revision]
+    return any(r.state == "Running" and not r.ready and r.exit_code is not None for r in replicas)
 
 
 def _failed(service: Service, cause: str, text: str) -> ServeFailedError:

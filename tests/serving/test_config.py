@@ -1,0 +1,130 @@
+"""ServeConfig in every spelling."""
+
+from __future__ import annotations
+
+import pytest
+from kubernetes.client import (
+    V1Affinity,
+    V1EnvVar,
+    V1EnvVarSource,
+    V1NodeAffinity,
+    V1NodeSelector,
+    V1NodeSelectorRequirement,
+    V1NodeSelectorTerm,
+    V1SecretKeySelector,
+    V1Toleration,
+)
+
+from kale_serve_ext.errors import InvalidInputError
+from kale_serve_ext.ml import JSON
+from kale_serve_ext.serving.config import for_component, normalise
+
+EXPRESSION = V1NodeSelectorRequirement(key="gpu", operator="In", values=["a100"])
+AFFINITY = V1Affinity(
+    node_affinity=V1NodeAffinity(
+        required_during_scheduling_ignored_during_execution=V1NodeSelector(
+            node_selector_terms=[V1NodeSelectorTerm(match_expressions=[EXPRESSION])]
+        )
+    )
+)
+SECRET = V1EnvVarSource(secret_key_ref=V1SecretKeySelector(key="k", name="s"))
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, {}),
+        ({"env": [], "limits": {}, "affinity": None, "protocol_version": ""}, {}),
+        ({"node_selector": {"my_label": "x"}}, {"nodeSelector": {"my_label": "x"}}),
+        ({"nodeSelector": {"a": "b"}}, {"nodeSelector": {"a": "b"}}),
+        ({"limits": {"memory": "4Gi", "cpu": 2}}, {"limits": {"memory": "4Gi", "cpu": "2"}}),
+        ({"annotations": {"sidecar.istio.io/inject": False}}, {"annotations": {"sidecar.istio.io/inject": "false"}}),
+        ({"labels": {"team_name": "a"}}, {"labels": {"team_name": "a"}}),
+        ({"env": [V1EnvVar(name="A", value="1")]}, {"env": [{"name": "A", "value": "1"}]}),
+        (
+            {"env": [V1EnvVar(name="A", value_from=SECRET)]},
+            {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"key": "k", "name": "s"}}}]},
+        ),
+        (
+            {"tolerations": [V1Toleration(key="gpu", operator="Exists", toleration_seconds=3)]},
+            {"tolerations": [{"key": "gpu", "operator": "Exists", "tolerationSeconds": 3}]},
+        ),
+        ({"protocol_version": "v2"}, {"protocolVersion": "v2"}),
+        (
+            {"predictor": {"min_replicas": 2, "service_account_name": "me"}},
+            {"predictor": {"minReplicas": 2, "serviceAccountName": "me"}},
+        ),
+        (
+            {"limits": {"memory": "4Gi"}, "predictor": {"container": {"name": "container", "image": "a/b:1"}}},
+            {"limits": {"memory": "4Gi"}, "predictor": {"container": {"name": "container", "image": "a/b:1"}}},
+        ),
+    ],
+)
+def test_one_form_comes_of_every_spelling(given: dict[str, object], wanted: dict[str, JSON]) -> None:
+    assert normalise(given) == wanted
+
+
+def test_nested_objects_of_the_kubernetes_client_become_plain() -> None:
+    made = normalise({"affinity": AFFINITY})
+
+    terms = [{"matchExpressions": [{"key": "gpu", "operator": "In", "values": ["a100"]}]}]
+    assert made == {
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"limit": {"cpu": "1"}}, "Did you mean `limits`"),
+        ({"min_replicas": 1}, "goes inside `predictor`"),
+        ({"env": {"A": "1"}}, "must be a list"),
+        ({"env": [{"value": "1"}]}, "object with `name`"),
+        ({"env": [{"name": "A", "value": 1}]}, "must be a text"),
+        ({"limits": [1]}, "names and texts"),
+        ({"limits": {"cpu": [1]}}, "serve_config.limits.cpu"),
+        ({"predictor": "kserve"}, "must be an object"),
+        ({"predictor": {"minReplicas": -1}}, "not negative"),
+        ({"predictor": {"min_replicas": "2"}}, "whole number"),
+        ({"predictor": {"container": []}}, "must be an object"),
+        ({"protocol_version": "v3"}, "'v1' or 'v2'"),
+        ({"affinity": object()}, "cannot be written"),
+        ({"x" * 10**6: 1}, "has no field"),
+    ],
+)
+def test_what_cannot_be_read_is_told(given: dict[str, object], told: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        normalise(given)
+
+    assert told in str(caught.value)
+    assert caught.value.field == "config"
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_components_own_value_wins_and_env_is_added_to() -> None:
+    config = normalise(
+        {
+            "env": [{"name": "A", "value": "all"}, {"name": "B", "value": "all"}],
+            "limits": {"cpu": "1", "memory": "1Gi"},
+            "node_selector": {"zone": "a"},
+            "tolerations": [{"key": "all"}],
+            "predictor": {
+                "env": [{"name": "A", "value": "own"}],
+                "limits": {"memory": "2Gi"},
+                "tolerations": [{"key": "own"}],
+            },
+        }
+    )
+
+    assert for_component(config, "predictor") == {
+        "env": [{"name": "B", "value": "all"}, {"name": "A", "value": "own"}],
+        "limits": {"cpu": "1", "memory": "2Gi"},
+        "nodeSelector": {"zone": "a"},
+        "tolerations": [{"key": "own"}],
+    }
+    assert for_component(config, "transformer") == {
+        "env": [{"name": "A", "value": "all"}, {"name": "B", "value": "all"}],
+        "limits": {"cpu": "1", "memory": "1Gi"},
+        "nodeSelector": {"zone": "a"},
+        "tolerations": [{"key": "all"}],
+    }

@@ -1,0 +1,249 @@
+"""The manifests: written in full, changed without losing anything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kale_serve_ext.engines.base import Manifest, Staged
+from kale_serve_ext.ml import JSON
+from kale_serve_ext.records import MODEL, TRANSFORMER, Artifact
+from kale_serve_ext.serving.config import normalise
+from kale_serve_ext.serving.manifest import Part, Wanted, build, has_container, overlay, with_replicas
+from kale_serve_ext.serving.plan import differences
+from kale_serve_ext.serving.status import protocol_of, runtime_of
+from kale_serve_ext.serving.wire import serves_format, wire_name
+
+IRIS = Artifact(MODEL, "iris", "2", uri="file:///s/sha256/aa", digest="sha256:aa", format="sklearn", id=12)
+CUSTOM = Artifact(
+    MODEL,
+    "own",
+    "1",
+    uri="file:///s/sha256/cc",
+    format="custom",
+    id=14,
+    details={"module_name": "m", "class_name": "C"},
+)
+SCALE = Artifact(TRANSFORMER, "scale", "1", uri="file:///s/sha256/bb", digest="sha256:bb", format="functional", id=13)
+
+
+def part(artifact: Artifact, python: str = "/opt/a/bin/python") -> Part:
+    return Part(artifact, Staged(artifact.uri), python)
+
+
+def wanted(**changes: object) -> Wanted:
+    made = Wanted(
+        name="iris",
+        namespace="default",
+        protocol="v1",
+        model=part(IRIS),
+        runtime="kserve-sklearnserver",
+        image_tag="0.1.0",
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # the fields of Wanted, by name
+
+
+def test_a_models_manifest_leaves_nothing_to_kserve() -> None:
+    assert build(wanted()) == {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": "iris",
+            "namespace": "default",
+            "labels": {"app.kubernetes.io/managed-by": "kale-serve-ext", "kale-serve-ext/model-id": "12"},
+            "annotations": {
+                "kale-serve-ext/model-name": "iris",
+                "kale-serve-ext/model-version": "2",
+                "kale-serve-ext/model-digest": "sha256:aa",
+                "kale-serve-ext/predictor-python": "/opt/a/bin/python",
+            },
+        },
+        "spec": {
+            "predictor": {
+                "model": {
+                    "modelFormat": {"name": "sklearn"},
+                    "runtime": "kserve-sklearnserver",
+                    "protocolVersion": "v1",
+                    "storageUri": "file:///s/sha256/aa",
+                }
+            }
+        },
+    }
+
+
+def test_a_transformer_is_told_of_v2() -> None:
+    v1 = build(wanted(transformer=part(SCALE)))
+    v2 = build(wanted(transformer=part(SCALE), protocol="v2"))
+
+    assert container(v1, "transformer") == {
+        "name": "kserve-container",
+        "image": "kale-serve-ext/transformer:0.1.0",
+        "args": ["--model_name", "iris"],
+        "env": [{"name": "STORAGE_URI", "value": "file:///s/sha256/bb"}],
+    }
+    assert container(v2, "transformer")["args"] == ["--model_name", "iris", "--predictor_protocol", "v2"]
+    assert protocol_of(v2) == "v2"
+
+
+def test_custom_code_is_a_container_of_its_own() -> None:
+    made = build(wanted(model=part(CUSTOM), runtime="", protocol="v2"))
+
+    assert container(made, "predictor") == {
+        "name": "kserve-container",
+        "image": "kale-serve-ext/predictor:0.1.0",
+        "args": ["--model_name", "iris"],
+        "env": [
+            {"name": "STORAGE_URI", "value": "file:///s/sha256/cc"},
+            {"name": "PROTOCOL", "value": "v2"},
+            {"name": "KALE_SERVE_MODULE", "value": "m"},
+            {"name": "KALE_SERVE_CLASS", "value": "C"},
+        ],
+    }
+    assert (runtime_of(made), protocol_of(made), serves_format(made)) == ("", "v2", False)
+
+
+def test_the_config_reaches_both_components() -> None:
+    config = normalise(
+        {
+            "env": [{"name": "A", "value": "1"}, {"name": "STORAGE_URI", "value": "mine"}],
+            "limits": {"memory": "1Gi"},
+            "node_selector": {"zone": "a"},
+            "labels": {"team": "x"},
+            "predictor": {"min_replicas": 2, "limits": {"memory": "2Gi"}, "args": ["--workers", "2"]},
+            "transformer": {"service_account_name": "me"},
+        }
+    )
+    made = build(wanted(transformer=part(SCALE), config=config))
+
+    predictor, transformer = component(made, "predictor"), component(made, "transformer")
+    model = predictor["model"]
+    assert isinstance(model, dict)
+    assert model["resources"] == {"limits": {"memory": "2Gi"}}
+    assert model["env"][0] == {"name": "A", "value": "1"}
+    assert model["args"] == ["--workers", "2"]
+    assert (predictor["minReplicas"], predictor["nodeSelector"]) == (2, {"zone": "a"})
+    assert (transformer["serviceAccountName"], transformer["labels"]) == ("me", {"team": "x"})
+    assert container(made, "transformer")["resources"] == {"limits": {"memory": "1Gi"}}
+    # What the snapshot is comes from the artifact, whatever the config says.
+    env = container(made, "transformer")["env"]
+    assert [v for v in env if v["name"] == "STORAGE_URI"] == [{"name": "STORAGE_URI", "value": "file:///s/sha256/bb"}]
+
+
+def test_an_image_goes_into_the_model_and_its_name_does_not() -> None:
+    config = normalise({"predictor": {"container": {"name": "container", "image": "a/b:1"}}})
+    model = component(build(wanted(config=config)), "predictor")["model"]
+
+    assert isinstance(model, dict)
+    assert model["image"] == "a/b:1"
+    assert "name" not in model
+
+
+@pytest.mark.parametrize(
+    "spelling", [{"container": {"image": "a/b:1"}}, {"containers": [{"image": "a/b:1"}, {"name": "x"}]}]
+)
+def test_a_predictor_of_ones_own_needs_no_model(spelling: dict[str, object]) -> None:
+    config = normalise({"predictor": spelling})
+    made = build(wanted(model=None, runtime="", config=config))
+
+    assert has_container(config, "predictor")
+    assert container(made, "predictor")["image"] == "a/b:1"
+    assert container(made, "predictor")["args"] == ["--model_name", "iris"]
+    assert len(component(made, "predictor")["containers"]) == (2 if "containers" in spelling else 1)  # type: ignore[arg-type]
+
+
+def test_the_name_on_the_wire_is_the_entrys_model_name() -> None:
+    config = normalise({"transformer": {"args": ["--model_name=other"]}})
+    made = build(wanted(transformer=part(SCALE), config=config))
+
+    assert wire_name(build(wanted()), "predictor") == "iris"
+    assert wire_name(made, "predictor") == "iris"
+    # A second --model_name is not added in a form that the first one hides.
+    assert wire_name(made, "transformer") == "other"
+
+
+def test_an_update_changes_what_is_served_and_nothing_else() -> None:
+    config = normalise(
+        {"env": [{"name": "A", "value": "1"}], "limits": {"memory": "1Gi"}, "predictor": {"minReplicas": 2}}
+    )
+    before = build(wanted(transformer=part(SCALE), config=config))
+    before["metadata"]["annotations"]["serving.kserve.io/stop"] = "true"  # type: ignore[call-overload,index]
+    newer = replace(IRIS, version="3", uri="file:///s/sha256/dd", digest="", id=15)
+
+    after = overlay(before, build(wanted(model=part(newer))))
+
+    assert {(d.path, d.before, d.after) for d in differences(before, after)} == {
+        ("metadata.annotations.kale-serve-ext/model-digest", "sha256:aa", None),
+        ("metadata.annotations.kale-serve-ext/model-version", "2", "3"),
+        ("metadata.annotations.kale-serve-ext/transformer-digest", "sha256:bb", None),
+        ("metadata.annotations.kale-serve-ext/transformer-name", "scale", None),
+        ("metadata.annotations.kale-serve-ext/transformer-python", "/opt/a/bin/python", None),
+        ("metadata.annotations.kale-serve-ext/transformer-version", "1", None),
+        ("metadata.labels.kale-serve-ext/model-id", "12", "15"),
+        ("metadata.labels.kale-serve-ext/transformer-id", "13", None),
+        ("spec.predictor.model.storageUri", "file:///s/sha256/aa", "file:///s/sha256/dd"),
+    }
+
+
+def test_an_update_with_the_transformer_keeps_all_about_it() -> None:
+    config = normalise({"env": [{"name": "A", "value": "1"}], "transformer": {"image": "mine/t:1"}})
+    before = build(wanted(transformer=part(SCALE), config=config))
+    newer = replace(SCALE, uri="file:///s/sha256/ee")
+
+    after = overlay(before, build(wanted(transformer=part(newer))))
+
+    assert [(d.path, d.after) for d in differences(before, after)] == [
+        ("spec.transformer.containers[kserve-container].env[STORAGE_URI].value", "file:///s/sha256/ee")
+    ]
+
+
+def test_from_a_framework_to_custom_code_the_users_settings_come_along() -> None:
+    config = normalise({"env": [{"name": "A", "value": "1"}], "limits": {"memory": "1Gi"}})
+    before = build(wanted(config=config))
+
+    there = overlay(before, build(wanted(model=part(CUSTOM), runtime="")))
+    back = overlay(there, build(wanted()))
+
+    assert "model" not in component(there, "predictor")
+    assert container(there, "predictor")["resources"] == {"limits": {"memory": "1Gi"}}
+    assert {"name": "A", "value": "1"} in container(there, "predictor")["env"]
+    assert component(back, "predictor") == component(before, "predictor")
+
+
+def test_replicas_raise_the_ceiling() -> None:
+    made = with_replicas(build(wanted(config=normalise({"predictor": {"max_replicas": 2}}))), 3)
+
+    assert component(made, "predictor")["minReplicas"] == 3
+    assert component(made, "predictor")["maxReplicas"] == 3
+
+
+@pytest.mark.parametrize(
+    ("predictor", "protocol"),
+    [
+        ({"model": {"modelFormat": {"name": "sklearn"}}}, "v1"),
+        ({"model": {"runtime": "kserve-mlserver"}}, "v2"),
+        ({"model": {"runtime": "kserve-tritonserver"}}, "v2"),
+        ({"model": {"runtime": "kserve-tritonserver", "protocolVersion": "grpc-v2"}}, "v2"),
+        ({"containers": [{"env": [{"name": "PROTOCOL", "value": "v2"}]}]}, "v2"),
+        ({"containers": [{}]}, "v1"),
+        ({}, "v1"),
+    ],
+)
+def test_a_manifest_of_others_is_read_as_kserve_reads_it(predictor: JSON, protocol: str) -> None:
+    assert protocol_of({"spec": {"predictor": predictor}}) == protocol
+
+
+def component(manifest: Manifest, name: str) -> dict[str, JSON]:
+    spec = manifest["spec"]
+    assert isinstance(spec, dict)
+    found = spec[name]
+    assert isinstance(found, dict)
+    return found
+
+
+def container(manifest: Manifest, name: str) -> dict[str, list[dict[str, str]] | JSON]:
+    containers = component(manifest, name)["containers"]
+    assert isinstance(containers, list)
+    first = containers[0]
+    assert isinstance(first, dict)
+    return first  # type: ignore[return-value]  # lists of variables, read by the tests above
