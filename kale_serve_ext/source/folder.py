@@ -54,14 +54,18 @@ def read_module(folder: Path, name: str) -> Module:
     return _parse(found[0], name)
 
 
-def read_modules(folder: Path) -> list[Module]:
-    """Parse every module at the top of a folder."""
-    return [_parse(path, path.stem) for path in sorted(folder.glob("*.py")) if path.is_file()]
+def read_modules(folder: Path, *, strict: bool = True) -> list[Module]:
+    """Parse every module at the top of a folder; those that are no Python are left out unless ``strict``.
+
+    Raises:
+        InvalidInputError: one is no Python.
+    """
+    return list(_parsed(sorted(folder.glob("*.py")), strict))
 
 
 def imports_of(folder: Path) -> frozenset[str]:
     """Top-level modules that the folder's code imports from elsewhere, those of Python itself left out."""
-    modules = [_parse(path, path.stem) for path in sorted(folder.rglob("*.py")) if path.is_file()]
+    modules = list(_parsed(sorted(folder.rglob("*.py")), strict=False))
     own = {path.stem for path in folder.iterdir()}
     used = {name for module in modules for name in module.imports}
     return frozenset(used - own - sys.stdlib_module_names)
@@ -77,6 +81,16 @@ def model_classes(modules: Sequence[Module]) -> list[ModelClass]:
     own = [full for full in bases if _is_model(full, bases, ())]
     derived_from = {base for full in own for base in bases[full]}
     return [ModelClass(*full.rpartition(".")[::2]) for full in own if full not in derived_from]
+
+
+def _parsed(paths: Sequence[Path], strict: bool) -> Iterator[Module]:
+    for path in paths:
+        try:
+            if path.is_file():
+                yield _parse(path, path.stem)
+        except InvalidInputError:
+            if strict:
+                raise
 
 
 def _is_model(name: str, bases: dict[str, list[str]], seen: tuple[str, ...]) -> bool:

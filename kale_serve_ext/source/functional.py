@@ -26,7 +26,7 @@ def _asset(name):
 
 def write_module(
     folder: Path, module: str, roles: Mapping[str, Definition], assets: Mapping[str, object], *, assets_field: str
-) -> bool:
+) -> frozenset[str]:
     """Write ``<module>.py`` that defines ``roles``, and what it cannot say in text under ``assets/``.
 
     Args:
@@ -38,7 +38,7 @@ def write_module(
         assets_field: the argument that assets come by, for messages.
 
     Returns:
-        whether loading it needs cloudpickle.
+        The modules that loading the pickled assets imports.
 
     Raises:
         InvalidInputError: a function cannot be written out, or uses names that nothing gives: all of them are listed.
@@ -50,7 +50,7 @@ def write_module(
     sources = {name: source_of(definition) for name, definition in definitions.items()}
     imports = _imports(definitions, sources, assets, assets_field)
     lines: list[str] = []
-    needs_cloudpickle = False
+    modules: set[str] = set()
     for name, value in assets.items():
         if name in definitions or isinstance(value, ModuleType):
             continue
@@ -58,7 +58,7 @@ def write_module(
         if literal:
             lines.append(f"{name} = {literal}\n")
         else:
-            needs_cloudpickle |= _pickle_asset(folder / "assets", name, value, assets_field)
+            modules |= _pickle_asset(folder / "assets", name, value, assets_field)
             lines.append(f'{name} = _asset("{name}.pkl")\n')
     loader = any("_asset(" in line for line in lines)
     text = "".join(
@@ -74,7 +74,7 @@ def write_module(
     )
     compile(text, f"{module}.py", "exec")
     (folder / f"{module}.py").write_text(text, encoding="utf-8")
-    return needs_cloudpickle
+    return frozenset(modules)
 
 
 def _definitions(roles: Mapping[str, Definition], assets: Mapping[str, object]) -> dict[str, Definition]:
@@ -163,7 +163,7 @@ def _literal(value: object) -> str:
     return text if again == value and type(again) is type(value) and repr(again) == text else ""
 
 
-def _pickle_asset(folder: Path, name: str, value: object, field: str) -> bool:
+def _pickle_asset(folder: Path, name: str, value: object, field: str) -> frozenset[str]:
     folder.mkdir(exist_ok=True)
     try:
         parts = parts_of(value)
@@ -180,4 +180,4 @@ def _pickle_asset(folder: Path, name: str, value: object, field: str) -> bool:
             hint="Make it inside of the function, or pass what it is made from.",
             field=field,
         ) from error
-    return bool(parts.by_value)
+    return parts.modules | ({"cloudpickle"} if parts.by_value else set())
