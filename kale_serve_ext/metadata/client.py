@@ -34,6 +34,9 @@ LARGEST_ANSWER = 256 * 1024 * 1024
 ABORTS = 5
 """How often a call is sent again that lost against another writer's transaction."""
 
+AWAYS = 5
+"""How often a call is sent again to an engine that was away. More than once: one that is dying still listens."""
+
 Answer = TypeVar("Answer", bound=Message)
 
 
@@ -70,16 +73,18 @@ class Client:
         method = request.DESCRIPTOR.name.removesuffix("Request")
         payload = request.SerializeToString()
         limit = timeout or self._timeout
-        started = False
+        away = 0
         aborted = 0
         while True:
-            code, text, data = await self._send(method, payload, limit, wait=started and self._start is not None)
+            code, text, data = await self._send(method, payload, limit)
             if code is grpc.StatusCode.OK:
                 return answer.FromString(data)
-            if code is grpc.StatusCode.UNAVAILABLE and not started:
-                started = True
+            if code is grpc.StatusCode.UNAVAILABLE and away < (AWAYS if self._start is not None else 1):
+                away += 1
                 if self._start is not None:
                     await self._start()
+                # The channel tries to connect again a little after it lost the connection, not at once.
+                await asyncio.sleep(0.05 * 2**away)
             elif code is grpc.StatusCode.ABORTED and aborted < ABORTS:
                 aborted += 1
                 await asyncio.sleep(random.uniform(0, 0.05 * 2**aborted))  # noqa: S311  # spreads rivals apart, no secret
@@ -93,9 +98,7 @@ class Client:
         if channel is not None:
             channel.close()
 
-    async def _send(
-        self, method: str, payload: bytes, limit: float, *, wait: bool
-    ) -> tuple[grpc.StatusCode, str, bytes]:
+    async def _send(self, method: str, payload: bytes, limit: float) -> tuple[grpc.StatusCode, str, bytes]:
         import grpc
 
         loop = asyncio.get_running_loop()
@@ -112,7 +115,7 @@ class Client:
                 return  # The loop was closed meanwhile: nobody waits any more.
 
         send: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._connected().unary_unary(SERVICE + method)
-        call = send.future(payload, timeout=limit, wait_for_ready=wait)
+        call = send.future(payload, timeout=limit)
         call.add_done_callback(wake)
         try:
             await answered

@@ -64,8 +64,10 @@ def stopped(pid: int) -> Iterator[None]:
 def server(tmp_path: Path, metadata_python: str) -> Iterator[str]:
     """An MLMD server on TCP, as others run it: the same wheel, on loopback. Gives ``grpc://HOST:PORT``."""
     process = subprocess.Popen(
-        [metadata_python, "-I", str(SCRIPT), "--foreground", "--listen", "127.0.0.1:0"]
-        + ["--database", str(tmp_path / "remote" / "mlmd.db"), "--lock", str(tmp_path / "remote.lock")],
+        [
+            *(metadata_python, "-I", str(SCRIPT), "--foreground", "--listen", "127.0.0.1:0"),
+            *("--database", str(tmp_path / "remote" / "mlmd.db"), "--lock", str(tmp_path / "remote.lock")),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
