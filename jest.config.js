@@ -1,0 +1,52 @@
+// Published as ES modules, which Jest cannot load as they are.
+const esModules = [
+  '@codemirror',
+  '@jupyter',
+  '@jupyterlab',
+  '@lumino',
+  '@marijn',
+  '@microsoft',
+  'color',
+  'exenv-es6',
+  'lib0',
+  'nanoid',
+  'vscode-ws-jsonrpc',
+  'y-protocols',
+  'y-websocket',
+  'yjs'
+];
+
+module.exports = {
+  testEnvironment: '@jupyterlab/testing/lib/jest-env.js',
+  resolver: '@jupyterlab/testing/lib/jest-resolver.js',
+  setupFiles: ['@jupyterlab/testing/lib/jest-shim.js'],
+  setupFilesAfterEnv: ['<rootDir>/src/__tests__/setup.ts'],
+  testMatch: ['<rootDir>/src/**/__tests__/*.spec.{ts,tsx}'],
+  modulePathIgnorePatterns: [
+    '<rootDir>/kale_serve_ext',
+    '<rootDir>/ui-tests',
+    '<rootDir>/lib',
+    '<rootDir>/build',
+    '<rootDir>/dist'
+  ],
+  moduleNameMapper: { '\\.css$': 'identity-obj-proxy' },
+  transform: {
+    '\\.svg$': '@jupyterlab/testing/lib/jest-raw-loader.js',
+    '^.+\\.tsx?$': [
+      'ts-jest',
+      {
+        tsconfig: {
+          module: 'commonjs',
+          moduleResolution: 'node',
+          target: 'ES2020',
+          jsx: 'react',
+          esModuleInterop: true,
+          isolatedModules: true
+        }
+      }
+    ],
+    '^.+\\.jsx?$': 'babel-jest'
+  },
+  transformIgnorePatterns: [`/node_modules/(?!(${esModules.join('|')})/)`],
+  collectCoverageFrom: ['src/**/*.{ts,tsx}', '!src/api/schema.ts']
+};

@@ -1,0 +1,1920 @@
+// Made from kale_serve_ext/server/openapi.json by `jlpm api`: change the schemas there, not this file.
+
+export type JSONValue = boolean | number | string | null | JSONValue[] | { [key: string]: JSONValue };
+
+export interface paths {
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How each backend does */
+        get: operations["getHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Registered models, the newest first */
+        get: operations["listModels"];
+        put?: never;
+        /** Make a Model artifact of a file or folder */
+        post: operations["registerModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/models/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        /** One model version with its siblings, lineage and services */
+        get: operations["getModel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transformers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Registered transformers, the newest first */
+        get: operations["listTransformers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/kernels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Installed kernels and their interpreters */
+        get: operations["listKernels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runtimes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Runtimes with a verdict on one model */
+        get: operations["listRuntimes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What serving would apply and change, and every check's verdict */
+        post: operations["makePlan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** InferenceServices of the namespace */
+        get: operations["listServices"];
+        put?: never;
+        /** Serve a model, or roll its service over to it */
+        post: operations["createService"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{engine}/{context}/{namespace}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** One InferenceService */
+        get: operations["getService"];
+        put?: never;
+        post?: never;
+        /** Remove the service and all that was made for it */
+        delete: operations["deleteService"];
+        options?: never;
+        head?: never;
+        /** Pause, resume, scale, or serve another version */
+        patch: operations["updateService"];
+        trace?: never;
+    };
+    "/services/{engine}/{context}/{namespace}/{name}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** A component's log, streamed */
+        get: operations["getLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{engine}/{context}/{namespace}/{name}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** What happened to the service */
+        get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{engine}/{context}/{namespace}/{name}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** A component's metrics */
+        get: operations["getMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{engine}/{context}/{namespace}/{name}/predict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test request */
+        post: operations["predict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document */
+        get: operations["getOpenApi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** @description One version of a Model, Transformer or Dataset. `id` is 0 until it is in MLMD. */
+        Artifact: {
+            type: string;
+            name: string;
+            version: string;
+            uri: string;
+            digest: string;
+            description: string;
+            author: string;
+            tags: {
+                [key: string]: string;
+            };
+            format: string;
+            signature: components["schemas"]["Signature"] | null;
+            environment: components["schemas"]["Environment"];
+            details: {
+                [key: string]: components["schemas"]["JSON"];
+            };
+            id: number;
+            created: number;
+            updated: number;
+        };
+        /** @description State of one backend: `ready`, `starting`, `installing`, `missing` or `error`. */
+        BackendHealth: {
+            /** @enum {string} */
+            state: "ready" | "starting" | "installing" | "missing" | "error";
+            message: string;
+            hint: string;
+        };
+        /** @description One verdict of the plan. */
+        Check: {
+            /** @enum {string} */
+            level: "ok" | "warning" | "error";
+            code: string;
+            message: string;
+            hint: string;
+            field: string;
+        };
+        /** @description One named input or output of a model with named columns; `dtype` is numpy's name for it, or `object`. */
+        Column: {
+            name: string;
+            dtype: string;
+        };
+        /** @description A condition of the InferenceService, KServe's types and reasons. */
+        Condition: {
+            type: string;
+            /** @enum {string} */
+            status: "True" | "False" | "Unknown";
+            reason: string;
+            message: string;
+            last_transition: number;
+        };
+        /** @description One field that applying the plan would change. `before` or `after` is None where it is absent. */
+        Difference: {
+            path: string;
+            before: components["schemas"]["JSON"];
+            after: components["schemas"]["JSON"];
+        };
+        /** @description Which engine this is, and what it can do. */
+        EngineInfo: {
+            kind: string;
+            context: string;
+            namespace: string;
+            pause: boolean;
+            grpc: boolean;
+            canary: boolean;
+            external_url: boolean;
+        };
+        /** @description The Python that made an artifact, and so the one that can load it. */
+        Environment: {
+            python: string;
+            python_version: string;
+            host: string;
+            packages: {
+                [key: string]: string;
+            };
+        };
+        /** @description Every error that the API answers with. */
+        ErrorBody: {
+            message: string;
+            reason: string;
+            hint: string;
+            field: string;
+        };
+        EventList: {
+            items: components["schemas"]["LogEvent"][];
+        };
+        /** @description The server extension's version, its engine, and how each backend does. */
+        Health: {
+            version: string;
+            engine: components["schemas"]["EngineInfo"];
+            engines: components["schemas"]["EngineInfo"][];
+            backends: {
+                [key: string]: components["schemas"]["BackendHealth"];
+            };
+        };
+        JSON: JSONValue;
+        JsonValue: unknown;
+        /** @description An installed kernel, whose interpreter may run a model. */
+        Kernel: {
+            name: string;
+            display_name: string;
+            python: string;
+        };
+        KernelList: {
+            items: components["schemas"]["Kernel"][];
+        };
+        /** @description Where an artifact came from and where it went. */
+        Lineage: {
+            artifact: components["schemas"]["Artifact"];
+            produced_by: components["schemas"]["LineageStep"][];
+            consumed_by: components["schemas"]["LineageStep"][];
+            related: {
+                [key: string]: components["schemas"]["Artifact"];
+            };
+        };
+        /** @description One execution that an artifact took part in. */
+        LineageStep: {
+            execution_id: number;
+            type: string;
+            name: string;
+            context: string;
+            state: string;
+            started: number;
+            inputs: number[];
+            outputs: number[];
+            service: components["schemas"]["ServiceRef"] | null;
+        };
+        /** @description Something that happened to a service, Kubernetes' event in short. */
+        LogEvent: {
+            time: number;
+            /** @enum {string} */
+            type: "Normal" | "Warning";
+            reason: string;
+            message: string;
+            object: string;
+            count: number;
+        };
+        /** @description A component's metrics in Prometheus' text format. */
+        Metrics: {
+            text: string;
+        };
+        /** @description One version of a model, its siblings, its lineage and the services that run it. */
+        ModelDetail: {
+            artifact: components["schemas"]["Artifact"];
+            versions: components["schemas"]["Artifact"][];
+            lineage: components["schemas"]["Lineage"];
+            services: components["schemas"]["Service"][];
+        };
+        /** @description One page of registered models (or transformers), the newest first. */
+        ModelPage: {
+            items: components["schemas"]["RegisteredName"][];
+            next_cursor: string;
+            total: number;
+        };
+        /** @description Changes to a service; what is left out stays as it is. */
+        PatchBody: {
+            /** @default null */
+            paused: boolean | null;
+            /**
+             * @description Another version of the model, or another model.
+             * @default null
+             */
+            model_id: number | null;
+            /** @default null */
+            transformer_id: number | null;
+            /** @default null */
+            replicas: number | null;
+        };
+        /** @description What would be applied, every check's verdict, and what it would change. */
+        Plan: {
+            name: string;
+            manifest: {
+                [key: string]: components["schemas"]["JSON"];
+            };
+            runtime: string;
+            protocol: string;
+            ok: boolean;
+            checks: components["schemas"]["Check"][];
+            differences: components["schemas"]["Difference"][];
+            exists: boolean;
+            runtimes: components["schemas"]["RuntimeChoice"][];
+        };
+        /** @description A test request: rows for the form (encoded for the service's protocol), or a raw body sent as it is. */
+        PredictBody: {
+            /** @default null */
+            rows: components["schemas"]["JsonValue"][] | null;
+            /** @default null */
+            raw: components["schemas"]["JsonValue"];
+            /**
+             * @default
+             * @enum {string}
+             */
+            component: "" | "predictor" | "transformer";
+        };
+        /** @description The answer to a test request, with what was sent. */
+        Prediction: {
+            answer: components["schemas"]["JSON"];
+            latency_ms: number;
+            protocol: string;
+            url: string;
+            request: components["schemas"]["JSON"];
+            python: string;
+            curl: string;
+        };
+        /** @description A file or folder under the server's root that becomes a Model artifact. */
+        RegisterBody: {
+            path: string;
+            /** @default  */
+            name: string;
+            /** @default  */
+            version: string;
+            /** @default  */
+            description: string;
+            /** @default  */
+            author: string;
+            tags?: {
+                [key: string]: string;
+            };
+            /** @default  */
+            format: string;
+            /**
+             * @description Name of the kernel whose interpreter can load the model.
+             * @default
+             */
+            kernel: string;
+        };
+        /** @description All versions of one (type, name), for lists: the newest version whole, and how many there are. */
+        RegisteredName: {
+            latest: components["schemas"]["Artifact"];
+            versions: number;
+        };
+        /** @description A runtime as the picker shows it, with the verdict on one model. */
+        RuntimeChoice: {
+            name: string;
+            display_name: string;
+            protocols: string[];
+            fits: boolean;
+            reason: string;
+            chosen: boolean;
+            python: string;
+            image: string;
+            assumed: boolean;
+        };
+        RuntimeList: {
+            items: components["schemas"]["RuntimeChoice"][];
+        };
+        /** @description What to plan or serve. */
+        ServeBody: {
+            /** @default null */
+            model_id: number | null;
+            /** @default null */
+            transformer_id: number | null;
+            /** @default  */
+            name: string;
+            /** @default  */
+            runtime: string;
+            /**
+             * @default
+             * @enum {string}
+             */
+            protocol: "" | "v1" | "v2";
+            config?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+        };
+        /** @description The model or transformer inside a service; `id` is 0 where it cannot be told. */
+        ServedArtifact: {
+            id: number;
+            name: string;
+            version: string;
+        };
+        /** @description One InferenceService, told truthfully. */
+        Service: {
+            ref: components["schemas"]["ServiceRef"];
+            /** @enum {string} */
+            phase: "Pending" | "Loading" | "Ready" | "Failed" | "Degraded" | "Paused" | "Stopped" | "Terminating";
+            reason: string;
+            log_tail: string;
+            model: components["schemas"]["ServedArtifact"] | null;
+            transformer: components["schemas"]["ServedArtifact"] | null;
+            runtime: string;
+            protocol: string;
+            url: string;
+            grpc_url: string;
+            replicas_ready: number;
+            replicas_wanted: number;
+            restarts: number;
+            revision: number;
+            serving_revision: number;
+            components: ("predictor" | "transformer" | "explainer")[];
+            steps: components["schemas"]["Step"][];
+            conditions: components["schemas"]["Condition"][];
+            created: number;
+            updated: number;
+            ours: boolean;
+            can_pause: boolean;
+            manifest: {
+                [key: string]: components["schemas"]["JSON"];
+            };
+        };
+        ServiceList: {
+            items: components["schemas"]["Service"][];
+        };
+        /** @description Full name of an InferenceService. */
+        ServiceRef: {
+            engine: string;
+            context: string;
+            namespace: string;
+            name: string;
+        };
+        /** @description Shapes and dtypes of a model's input and output. */
+        Signature: {
+            input_size: (string | number)[];
+            output_size: (string | number)[];
+            input_dtype: string;
+            output_dtype: string;
+            columns: components["schemas"]["Column"][];
+            sample: components["schemas"]["JSON"];
+        };
+        /** @description One step on a component's way to ready, for the progress list. */
+        Step: {
+            /** @enum {string} */
+            component: "predictor" | "transformer" | "explainer";
+            title: string;
+            state: string;
+            message: string;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    getHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How each backend does */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listModels: {
+        parameters: {
+            query?: {
+                /** @description Part of a name or description, in any case. */
+                search?: string;
+                /** @description An artifact type, such as `kale.Model` or `system.Model`. */
+                type?: string;
+                /** @description A format's name, such as `sklearn`. */
+                format?: string;
+                /** @description A tag as `key:value`, or `key` for any value. */
+                tag?: string;
+                /** @description Exactly this registered name. */
+                name?: string;
+                /** @description The page before's `next_cursor`; empty for the first page. */
+                cursor?: string;
+                /** @description Names on one page, at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Registered models, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelPage"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    registerModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterBody"];
+            };
+        };
+        responses: {
+            /** @description Make a Model artifact of a file or folder */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelDetail"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The name is taken, or by other content. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is over the configured limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No room is left on the disk. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One model version with its siblings, lineage and services */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelDetail"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listTransformers: {
+        parameters: {
+            query?: {
+                /** @description Part of a name or description, in any case. */
+                search?: string;
+                /** @description An artifact type, such as `kale.Model` or `system.Model`. */
+                type?: string;
+                /** @description A format's name, such as `sklearn`. */
+                format?: string;
+                /** @description A tag as `key:value`, or `key` for any value. */
+                tag?: string;
+                /** @description Exactly this registered name. */
+                name?: string;
+                /** @description The page before's `next_cursor`; empty for the first page. */
+                cursor?: string;
+                /** @description Names on one page, at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Registered transformers, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelPage"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listKernels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Installed kernels and their interpreters */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KernelList"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listRuntimes: {
+        parameters: {
+            query?: {
+                model_id?: number;
+                protocol?: "" | "v1" | "v2";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Runtimes with a verdict on one model */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuntimeList"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    makePlan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServeBody"];
+            };
+        };
+        responses: {
+            /** @description What serving would apply and change, and every check's verdict */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is over the configured limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listServices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description InferenceServices of the namespace */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceList"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createService: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServeBody"];
+            };
+        };
+        responses: {
+            /** @description Serve a model, or roll its service over to it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The name is taken, or by other content. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is over the configured limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The plan's checks say that this cannot run. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No room is left on the disk. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getService: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One InferenceService */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteService: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The name is taken, or by other content. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    updateService: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchBody"];
+            };
+        };
+        responses: {
+            /** @description Pause, resume, scale, or serve another version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The name is taken, or by other content. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is over the configured limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The plan's checks say that this cannot run. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No room is left on the disk. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getLogs: {
+        parameters: {
+            query?: {
+                component?: "predictor" | "transformer";
+                /** @description Lines from the end. */
+                tail?: number;
+                /** @description The run before the last restart. */
+                previous?: boolean;
+                /** @description Go on as the process writes, until the client hangs up. */
+                follow?: boolean;
+            };
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A component's log, streamed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What happened to the service */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventList"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getMetrics: {
+        parameters: {
+            query?: {
+                component?: "predictor" | "transformer";
+            };
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A component's metrics */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Metrics"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The model was reached and answered with an error. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    predict: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PredictBody"];
+            };
+        };
+        responses: {
+            /** @description Send a test request */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prediction"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is over the configured limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The model was reached and answered with an error. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getOpenApi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description This document */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+}

@@ -1,0 +1,57 @@
+/**
+ * The REST API's bodies under short names.
+ */
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+export type Artifact = Schemas['Artifact'];
+export type BackendHealth = Schemas['BackendHealth'];
+export type Check = Schemas['Check'];
+export type Difference = Schemas['Difference'];
+export type EngineInfo = Schemas['EngineInfo'];
+export type Health = Schemas['Health'];
+export type JSONValue = Schemas['JSON'];
+export type Kernel = Schemas['Kernel'];
+export type Lineage = Schemas['Lineage'];
+export type LineageStep = Schemas['LineageStep'];
+export type LogEvent = Schemas['LogEvent'];
+export type ModelDetail = Schemas['ModelDetail'];
+export type ModelPage = Schemas['ModelPage'];
+export type PatchBody = Partial<Schemas['PatchBody']>;
+export type Plan = Schemas['Plan'];
+export type PredictBody = Partial<Schemas['PredictBody']>;
+export type Prediction = Schemas['Prediction'];
+export type RegisterBody = Pick<Schemas['RegisterBody'], 'path'> &
+  Partial<Schemas['RegisterBody']>;
+export type RegisteredName = Schemas['RegisteredName'];
+export type RuntimeChoice = Schemas['RuntimeChoice'];
+export type ServeBody = Partial<Schemas['ServeBody']>;
+export type Service = Schemas['Service'];
+export type ServiceRef = Schemas['ServiceRef'];
+export type Signature = Schemas['Signature'];
+export type Step = Schemas['Step'];
+
+export type Component = Service['components'][number];
+export type Phase = Service['phase'];
+export type ProtocolName = '' | 'v1' | 'v2';
+
+/**
+ * A service's identity as one string, for maps and saved state.
+ */
+export function refKey(ref: ServiceRef): string {
+  return [ref.engine, ref.context, ref.namespace, ref.name]
+    .map(encodeURIComponent)
+    .join('/');
+}
+
+/**
+ * Whether a parsed JSON value is an object: not null, not an array.
+ */
+export function isObject(
+  value: JSONValue | undefined
+): value is { [key: string]: JSONValue };
+export function isObject(value: unknown): value is Record<string, unknown>;
+export function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,69 @@
+import type { ServiceManager } from '@jupyterlab/services';
+import type { ITranslator } from '@jupyterlab/translation';
+import { nullTranslator } from '@jupyterlab/translation';
+import { KaleServeClient } from './api/client';
+import { HealthModel } from './health/model';
+import { ModelListModel } from './models/model';
+import { ServicesModel } from './services/model';
+import type { IKaleServe, IKaleServeSettings } from './tokens';
+
+/**
+ * The models of everything the views show, over one client.
+ */
+export class KaleServe implements IKaleServe {
+  constructor(options: KaleServe.IOptions) {
+    const translator = options.translator ?? nullTranslator;
+    const trans = translator.load('kale_serve_ext');
+    const { serverSettings, events } = options.serviceManager;
+    const client = (this.client = new KaleServeClient({
+      serverSettings,
+      translator
+    }));
+    this.health = new HealthModel({ client, trans });
+    this.models = new ModelListModel({
+      client,
+      trans,
+      pageSize: this.settings.pageSize
+    });
+    this.services = new ServicesModel({
+      client,
+      events,
+      trans,
+      pollInterval: this.settings.pollInterval * 1000
+    });
+  }
+
+  readonly client: KaleServeClient;
+  readonly health: HealthModel;
+  readonly models: ModelListModel;
+  readonly services: ServicesModel;
+
+  get settings(): IKaleServeSettings {
+    return this._settings;
+  }
+  set settings(settings: IKaleServeSettings) {
+    this._settings = settings;
+    this.models.pageSize = settings.pageSize;
+    this.services.pollInterval = settings.pollInterval * 1000;
+  }
+
+  start(): void {
+    this.health.start();
+    this.services.start();
+    this.models.start();
+  }
+
+  private _settings: IKaleServeSettings = {
+    pollInterval: 10,
+    pageSize: 50,
+    logLines: 5000,
+    notify: true
+  };
+}
+
+export namespace KaleServe {
+  export interface IOptions {
+    serviceManager: ServiceManager.IManager;
+    translator?: ITranslator | null;
+  }
+}

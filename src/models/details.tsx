@@ -1,0 +1,185 @@
+import { Time } from '@jupyterlab/coreutils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+import type {
+  Artifact,
+  ModelDetail,
+  Service,
+  Signature
+} from '../api/types';
+import { refKey } from '../api/types';
+import { ActionButton, CopyButton } from '../components/button';
+import { Facts } from '../components/facts';
+import { Fold } from '../components/disclosure';
+import { Glyph } from '../components/glyph';
+import { useTrans } from '../components/trans';
+import type { IActions } from '../panel/actions';
+import { phaseWord } from '../services/phase';
+import { lineageOf } from './lineage';
+
+/**
+ * Everything about one model: where it came from, where it runs, its versions.
+ */
+export function ModelDetails(props: {
+  detail: ModelDetail;
+  services: readonly Service[];
+  actions: IActions;
+}): JSX.Element {
+  const trans = useTrans();
+  const { artifact, versions } = props.detail;
+  const tags = Object.entries(artifact.tags);
+  return (
+    <div className="jp-KaleDetails">
+      {artifact.description && (
+        <p className="jp-KaleDetails-text">{artifact.description}</p>
+      )}
+      {tags.length > 0 && (
+        <ul className="jp-KaleTags" aria-label={trans.__('Tags')}>
+          {tags.map(([key, value]) => (
+            <li key={key} className="jp-KaleChip">
+              {value ? `${key}: ${value}` : key}
+            </li>
+          ))}
+        </ul>
+      )}
+      <Lineage detail={props.detail} services={props.services} />
+      <Facts
+        items={[
+          [trans.__('Input'), inputWords(artifact.signature, trans)],
+          [trans.__('Author'), artifact.author],
+          [trans.__('Python'), artifact.environment.python_version],
+          [trans.__('Made with'), packageWords(artifact)],
+          [
+            trans.__('Id'),
+            <span key="id" className="jp-KaleCopied">
+              <code>{artifact.id}</code>
+              <CopyButton
+                iconOnly
+                text={String(artifact.id)}
+                label={trans.__('Copy the id')}
+              />
+            </span>
+          ]
+        ]}
+      />
+      <Versions
+        current={artifact}
+        versions={versions}
+        actions={props.actions}
+      />
+      <Fold label={trans.__('Snapshot')}>
+        <Facts
+          items={[
+            [trans.__('Address'), <code key="uri">{artifact.uri}</code>],
+            [trans.__('Digest'), <code key="digest">{artifact.digest}</code>],
+            [trans.__('Interpreter'), artifact.environment.python],
+            [trans.__('Machine'), artifact.environment.host]
+          ]}
+        />
+      </Fold>
+    </div>
+  );
+}
+
+function Lineage(props: {
+  detail: ModelDetail;
+  services: readonly Service[];
+}): JSX.Element {
+  const trans = useTrans();
+  const { lineage, versions, artifact } = props.detail;
+  const ids = new Set([artifact.id, ...versions.map(version => version.id)]);
+  const running = props.services.filter(
+    service => service.model !== null && ids.has(service.model.id)
+  );
+  return (
+    <ul className="jp-KaleLineage" aria-label={trans.__('Lineage')}>
+      {lineageOf(lineage, trans).map((line, index) => (
+        <li key={index}>
+          <Glyph name="tag" />
+          <span>{line}</span>
+        </li>
+      ))}
+      {running.map(service => (
+        <li key={refKey(service.ref)}>
+          <Glyph name="rocket" />
+          <span>
+            {trans.__(
+              'Version %1 is served as %2: %3',
+              service.model?.version || String(service.model?.id),
+              service.ref.name,
+              phaseWord(service.phase, trans)
+            )}
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Versions(props: {
+  current: Artifact;
+  versions: Artifact[];
+  actions: IActions;
+}): JSX.Element {
+  const trans = useTrans();
+  const id = React.useId();
+  return (
+    <section className="jp-KaleVersions">
+      <h3 id={id}>{trans.__('Versions')}</h3>
+      <ul aria-labelledby={id}>
+        {props.versions.map(version => {
+          const label = version.version || String(version.id);
+          return (
+            <li
+              key={version.id}
+              className="jp-KaleServe-modelRow"
+              aria-label={trans.__('Version %1', label)}
+              data-model-id={version.id}
+            >
+              <span id={`${id}-${version.id}`}>{label}</span>
+              {version.created > 0 && (
+                <span className="jp-KaleRow-sub">
+                  {Time.formatHuman(new Date(version.created * 1000))}
+                </span>
+              )}
+              <ActionButton
+                label={trans.__('Serve')}
+                glyph="rocket"
+                describedBy={`${id}-${version.id}`}
+                title={trans.__('Serve version %1', label)}
+                onClick={() => props.actions.serve({ modelId: version.id })}
+              />
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}
+
+function inputWords(
+  signature: Signature | null,
+  trans: TranslationBundle
+): string {
+  if (!signature) {
+    return '';
+  }
+  const { columns, input_size, input_dtype } = signature;
+  if (columns.length > 0) {
+    const shown = columns
+      .slice(0, 6)
+      .map(column => `${column.name} (${column.dtype})`)
+      .join(', ');
+    return columns.length > 6
+      ? trans.__('%1 and %2 more', shown, columns.length - 6)
+      : shown;
+  }
+  const size = input_size.slice(1).join(' × ');
+  return size ? trans.__('%1 values of %2', size, input_dtype) : input_dtype;
+}
+
+function packageWords(artifact: Artifact): string {
+  return Object.entries(artifact.environment.packages)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ');
+}

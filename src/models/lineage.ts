@@ -1,0 +1,44 @@
+import { Time } from '@jupyterlab/coreutils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Lineage, LineageStep } from '../api/types';
+
+/**
+ * An artifact's story in sentences, the oldest first.
+ */
+export function lineageOf(
+  lineage: Lineage,
+  trans: TranslationBundle
+): string[] {
+  const made = lineage.produced_by.map(step => madeWords(step, trans));
+  const inputs = lineage.produced_by
+    .flatMap(step => step.inputs)
+    .map(id => lineage.related[String(id)])
+    .filter(artifact => artifact !== undefined)
+    .map(artifact =>
+      trans.__('From %1 %2', artifact.name, artifact.version).trim()
+    );
+  const served = lineage.consumed_by
+    .filter(step => step.service !== null)
+    .map(step => servedWords(step, trans));
+  return [...new Set([...made, ...inputs, ...served])];
+}
+
+function madeWords(step: LineageStep, trans: TranslationBundle): string {
+  const where = step.context || step.name;
+  const when =
+    step.started > 0 ? Time.formatHuman(new Date(step.started * 1000)) : '';
+  const what =
+    step.type === 'kale.Log'
+      ? where
+        ? trans.__('Logged in %1', where)
+        : trans.__('Logged')
+      : trans.__('Made by %1', where || step.type);
+  return when ? `${what}, ${when}` : what;
+}
+
+function servedWords(step: LineageStep, trans: TranslationBundle): string {
+  const name = step.service?.name ?? '';
+  return step.state === 'RUNNING'
+    ? trans.__('Served as %1', name)
+    : trans.__('Was served as %1', name);
+}

@@ -1,0 +1,98 @@
+import { Time } from '@jupyterlab/coreutils';
+import * as React from 'react';
+import type { RegisteredName, Service } from '../api/types';
+import { ActionButton } from '../components/button';
+import { Disclosure } from '../components/disclosure';
+import { ErrorNote } from '../components/note';
+import { useTrans } from '../components/trans';
+import type { IActions } from '../panel/actions';
+import { ModelDetails } from './details';
+import type { ModelListModel } from './model';
+
+/**
+ * One registered model: its name, its newest version, and the button that serves it.
+ */
+export function ModelRow(props: {
+  item: RegisteredName;
+  model: ModelListModel;
+  detail: ModelListModel.IDetail | undefined;
+  services: readonly Service[];
+  isOpen: boolean;
+  actions: IActions;
+  onToggle: () => void;
+}): JSX.Element {
+  const trans = useTrans();
+  const { item, model, detail, isOpen, actions } = props;
+  const { latest, versions } = item;
+  const detailsId = React.useId();
+  const needsDetail = isOpen && detail === undefined;
+  React.useEffect(() => {
+    if (needsDetail) {
+      void model.open(latest.id);
+    }
+  }, [needsDetail, model, latest.id]);
+  return (
+    <li
+      className="jp-KaleRow jp-KaleServe-modelRow"
+      aria-label={
+        latest.format
+          ? trans.__('%1, %2', latest.name, latest.format)
+          : latest.name
+      }
+      data-model-id={latest.id}
+    >
+      <div className="jp-KaleRow-head">
+        <Disclosure
+          className="jp-KaleRow-name"
+          label={latest.name}
+          isOpen={isOpen}
+          controls={detailsId}
+          onToggle={props.onToggle}
+        />
+        <ActionButton
+          label={trans.__('Serve')}
+          glyph="rocket"
+          kind="accept"
+          title={trans.__('Serve this model')}
+          onClick={() => actions.serve({ modelId: latest.id })}
+        />
+      </div>
+      <div className="jp-KaleRow-body">
+        <div className="jp-KaleRow-sub">
+          {latest.format && (
+            <span className="jp-KaleChip">{latest.format}</span>
+          )}
+          {latest.version && (
+            <span>{trans.__('version %1', latest.version)}</span>
+          )}
+          {versions > 1 && (
+            <span>{trans._n('%1 version', '%1 versions', versions)}</span>
+          )}
+          {latest.created > 0 && (
+            <span>{Time.formatHuman(new Date(latest.created * 1000))}</span>
+          )}
+        </div>
+        {isOpen && (
+          <div id={detailsId}>
+            {detail?.isLoading && (
+              <p className="jp-KaleEmpty">{trans.__('Loading…')}</p>
+            )}
+            {detail?.error && (
+              <ErrorNote
+                error={detail.error}
+                onRetry={() => void model.open(latest.id)}
+              />
+            )}
+            {detail?.value && (
+              <ModelDetails
+                detail={detail.value}
+                services={props.services}
+                actions={actions}
+              />
+            )}
+          </div>
+        )}
+      </div>
+    </li>
+  );
+}

@@ -1,0 +1,191 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+import type { Artifact, ProtocolName, RuntimeChoice } from '../api/types';
+import { Field } from '../components/field';
+import { useTrans } from '../components/trans';
+import type { ServeFormModel } from './model';
+
+/**
+ * The runtimes: those that fit can be chosen, the others say why they do not.
+ */
+export function RuntimeSelect({
+  model
+}: {
+  model: ServeFormModel;
+}): JSX.Element {
+  const trans = useTrans();
+  const runtimes = model.plan?.runtimes ?? [];
+  const chosen =
+    runtimes.find(choice => choice.name === model.runtime) ??
+    runtimes.find(choice => choice.chosen);
+  const known = runtimes.some(choice => choice.name === model.runtime);
+  return (
+    <Field
+      label={trans.__('Runtime')}
+      notes={model.fieldChecks('runtime')}
+      help={chosen && runtimeHelp(chosen, trans)}
+    >
+      {control => (
+        <select
+          {...control}
+          className="jp-mod-styled"
+          value={model.runtime}
+          onChange={event => {
+            model.runtime = event.target.value;
+          }}
+        >
+          <option value="">
+            {chosen?.chosen && !model.runtime
+              ? trans.__('Automatic: %1', chosen.display_name)
+              : trans.__('Automatic')}
+          </option>
+          {model.runtime && !known && (
+            <option value={model.runtime}>{model.runtime}</option>
+          )}
+          {runtimes.map(choice => (
+            <option
+              key={choice.name}
+              value={choice.name}
+              disabled={!choice.fits}
+              title={choice.reason}
+            >
+              {choice.fits || !choice.reason
+                ? choice.display_name
+                : trans.__('%1: %2', choice.display_name, choice.reason)}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+function runtimeHelp(choice: RuntimeChoice, trans: TranslationBundle): string {
+  return [
+    choice.reason,
+    choice.python,
+    choice.image,
+    choice.assumed
+      ? trans.__('Taken from the built-in list: the cluster did not tell.')
+      : ''
+  ]
+    .filter(Boolean)
+    .join(' · ');
+}
+
+/**
+ * The transformers by name; of the chosen one, its other versions too.
+ */
+export function TransformerSelect({
+  model
+}: {
+  model: ServeFormModel;
+}): JSX.Element {
+  const trans = useTrans();
+  const listed = new Set(model.transformers.map(item => item.latest.id));
+  const others = model.transformers.map(item =>
+    model
+      .transformerVersions(item.latest.name)
+      .filter(version => version.id !== item.latest.id)
+  );
+  const isKnown =
+    !model.transformerId ||
+    listed.has(model.transformerId) ||
+    others.some(versions => versions.some(v => v.id === model.transformerId));
+  return (
+    <Field
+      label={trans.__('Transformer')}
+      notes={model.fieldChecks('transformer')}
+      help={
+        model.transformers.length === 0
+          ? trans.__('None is logged yet; a model is served well without.')
+          : trans.__('Code that runs before and after the model.')
+      }
+    >
+      {control => (
+        <select
+          {...control}
+          className="jp-mod-styled"
+          value={model.transformerId}
+          onChange={event => {
+            model.transformerId = Number(event.target.value);
+          }}
+        >
+          <option value={0}>{trans.__('None')}</option>
+          {!isKnown && (
+            <option value={model.transformerId}>
+              {trans.__('Artifact %1', model.transformerId)}
+            </option>
+          )}
+          {model.transformers.map((item, index) => (
+            <React.Fragment key={item.latest.id}>
+              <option value={item.latest.id}>
+                {versionLabel(item.latest, trans)}
+              </option>
+              {others[index].map(version => (
+                <option key={version.id} value={version.id}>
+                  {versionLabel(version, trans)}
+                </option>
+              ))}
+            </React.Fragment>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+function versionLabel(artifact: Artifact, trans: TranslationBundle): string {
+  return artifact.version
+    ? trans.__('%1, version %2', artifact.name, artifact.version)
+    : artifact.name;
+}
+
+export function ProtocolSelect({
+  model
+}: {
+  model: ServeFormModel;
+}): JSX.Element {
+  const trans = useTrans();
+  const { plan } = model;
+  const spoken = plan?.runtimes.find(
+    choice => choice.name === plan.runtime
+  )?.protocols;
+  const options: [ProtocolName, string][] = [
+    ['v1', trans.__('v1 (KServe)')],
+    ['v2', trans.__('v2 (Open Inference)')]
+  ];
+  return (
+    <Field
+      label={trans.__('Protocol')}
+      notes={model.fieldChecks('protocol')}
+      help={trans.__('What clients speak to it.')}
+    >
+      {control => (
+        <select
+          {...control}
+          className="jp-mod-styled"
+          value={model.protocol}
+          onChange={event => {
+            model.protocol = event.target.value as ProtocolName;
+          }}
+        >
+          <option value="">
+            {plan && !model.protocol
+              ? trans.__('Automatic: %1', plan.protocol)
+              : trans.__('Automatic')}
+          </option>
+          {options.map(([value, label]) => (
+            <option
+              key={value}
+              value={value}
+              disabled={Boolean(spoken?.length) && !spoken?.includes(value)}
+            >
+              {label}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}

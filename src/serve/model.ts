@@ -1,0 +1,337 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { VDomModel } from '@jupyterlab/ui-components';
+import { Debouncer } from '@lumino/polling';
+import type { KaleServeClient } from '../api/client';
+import { ApiError } from '../api/errors';
+import type {
+  Artifact,
+  Check,
+  Plan,
+  ProtocolName,
+  RegisteredName,
+  ServeBody,
+  Service
+} from '../api/types';
+import type { ServicesModel } from '../services/model';
+import type { IServeSubject } from '../tokens';
+
+/**
+ * The fields that a check or an error may be about.
+ */
+export type FieldName =
+  | 'name'
+  | 'version'
+  | 'runtime'
+  | 'transformer'
+  | 'protocol';
+
+/**
+ * What is typed and chosen in the Serve dialog, and the plan that the server makes of it.
+ */
+export class ServeFormModel extends VDomModel {
+  constructor(options: ServeFormModel.IOptions) {
+    super();
+    const { subject } = options;
+    this._client = options.client;
+    this._services = options.services;
+    this._trans = options.trans;
+    this._body = { ...subject.initial, model_id: subject.modelId };
+    this._planner = new Debouncer(() => this._plan(), options.delay ?? 300);
+  }
+
+  /**
+   * The chosen version of the model; null until it is loaded.
+   */
+  get artifact(): Artifact | null {
+    return this._versions.find(a => a.id === this._body.model_id) ?? null;
+  }
+
+  /**
+   * The model's versions, the newest first.
+   */
+  get versions(): readonly Artifact[] {
+    return this._versions;
+  }
+
+  get transformers(): readonly RegisteredName[] {
+    return this._transformers;
+  }
+
+  /**
+   * The older versions of a transformer, where they were asked for by choosing it.
+   */
+  transformerVersions(name: string): readonly Artifact[] {
+    return this._transformerVersions.get(name) ?? [];
+  }
+
+  get name(): string {
+    return this._body.name ?? '';
+  }
+  set name(name: string) {
+    this._isNamed = true;
+    this._change({ name });
+  }
+
+  get modelId(): number {
+    return this._body.model_id ?? 0;
+  }
+  set modelId(model_id: number) {
+    // The runtime that fitted one version need not fit another.
+    this._change({ model_id, runtime: '' });
+  }
+
+  get runtime(): string {
+    return this._body.runtime ?? '';
+  }
+  set runtime(runtime: string) {
+    this._change({ runtime });
+  }
+
+  /**
+   * 0 for none.
+   */
+  get transformerId(): number {
+    return this._body.transformer_id ?? 0;
+  }
+  set transformerId(id: number) {
+    this._change({ transformer_id: id || null });
+    void this._listTransformerVersions(id);
+  }
+
+  get protocol(): ProtocolName {
+    return this._body.protocol ?? '';
+  }
+  set protocol(protocol: ProtocolName) {
+    this._change({ protocol });
+  }
+
+  /**
+   * The last plan made; stale while `isPlanning`.
+   */
+  get plan(): Plan | null {
+    return this._lastPlan;
+  }
+
+  /**
+   * Whether what is chosen now has no plan yet.
+   */
+  get isPlanning(): boolean {
+    return this._isPlanning;
+  }
+
+  /**
+   * What kept the lists or the plan from being made.
+   */
+  get error(): ApiError | null {
+    return this._error;
+  }
+
+  get isServing(): boolean {
+    return this._isServing;
+  }
+
+  /**
+   * What kept the last press of Serve from being done.
+   */
+  get serveError(): ApiError | null {
+    return this._serveError;
+  }
+
+  get canServe(): boolean {
+    return (
+      !this._isPlanning && !this._isServing && this._lastPlan?.ok === true
+    );
+  }
+
+  /**
+   * What is wrong with a field.
+   */
+  fieldChecks(field: FieldName): readonly Check[] {
+    const found = (this._lastPlan?.checks ?? []).filter(
+      check => fieldOf(check.field) === field && check.level !== 'ok'
+    );
+    const error = this._serveError ?? this._error;
+    return error && fieldOf(error.field) === field
+      ? [...found, asCheck(error)]
+      : found;
+  }
+
+  /**
+   * The checks that belong to no field, and all that went well.
+   */
+  get generalChecks(): readonly Check[] {
+    return (this._lastPlan?.checks ?? []).filter(
+      check => check.level === 'ok' || fieldOf(check.field) === null
+    );
+  }
+
+  /**
+   * Fetch what the fields offer, and make the first plan.
+   */
+  async load(): Promise<void> {
+    this._isPlanning = true;
+    const planned = this._plan();
+    try {
+      const [detail, transformers] = await Promise.all([
+        this._client.model(this.modelId),
+        this._client.transformers({ limit: 500 })
+      ]);
+      this._versions = detail.versions.some(a => a.id === detail.artifact.id)
+        ? detail.versions
+        : [detail.artifact, ...detail.versions];
+      this._transformers = transformers.items;
+    } catch (error) {
+      this._error = ApiError.from(error, this._trans);
+    }
+    this._emit();
+    await this._listTransformerVersions(this.transformerId);
+    await planned;
+  }
+
+  /**
+   * Serve what is planned; null where it could not be, with the reason in `serveError`.
+   */
+  async serve(): Promise<Service | null> {
+    if (!this.canServe) {
+      return null;
+    }
+    this._isServing = true;
+    this._serveError = null;
+    this._emit();
+    try {
+      return await this._services.serve({
+        ...this._body,
+        name: this.name || this._lastPlan?.name
+      });
+    } catch (error) {
+      this._serveError = ApiError.from(error, this._trans);
+      return null;
+    } finally {
+      this._isServing = false;
+      this._emit();
+    }
+  }
+
+  override dispose(): void {
+    if (this.isDisposed) {
+      return;
+    }
+    this._planner.dispose();
+    this._request?.abort();
+    super.dispose();
+  }
+
+  private _change(change: ServeBody): void {
+    this._body = { ...this._body, ...change };
+    this._isPlanning = true;
+    this._serveError = null;
+    this._emit();
+    this._planner.invoke().catch(() => undefined);
+  }
+
+  private async _plan(): Promise<void> {
+    this._request?.abort();
+    const request = (this._request = new AbortController());
+    const isCurrent = () => request === this._request && !this.isDisposed;
+    try {
+      const plan = await this._client.plan(this._body, request.signal);
+      if (!isCurrent()) {
+        return;
+      }
+      this._lastPlan = plan;
+      this._error = null;
+      if (!this._isNamed && !this.name) {
+        this._body = { ...this._body, name: plan.name };
+      }
+    } catch (error) {
+      if (!isCurrent()) {
+        return;
+      }
+      this._lastPlan = null;
+      this._error = ApiError.from(error, this._trans);
+    }
+    this._isPlanning = false;
+    this._emit();
+  }
+
+  private async _listTransformerVersions(id: number): Promise<void> {
+    if (!id || [...this._transformerVersions.values()].some(has(id))) {
+      return;
+    }
+    const listed = this._transformers.find(t => t.latest.id === id);
+    if (listed && listed.versions < 2) {
+      return;
+    }
+    try {
+      const { artifact, versions } = await this._client.model(id);
+      this._transformerVersions.set(artifact.name, versions);
+    } catch (error) {
+      this._error = ApiError.from(error, this._trans);
+    }
+    this._emit();
+  }
+
+  private _emit(): void {
+    if (!this.isDisposed) {
+      this.stateChanged.emit();
+    }
+  }
+
+  private _client: KaleServeClient;
+  private _services: ServicesModel;
+  private _trans: TranslationBundle;
+  private _body: ServeBody;
+  private _planner: Debouncer;
+  private _request: AbortController | null = null;
+  private _versions: readonly Artifact[] = [];
+  private _transformers: readonly RegisteredName[] = [];
+  private _transformerVersions = new Map<string, readonly Artifact[]>();
+  private _lastPlan: Plan | null = null;
+  private _isNamed = false;
+  private _isPlanning = false;
+  private _isServing = false;
+  private _error: ApiError | null = null;
+  private _serveError: ApiError | null = null;
+}
+
+export namespace ServeFormModel {
+  export interface IOptions {
+    client: KaleServeClient;
+    services: ServicesModel;
+    subject: IServeSubject;
+    trans: TranslationBundle;
+    /**
+     * Milliseconds without a change before a plan is asked for.
+     */
+    delay?: number;
+  }
+}
+
+/**
+ * The form's field for the server's name of it; null for what the form does not hold.
+ */
+export function fieldOf(field: string): FieldName | null {
+  switch (field) {
+    case 'name':
+    case 'version':
+    case 'runtime':
+    case 'transformer':
+    case 'protocol':
+      return field;
+    case 'model_id':
+      return 'version';
+    case 'transformer_id':
+      return 'transformer';
+    default:
+      return null;
+  }
+}
+
+function asCheck(error: ApiError): Check {
+  const { reason, message, hint, field } = error;
+  return { level: 'error', code: reason, message, hint, field };
+}
+
+function has(id: number): (versions: readonly Artifact[]) => boolean {
+  return versions => versions.some(artifact => artifact.id === id);
+}

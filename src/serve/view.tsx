@@ -1,0 +1,136 @@
+import { UseSignal } from '@jupyterlab/ui-components';
+import * as React from 'react';
+import type { Service } from '../api/types';
+import { Field } from '../components/field';
+import { ErrorNote } from '../components/note';
+import { useTrans } from '../components/trans';
+import { PlanView } from './checks';
+import { ProtocolSelect, RuntimeSelect, TransformerSelect } from './fields';
+import type { ServeFormModel } from './model';
+import { fieldOf } from './model';
+
+/**
+ * The form and its plan, side by side.
+ */
+export function ServeView(props: {
+  model: ServeFormModel;
+  /**
+   * Whether the name is that of a service to be changed, and stays.
+   */
+  isUpdate: boolean;
+  onServed: (service: Service) => void;
+  onCancel: () => void;
+}): JSX.Element {
+  return (
+    <UseSignal signal={props.model.stateChanged}>
+      {() => <ServeForm {...props} />}
+    </UseSignal>
+  );
+}
+
+function ServeForm(props: {
+  model: ServeFormModel;
+  isUpdate: boolean;
+  onServed: (service: Service) => void;
+  onCancel: () => void;
+}): JSX.Element {
+  const trans = useTrans();
+  const { model, isUpdate } = props;
+  const { artifact, plan, serveError } = model;
+  return (
+    <form
+      className="jp-KaleDialog-form"
+      onSubmit={event => {
+        event.preventDefault();
+        void model.serve().then(service => {
+          if (service) {
+            props.onServed(service);
+          }
+        });
+      }}
+    >
+      <div className="jp-KaleDialog-columns">
+        <div className="jp-KaleDialog-fields">
+          <p className="jp-KaleDialog-subject">
+            {artifact
+              ? [artifact.name, artifact.format].filter(Boolean).join(' · ')
+              : trans.__('Loading…')}
+          </p>
+          <Field
+            label={trans.__('Name')}
+            notes={model.fieldChecks('name')}
+            help={
+              isUpdate
+                ? trans.__('The service keeps its name and its address.')
+                : trans.__('Of the service: small letters, digits and dashes.')
+            }
+          >
+            {control => (
+              <input
+                {...control}
+                className="jp-mod-styled"
+                type="text"
+                value={model.name}
+                placeholder={plan?.name}
+                readOnly={isUpdate}
+                maxLength={253}
+                autoComplete="off"
+                spellCheck={false}
+                autoFocus={!isUpdate}
+                onChange={event => {
+                  model.name = event.target.value;
+                }}
+              />
+            )}
+          </Field>
+          <Field
+            label={trans.__('Version')}
+            notes={model.fieldChecks('version')}
+          >
+            {control => (
+              <select
+                {...control}
+                className="jp-mod-styled"
+                value={model.modelId}
+                onChange={event => {
+                  model.modelId = Number(event.target.value);
+                }}
+              >
+                {model.versions.map((version, index) => (
+                  <option key={version.id} value={version.id}>
+                    {index === 0
+                      ? trans.__('%1 (newest)', version.version || version.id)
+                      : version.version || version.id}
+                  </option>
+                ))}
+              </select>
+            )}
+          </Field>
+          <RuntimeSelect model={model} />
+          <TransformerSelect model={model} />
+          <ProtocolSelect model={model} />
+        </div>
+        <PlanView model={model} />
+      </div>
+      {serveError && fieldOf(serveError.field) === null && (
+        <ErrorNote error={serveError} />
+      )}
+      <footer className="jp-KaleDialog-footer">
+        <button
+          type="button"
+          className="jp-mod-styled jp-mod-reject"
+          onClick={props.onCancel}
+        >
+          {trans.__('Cancel')}
+        </button>
+        <button
+          type="submit"
+          className="jp-mod-styled jp-mod-accept"
+          disabled={!model.canServe}
+        >
+          {isUpdate ? trans.__('Update') : trans.__('Serve')}
+        </button>
+      </footer>
+    </form>
+  );
+}

@@ -1,0 +1,218 @@
+import { Time } from '@jupyterlab/coreutils';
+import * as React from 'react';
+import type { KaleServeClient } from '../api/client';
+import { ApiError } from '../api/errors';
+import type { LogEvent, Service, Step } from '../api/types';
+import { CopyButton } from '../components/button';
+import { Fold } from '../components/disclosure';
+import type { GlyphName } from '../components/glyph';
+import { Glyph } from '../components/glyph';
+import { ErrorNote } from '../components/note';
+import { Facts } from '../components/facts';
+import { useTrans } from '../components/trans';
+import { ManifestView } from '../serve/lazy';
+
+/**
+ * Everything about one service.
+ */
+export function ServiceDetails(props: {
+  service: Service;
+  client: KaleServeClient;
+}): JSX.Element {
+  const trans = useTrans();
+  const { service } = props;
+  const isRollout =
+    service.serving_revision > 0 &&
+    service.serving_revision !== service.revision;
+  return (
+    <div className="jp-KaleDetails">
+      {service.phase !== 'Ready' && <Steps steps={service.steps} />}
+      {service.log_tail && (
+        <figure className="jp-KaleDetails-log">
+          <figcaption>{trans.__('Last lines of the log')}</figcaption>
+          <pre tabIndex={0}>{service.log_tail}</pre>
+        </figure>
+      )}
+      <Facts
+        items={[
+          [
+            trans.__('Address'),
+            service.url && (
+              <Copied text={service.url} label={trans.__('Copy the address')} />
+            )
+          ],
+          [
+            trans.__('gRPC'),
+            service.grpc_url && (
+              <Copied
+                text={service.grpc_url}
+                label={trans.__('Copy the gRPC address')}
+              />
+            )
+          ],
+          [trans.__('Runtime'), service.runtime],
+          [trans.__('Protocol'), service.protocol],
+          [
+            trans.__('Replicas'),
+            trans.__(
+              '%1 of %2 ready',
+              service.replicas_ready,
+              service.replicas_wanted
+            )
+          ],
+          [
+            trans.__('Restarts'),
+            service.restarts > 0 ? String(service.restarts) : ''
+          ],
+          [
+            trans.__('Revision'),
+            isRollout
+              ? trans.__(
+                  '%1, while %2 answers',
+                  service.revision,
+                  service.serving_revision
+                )
+              : String(service.revision)
+          ],
+          [
+            trans.__('Created'),
+            service.created > 0 &&
+              Time.formatHuman(new Date(service.created * 1000))
+          ]
+        ]}
+      />
+      {service.conditions.length > 0 && (
+        <Fold label={trans.__('Conditions')}>
+          <ul className="jp-KaleConditions">
+            {service.conditions.map(condition => (
+              <li key={condition.type}>
+                <Glyph name={CONDITION_GLYPHS[condition.status]} />
+                <span>
+                  {condition.type}
+                  {condition.status !== 'True' && condition.reason && (
+                    <span className="jp-KaleRow-sub">
+                      {' '}
+                      {condition.reason}
+                    </span>
+                  )}
+                  {condition.status !== 'True' && condition.message && (
+                    <div className="jp-KaleRow-sub">{condition.message}</div>
+                  )}
+                </span>
+              </li>
+            ))}
+          </ul>
+        </Fold>
+      )}
+      <Fold label={trans.__('Events')}>
+        <Events service={service} client={props.client} />
+      </Fold>
+      <Fold label={trans.__('Manifest')}>
+        <ManifestView manifest={service.manifest} />
+      </Fold>
+    </div>
+  );
+}
+
+const CONDITION_GLYPHS: Record<string, GlyphName> = {
+  True: 'check',
+  False: 'cross',
+  Unknown: 'circle'
+};
+
+const STEP_GLYPHS: Record<string, GlyphName> = {
+  done: 'check',
+  active: 'spinner',
+  failed: 'cross',
+  waiting: 'circle'
+};
+
+function Steps({ steps }: { steps: Step[] }): JSX.Element | null {
+  const trans = useTrans();
+  if (steps.length === 0) {
+    return null;
+  }
+  return (
+    <ol className="jp-KaleSteps" aria-label={trans.__('Steps')}>
+      {steps.map((step, index) => (
+        <li key={index} className={`jp-mod-${step.state}`}>
+          <Glyph name={STEP_GLYPHS[step.state] ?? 'circle'} />
+          <span>
+            {step.title}
+            {step.message && (
+              <div className="jp-KaleRow-sub">{step.message}</div>
+            )}
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Copied(props: { text: string; label: string }): JSX.Element {
+  return (
+    <span className="jp-KaleCopied">
+      <code>{props.text}</code>
+      <CopyButton iconOnly text={props.text} label={props.label} />
+    </span>
+  );
+}
+
+/**
+ * What happened to the service, asked for when it is opened and whenever the service changes.
+ */
+function Events(props: {
+  service: Service;
+  client: KaleServeClient;
+}): JSX.Element {
+  const trans = useTrans();
+  const { service, client } = props;
+  const [events, setEvents] = React.useState<LogEvent[] | null>(null);
+  const [error, setError] = React.useState<ApiError | null>(null);
+  React.useEffect(() => {
+    let isCurrent = true;
+    client.events(service.ref).then(
+      items => {
+        if (isCurrent) {
+          setEvents(items);
+          setError(null);
+        }
+      },
+      (reason: unknown) => {
+        if (isCurrent) {
+          setError(ApiError.from(reason, trans));
+        }
+      }
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [client, service, trans]);
+  if (error) {
+    return <ErrorNote error={error} />;
+  }
+  if (!events) {
+    return <p className="jp-KaleEmpty">{trans.__('Loading…')}</p>;
+  }
+  if (events.length === 0) {
+    return <p className="jp-KaleEmpty">{trans.__('No events.')}</p>;
+  }
+  return (
+    <ul className="jp-KaleConditions">
+      {events.map((event, index) => (
+        <li key={index}>
+          <Glyph name={event.type === 'Warning' ? 'warning' : 'info'} />
+          <span>
+            {event.count > 1
+              ? trans.__('%1 (%2 times)', event.reason, event.count)
+              : event.reason}
+            <div className="jp-KaleRow-sub">
+              {event.message}{' '}
+              {event.time > 0 && Time.formatHuman(new Date(event.time * 1000))}
+            </div>
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
