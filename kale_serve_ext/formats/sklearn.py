@@ -60,7 +60,7 @@ class _Sklearn:
         return signature_of(obj)
 
     def details(self, obj: object) -> Mapping[str, JSON]:
-        return {"class_name": type(obj).__name__}
+        return {"estimator": type(obj).__name__}
 
     def check(self, directory: Path) -> list[str]:
         return check_one_file(directory, _SUFFIXES, self.title)
