@@ -21,6 +21,7 @@ ROUNDS = 5
 CALLS = 200
 ROWS = 1000
 ECHO = """
+import socket
 import sys
 import uvicorn
 
@@ -33,7 +34,9 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", sys.argv[2].encode())]})
     await send({"type": "http.response.body", "body": ANSWER})
 
-uvicorn.run(app, fd=int(sys.argv[1]), access_log=False, log_level="error", lifespan="off")
+# With fd= uvicorn would take the socket for a unix one, and each answer would wait for a delayed acknowledgement.
+config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off")
+uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 """
 
 

@@ -250,7 +250,8 @@ class Endpoint:
             InvalidInputError: data that cannot be sent.
             DeadlineExceededError: no answer in time.
         """
-        return run(self._client.call(data, protocol=protocol, timeout=timeout))
+        answer = self._client.call_now(data, protocol=protocol, timeout=timeout)
+        return answer[0] if answer else run(self._client.call(data, protocol=protocol, timeout=timeout))
 
     async def predict_async(
         self, data: object, *, protocol: str | None = None, timeout: float = PREDICT_TIMEOUT

@@ -6,7 +6,7 @@ Nothing above this package asks which engine it has: what differs is in :class:`
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -17,6 +17,7 @@ from ..records import Artifact, ServiceRef
 if TYPE_CHECKING:
     import grpc.aio
     import httpx
+    from grpc import Channel as BlockingChannel
 
 Manifest = dict[str, JSON]
 """A ``serving.kserve.io/v1beta1`` InferenceService as a dict."""
@@ -177,6 +178,8 @@ class Connection:
     grpc: grpc.aio.Channel | None
     url: str
     """The address to show to people."""
+    blocking_grpc: Callable[[], BlockingChannel] | None = None
+    """Gives a channel for calls from threads without a loop, which saves each call the way to the loop and back."""
 
 
 class Engine(Protocol):

@@ -60,6 +60,8 @@ class Target:
     arrays: bool
     """Whether arrays of numbers may go by gRPC without being asked for."""
     infer: Callable[..., Awaitable[tensors.Response]] | None
+    infer_now: Callable[..., tensors.Response] | None
+    """``infer`` for threads without a loop."""
     read: float
 
 
@@ -106,6 +108,28 @@ class Client:
             except Undelivered as error:
                 last = error
         raise await self._explained(last)
+
+    def call_now(self, data: object, *, protocol: str | None = None, timeout: float = 60.0) -> tuple[JSON] | None:
+        """:meth:`call` from a thread without a loop, where that can be done without one: the answer in a tuple.
+
+        None when it takes :meth:`call`: no array of numbers, nothing known of the service lately, or not delivered.
+        """
+        import grpc
+
+        target = self._target
+        if target is None or target.infer_now is None or time.monotonic() - target.read > _FRESH:
+            return None
+        if protocol not in (None, "grpc-v2") or not tensors.fits(data) or not (protocol or target.arrays):
+            return None
+        try:
+            response = target.infer_now(tensors.encode(_array(data), target.model), timeout=timeout)
+        except grpc.RpcError as error:
+            told = self._of_grpc(error, timeout)
+            if isinstance(told, Undelivered):
+                return None
+            raise told from error
+        as_v1 = protocol is None and target.protocol == "v1"
+        return (tensors.decode_v1(response) if as_v1 else tensors.decode_v2(response),)
 
     async def post(self, path: str, body: bytes, timeout: float = 60.0) -> bytes:
         """The answer's body of a POST that went well. The same errors as :meth:`call`."""
@@ -183,7 +207,7 @@ class Client:
             answer_status=answer.status_code,
         )
 
-    def _of_grpc(self, error: grpc.aio.AioRpcError, timeout: float) -> Exception:
+    def _of_grpc(self, error: grpc.RpcError, timeout: float) -> Exception:
         import grpc
 
         code, message = error.code(), error.details() or ""
@@ -240,6 +264,7 @@ class Client:
                 transformer=transformer,
                 arrays=connection.grpc is not None and not transformer and serves_format(state.manifest),
                 infer=known.infer if known and known.connection is connection else _stub(connection),
+                infer_now=known.infer_now if known and known.connection is connection else _blocking_stub(connection),
                 read=time.monotonic(),
             )
             return self._target
@@ -275,6 +300,18 @@ def _stub(connection: Connection) -> Callable[..., Awaitable[tensors.Response]] 
         request_serializer=made.ModelInferRequest.SerializeToString,
         response_deserializer=made.ModelInferResponse.FromString,
     )
+
+
+def _blocking_stub(connection: Connection) -> Callable[..., tensors.Response] | None:
+    if connection.blocking_grpc is None:
+        return None
+    made = tensors.messages()
+    stub: Callable[..., tensors.Response] = connection.blocking_grpc().unary_unary(
+        tensors.METHOD,
+        request_serializer=made.ModelInferRequest.SerializeToString,
+        response_deserializer=made.ModelInferResponse.FromString,
+    )
+    return stub
 
 
 def _array(data: object) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import grpc.aio
     import httpx
+    from grpc import Channel as BlockingChannel
 
 _MAX_MESSAGE = 256 * 1024 * 1024
 _RETRY = json.dumps(
@@ -30,6 +31,14 @@ _RETRY = json.dumps(
         ]
     }
 )
+_OPTIONS = [
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.max_send_message_length", _MAX_MESSAGE),
+    ("grpc.max_receive_message_length", _MAX_MESSAGE),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.service_config", _RETRY),
+]
 
 
 @dataclass
@@ -42,6 +51,7 @@ class Connections:
     """Clients belong to the loop that made them: an engine is used from a kernel's loop and from a background one."""
 
     def __init__(self) -> None:
+        self._blocking: dict[str, BlockingChannel] = {}
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Open] = weakref.WeakKeyDictionary()
 
     def http(self, url: str) -> httpx.AsyncClient:
@@ -65,22 +75,24 @@ class Connections:
         if channel is None:
             import grpc.aio
 
-            channel = grpc.aio.insecure_channel(
-                address,
-                options=[
-                    ("grpc.enable_http_proxy", 0),
-                    ("grpc.max_send_message_length", _MAX_MESSAGE),
-                    ("grpc.max_receive_message_length", _MAX_MESSAGE),
-                    ("grpc.initial_reconnect_backoff_ms", 100),
-                    ("grpc.max_reconnect_backoff_ms", 1000),
-                    ("grpc.service_config", _RETRY),
-                ],
-            )
+            channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
             channels[address] = channel
         return channel
 
+    def blocking_grpc(self, address: str) -> BlockingChannel:
+        """A channel for any thread."""
+        channel = self._blocking.get(address)
+        if channel is None:
+            import grpc
+
+            # Of two threads that come first together, one keeps its channel to itself.
+            channel = self._blocking.setdefault(address, grpc.insecure_channel(address, options=_OPTIONS))
+        return channel
+
     async def close(self) -> None:
-        """Close those of the running loop."""
+        """Close those of the running loop, and those of threads."""
+        while self._blocking:
+            self._blocking.popitem()[1].close()
         found = self._loops.pop(asyncio.get_running_loop(), None)
         if found is None:
             return

@@ -178,9 +178,13 @@ class LocalEngine:
     @contextlib.asynccontextmanager
     async def connect(self, name: str, component: Component | None = None) -> AsyncIterator[Connection]:
         ports = await self._ports(name, component)
-        url = f"http://127.0.0.1:{ports.http}"
-        channel = self._connections.grpc(f"127.0.0.1:{ports.grpc}") if ports.grpc else None
-        yield Connection(http=self._connections.http(url), grpc=channel, url=url)
+        url, address = f"http://127.0.0.1:{ports.http}", f"127.0.0.1:{ports.grpc}"
+        yield Connection(
+            http=self._connections.http(url),
+            grpc=self._connections.grpc(address) if ports.grpc else None,
+            url=url,
+            blocking_grpc=(lambda: self._connections.blocking_grpc(address)) if ports.grpc else None,
+        )
 
     async def close(self) -> None:
         await self._connections.close()
