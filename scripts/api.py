@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from product import JLPM, VENV, install_node_packages
+from product import VENV, install_node_packages, jlpm
 from steps import ROOT, run
 
 DOCUMENT = ROOT / "kale_serve_ext" / "server" / "openapi.json"
@@ -25,6 +25,6 @@ if __name__ == "__main__":
     if "--write" in sys.argv:
         install_node_packages()
         run([VENV / "bin" / "python", "-m", "kale_serve_ext.server.openapi"])
-        run([JLPM, "api"])
+        jlpm("api")
     elif stale(Path(sys.executable)):
         sys.exit("openapi.json is stale: `make api` writes it anew.")

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from machine import find_browser, install_browser
 from metadata import prepare_for_tests
-from product import JLPM, install_node_packages, wheel_environment
+from product import JLPM, install_node_packages, jlpm, node_environ, wheel_environment
 from results import Counts, jest_counts, playwright_counts, pytest_counts
-from steps import CACHE, ROOT, once, run
+from steps import CACHE, ROOT, once
 
 import api
 
@@ -68,8 +68,8 @@ def lint(tools: Path) -> Counts:
     part.check(tools / "ruff", "format", "--check", ".")
     part.check(tools / "lint-imports", "--no-cache")
     part.check(tools / "mypy")
-    part.check(JLPM, "lint:check")
-    part.check(JLPM, "lint:check", cwd=ROOT / "ui-tests")
+    part.check(JLPM, "lint:check", env=node_environ())
+    part.check(JLPM, "lint:check", cwd=ROOT / "ui-tests", env=node_environ())
     for name in api.stale(tools / "python"):
         part.counts.failed.append(f"lint: {name} is stale; `make api` writes it anew")
     return part.done()
@@ -98,7 +98,7 @@ def jest() -> Counts:
     """The panel's unit tests."""
     part = Part("jest", quiet=True)
     report = RESULTS / "jest.json"
-    code = part.execute([JLPM, "jest", "--ci", "--json", f"--outputFile={report}"])
+    code = part.execute([JLPM, "jest", "--ci", "--json", f"--outputFile={report}"], env=node_environ())
     part.counts += jest_counts(report, code)
     return part.done()
 
@@ -108,7 +108,7 @@ def browser(product: Path) -> Counts:
     part = Part("browser")
     report = RESULTS / "browser.json"
     environ = {
-        **os.environ,
+        **node_environ(),
         "CHROMIUM": find_browser(),
         "PRODUCT_UNDER_TEST": str(product),
         "PLAYWRIGHT_JSON_OUTPUT_FILE": str(report),
@@ -131,12 +131,12 @@ def install_browser_tests() -> None:
     once(
         "ui-tests",
         "Installing the browser tests' packages",
-        lambda: run([JLPM, "install", "--immutable"], cwd=folder, quiet=True),
+        lambda: jlpm("install", "--immutable", cwd=folder),
         inputs=[folder / "package.json", folder / "yarn.lock"],
         result=folder / "node_modules",
     )
     if not install_browser():
-        run([JLPM, "playwright", "install", "chromium"], cwd=folder, quiet=True)
+        jlpm("playwright", "install", "chromium", cwd=folder)
 
 
 def main(wanted: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ def install_node_packages() -> None:
     once(
         "node-packages",
         "Installing the panel's packages",
-        lambda: run([JLPM, "install", "--immutable"], quiet=True),
+        lambda: jlpm("install", "--immutable"),
         inputs=[ROOT / "package.json", ROOT / "yarn.lock"],
         result=ROOT / "node_modules",
     )
@@ -43,7 +44,7 @@ def build_panel() -> None:
     once(
         "panel",
         "Building the panel",
-        lambda: run([JLPM, "build:prod"], quiet=True),
+        lambda: jlpm("build:prod"),
         inputs=[*PANEL_SOURCES, ROOT / "yarn.lock"],
         result=PANEL / "package.json",
     )
@@ -112,6 +113,16 @@ def install(env: Path, *wanted: str, constraints: Path = CONSTRAINTS) -> None:
     """Install into an environment, within the constraints."""
     python = env / "bin" / "python"
     run([UV, "pip", "install", "--quiet", "--python", python, "-c", constraints, *wanted], env=uv_environ())
+
+
+def jlpm(*arguments: str, cwd: Path = ROOT) -> None:
+    """Run JupyterLab's package manager, whose scripts call it again by its name."""
+    run([JLPM, *arguments], cwd=cwd, env=node_environ(), quiet=True)
+
+
+def node_environ() -> dict[str, str]:
+    """The environment of the JavaScript tools."""
+    return {**os.environ, "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
 if __name__ == "__main__":
