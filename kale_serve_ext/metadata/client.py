@@ -138,7 +138,6 @@ class Client:
                         ("grpc.max_receive_message_length", LARGEST_ANSWER),
                         ("grpc.enable_http_proxy", 0),
                         ("grpc.initial_reconnect_backoff_ms", 100),
-                        ("grpc.min_reconnect_backoff_ms", 100),
                         ("grpc.max_reconnect_backoff_ms", 1000),
                         # Each client has a connection of its own, whatever else in the process talks to this server.
                         ("grpc.use_local_subchannel_pool", 1),

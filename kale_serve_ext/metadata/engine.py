@@ -160,13 +160,12 @@ async def _listens(path: Path) -> bool:
 
 
 async def _first_words(process: asyncio.subprocess.Process) -> tuple[str, str]:
-    """The engine's one line, and what it complained of when there is none. The pipes close when it serves."""
+    """The engine's one line, and what it complained of. The pipes close when it serves, or has failed."""
     if process.stdout is None or process.stderr is None:
         raise RuntimeError("the engine was started without pipes")
-    said = (await process.stdout.readline()).decode("utf-8", "replace").strip()
-    complaints = "" if said.startswith("ready") else (await process.stderr.read()).decode("utf-8", "replace")
+    said, complaints = await asyncio.gather(process.stdout.read(), process.stderr.read())
     await process.wait()
-    return said, complaints
+    return said.decode("utf-8", "replace").strip(), complaints.decode("utf-8", "replace")
 
 
 def _environ() -> dict[str, str]:

@@ -35,7 +35,7 @@ STALE = 15.0
 """Seconds without a sign of life after which another machine's engine counts as gone."""
 LARGEST_LOG = 1024 * 1024
 LARGEST_MESSAGE = 256 * 1024 * 1024
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds to wait for a predecessor on this machine to let go."""
 
 
