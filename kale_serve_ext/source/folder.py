@@ -44,6 +44,12 @@ def read_module(folder: Path, name: str) -> Module:
     Raises:
         InvalidInputError: there is no such file, or it is not Python.
     """
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise InvalidInputError(
+            f"{name[:200]!r} is not the name of a module.",
+            hint='Write "module" or "package.module".',
+            field="module_name",
+        )
     relative = Path(*name.split("."))
     found = [p for p in (folder / relative.with_suffix(".py"), folder / relative / "__init__.py") if p.is_file()]
     if not found:

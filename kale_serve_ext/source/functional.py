@@ -11,7 +11,7 @@ from types import FunctionType, ModuleType
 from typing import cast
 
 from ..errors import InvalidInputError
-from .imports import dotted_names, import_line, local_module
+from .imports import dotted_names, import_line
 from .objects import Definition, check_function, globals_of, open_names, source_of
 from .pickled import dump_by_value, parts_of
 
@@ -47,6 +47,7 @@ def write_module(
         if not name.isidentifier() or keyword.iskeyword(name):
             raise InvalidInputError(f"{name!r} is not a name that code can use.", field=assets_field)
     definitions = _definitions(roles, assets)
+    _check_names(definitions, roles)
     sources = {name: source_of(definition) for name, definition in definitions.items()}
     imports = _imports(definitions, sources, assets, assets_field)
     lines: list[str] = []
@@ -61,17 +62,15 @@ def write_module(
             modules |= _pickle_asset(folder / "assets", name, value, assets_field)
             lines.append(f'{name} = _asset("{name}.pkl")\n')
     loader = any("_asset(" in line for line in lines)
-    text = "".join(
-        [
-            "from __future__ import annotations\n\n",
-            "import pathlib as _pathlib\nimport pickle as _pickle\n\n" if loader else "",
-            "".join(f"{line}\n" for line in imports),
-            _LOADER if loader else "",
-            *lines,
-            *(f"\n\n{source}{_renamed(name, definitions[name])}" for name, source in sources.items()),
-            _stray(definitions, roles),
-        ]
-    )
+    sections = [
+        "from __future__ import annotations\n",
+        "import pathlib as _pathlib\nimport pickle as _pickle\n" if loader else "",
+        "".join(f"{line}\n" for line in imports),
+        _LOADER if loader else "",
+        "".join(lines),
+        *(f"\n{source}{_renamed(name, definitions[name])}" for name, source in sources.items()),
+    ]
+    text = "\n".join(section for section in sections if section)
     compile(text, f"{module}.py", "exec")
     (folder / f"{module}.py").write_text(text, encoding="utf-8")
     return frozenset(modules)
@@ -95,7 +94,7 @@ def _imports(
     given = {*assets, *definitions, *(d.__name__ for d in definitions.values())}
     lines: set[str] = set()
     missing: dict[str, set[str]] = {}
-    local: set[str] = set()
+    beside: set[str] = set()
     for user, source in sources.items():
         seen = globals_of(definitions[user])
         for name in open_names(source):
@@ -107,29 +106,30 @@ def _imports(
                 lines.update(line.splitlines())
             else:
                 missing.setdefault(user, set()).add(name)
-                local |= {local_module(value)} - {""}
+                if isinstance(value, ModuleType):
+                    beside.add(name)
     if missing:
-        raise _missing(missing, local, field)
+        raise _missing(missing, beside, field)
     for name, value in assets.items():
         if isinstance(value, ModuleType) or (isinstance(value, type) and name not in definitions):
             lines.update(import_line(name, value, {}, frozenset()).splitlines())
     return sorted(lines)
 
 
-def _missing(missing: Mapping[str, set[str]], local: set[str], field: str) -> InvalidInputError:
-    names = sorted(set().union(*missing.values()))
+def _missing(missing: Mapping[str, set[str]], beside: set[str], field: str) -> InvalidInputError:
+    names = sorted(set().union(*missing.values()) - beside)
     told = "; ".join(f"{user} uses {', '.join(sorted(used))}" for user, used in missing.items())
-    example = ", ".join(f'"{name}": {name}' for name in names)
-    beside = (
-        f" {', '.join(sorted(local))} is a file beside the notebook, which will not be there where the code runs: "
-        "pass its functions one by one, or use a folder with all of the code (transformer_dir)."
-        if local
-        else ""
-    )
+    hints = []
+    if names:
+        example = ", ".join(f'"{name}": {name}' for name in names)
+        hints.append(f"Add them: {field}={{{example}}}.")
+    if beside:
+        hints.append(
+            f"{', '.join(sorted(beside))}: a file beside the notebook is not there where the code runs. Import its "
+            f"functions one by one and add them to {field}, or give a folder with all of the code."
+        )
     return InvalidInputError(
-        f"Names that only this notebook knows are used: {told}.",
-        hint=f"Add them: {field}={{{example}}}.{beside}",
-        field=field,
+        f"Names that only this notebook knows are used: {told}.", hint=" ".join(hints), field=field
     )
 
 
@@ -137,18 +137,17 @@ def _renamed(name: str, definition: Definition) -> str:
     return "" if definition.__name__ == name else f"\n\n{name} = {definition.__name__}\n"
 
 
-def _stray(definitions: Mapping[str, Definition], roles: Mapping[str, Definition]) -> str:
-    """Two definitions under each other's names cannot be told apart in one file."""
-    names = [d.__name__ for d in definitions.values()]
-    clashing = {n for n in names if n in definitions and definitions[n].__name__ != n}
-    clashing |= {n for n in names if len({id(d) for d in definitions.values() if d.__name__ == n}) > 1}
-    stray = [d.__name__ for d in roles.values() if d.__name__ in ("preprocess", "postprocess")]
-    if clashing or any(name not in roles for name in stray):
+def _check_names(definitions: Mapping[str, Definition], roles: Mapping[str, Definition]) -> None:
+    """Two definitions that share or swap names cannot be told apart in one file."""
+    own = [d.__name__ for d in definitions.values()]
+    swapped = {n for n in own if n in definitions and definitions[n].__name__ != n}
+    shared = {n for n in own if len({id(d) for d in definitions.values() if d.__name__ == n}) > 1}
+    stray = {d.__name__ for d in roles.values()} & {"preprocess", "postprocess"} - set(roles)
+    if swapped or shared or stray:
         raise InvalidInputError(
-            f"Functions with the same or swapped names: {', '.join(sorted(clashing or set(stray)))}.",
-            hint="Give each function the name that it is passed by.",
+            f"Functions share or swap the names {', '.join(sorted(swapped | shared | stray))}.",
+            hint="Pass each function under the name that it is defined by.",
         )
-    return ""
 
 
 def _literal(value: object) -> str:

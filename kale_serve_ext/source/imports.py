@@ -34,12 +34,6 @@ def import_line(name: str, value: object, seen: Mapping[str, object], used: froz
     return ""
 
 
-def local_module(value: object) -> str:
-    """The module beside the notebook that a value is, or comes from; empty for ``__main__`` and all others."""
-    module = value.__name__ if isinstance(value, ModuleType) else str(getattr(value, "__module__", ""))
-    return module if module and module != "__main__" and is_local(module) else ""
-
-
 def dotted_names(source: str) -> frozenset[str]:
     """Every ``a.b.c`` in the source."""
     return frozenset(
