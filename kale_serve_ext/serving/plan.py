@@ -248,12 +248,8 @@ async def _check_transformer(
     # KServe converts nothing on the way, so a transformer written for one protocol cannot read the other.
     if own and own != protocol:
         message = f"The transformer {transformer.name!r} speaks {own}, and {protocol} was asked for."
-        hint = f"Choose {own}, or a transformer that is written for {protocol}."
+        hint = f'Choose {own}, or a transformer whose module says protocol = "{protocol}".'
         found.append(Check("error", "TransformerProtocol", message, hint, "protocol"))
-    elif not own and transformer.format == "functional" and protocol != "v1":
-        message = f"The transformer {transformer.name!r} does not say that it speaks {protocol}."
-        hint = "Its functions get the request's body as it is: with `inputs`, where v1 has `instances`."
-        found.append(Check("warning", "TransformerProtocol", message, hint, "protocol"))
     runtimes = await engine.runtimes(transformer)
     # A transformer is code of the user's own, like a custom predictor; it has no server of another kind.
     runtime = next((r for r in runtimes if "custom" in r.formats), None)

@@ -82,7 +82,7 @@ def decode(body: bytes) -> JSON:
     """
     try:
         answer: JSON = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         shown = error_message(200, "", body)
         message = f"The model's answer is not JSON: {shown}" if shown else "The model's answer is empty."
         raise PredictionError(message, hint="Look at the service's logs.") from error
@@ -100,7 +100,7 @@ def error_message(status: int, content_type: str, body: bytes) -> str:
     text = body[:200_000].decode(errors="replace").strip()
     try:
         parsed: JSON = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         if "html" in content_type or text[:200].lstrip().lower().startswith(("<!doctype", "<html")):
             return _cut(_of_html(text))
         return _cut(text) or f"HTTP status {status} without a text"
@@ -142,9 +142,11 @@ def dumps(value: object) -> bytes:
 
 def _parse_request(text: str | bytes) -> JSON:
     try:
-        parsed: JSON = json.loads(text)
+        parsed: JSON = json.loads(text.decode() if isinstance(text, bytes) else text)
     except UnicodeDecodeError as error:
-        raise InvalidInputError("The request is neither JSON text nor UTF-8.", field="raw") from error
+        raise InvalidInputError("The request is not JSON: it is not text in UTF-8.", field="raw") from error
+    except RecursionError as error:
+        raise InvalidInputError("The request is JSON that is nested too deeply.", field="raw") from error
     except json.JSONDecodeError as error:
         raise InvalidInputError(
             f"The request is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
