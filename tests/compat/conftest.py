@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import kale_serve_ext_hook  # type: ignore[import-untyped]  # a single file beside the package has no py.typed
+import kale_serve_ext_hook
 import pytest
 import typing_extensions
 
