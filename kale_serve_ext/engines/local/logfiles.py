@@ -45,7 +45,7 @@ class LogFile:
             file.write(data)
         self._size += len(data)
 
-    def last_lines(self, count: int = 20, size: int = 4000) -> str:
+    def last_lines(self, count: int = 60, size: int = 8000) -> str:
         """The end of the current run's log."""
         return tail([_suffixed(self.path, ".1"), self.path], count, size)
 
