@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -60,12 +61,12 @@ async def ensure_environment(settings: Settings, progress: Callable[[str], None]
 
     try:
         waiting = "Waiting for another process that installs the metadata engine"
-        async with locked(_lock(folder), timeout=MAKING, waiting=lambda: told(waiting)):
+        async with locked(_lock(folder), timeout=MAKING, waiting=lambda: told(waiting)) as lock:
             ready = ready_python(settings)
             if ready:
                 return ready
             try:
-                return await _make(folder, tell)
+                return await _make(folder, tell, lock)
             except MetadataUnavailableError as error:
                 _note(folder, {"message": error.message, "hint": error.hint, "failed": "yes"})
                 raise
@@ -117,7 +118,7 @@ def environment_dir(settings: Settings) -> Path:
     return settings.data_dir / "metadata" / f"environment-{sys.platform}-{platform.machine().lower()}"
 
 
-async def _make(folder: Path, tell: Callable[[str], None]) -> str:
+async def _make(folder: Path, tell: Callable[[str], None], lock: int) -> str:
     base, running = await find_python()
     uv = find_uv()
     if base is None and (uv is None or not _uv_would_do(running)):
@@ -129,13 +130,13 @@ async def _make(folder: Path, tell: Callable[[str], None]) -> str:
     python = folder / "bin" / "python"
     if base is not None:
         # Without pip: ensurepip takes longer than all the rest, and Debian's Python does not have it.
-        await _run("make its environment", base.path, "-I", "-m", "venv", "--without-pip", str(folder))
+        await _run(lock, "make its environment", base.path, "-I", "-m", "venv", "--without-pip", str(folder))
     else:
-        await _run("get a Python by uv", str(uv), "venv", "--no-project", "--python", UV_PYTHON, str(folder))
+        await _run(lock, "get a Python by uv", str(uv), "venv", "--no-project", "--python", UV_PYTHON, str(folder))
     tell("Installing the metadata engine: fetching ml-metadata")
-    await _install(python, _requirement(base), uv)
+    await _install(lock, python, _requirement(base), uv)
     tell("Installing the metadata engine: trying it")
-    version = (await _run("import ml-metadata", str(python), "-I", "-c", _SMOKE)).strip().splitlines()[-1]
+    version = (await _run(lock, "import ml-metadata", str(python), "-I", "-c", _SMOKE)).strip().splitlines()[-1]
     partial = folder / "complete.json.part"
     partial.write_text(json.dumps(_marker(version)), "utf-8")
     partial.replace(folder / "complete.json")
@@ -143,22 +144,23 @@ async def _make(folder: Path, tell: Callable[[str], None]) -> str:
     return str(python)
 
 
-async def _install(python: Path, requirement: str, uv: str | None) -> None:
-    """By the running environment's pip, whose configuration (index, proxy) the user's other packages came by; else by
-    uv, else by the pip that Python carries with it. The first failure is the one told: the others follow from it."""
+async def _install(lock: int, python: Path, requirement: str, uv: str | None) -> None:
+    """By the running environment's pip, whose configuration (index, proxy) the user's other packages came by, or by
+    uv; where there is neither, by the pip that Python carries with it. The first failure is the one that is told."""
     options = ["--only-binary=:all:", requirement]
-    quiet = ["--no-input", "--disable-pip-version-check", "--retries=2", "--timeout=20", "--progress-bar=off"]
+    quiet = ["--no-input", "--disable-pip-version-check", "--retries=1", "--timeout=20", "--progress-bar=off"]
     ways: list[list[list[str]]] = []
-    if importlib.util.find_spec("pip") is not None:
+    if _pip_installs_elsewhere():
         ways.append([[sys.executable, "-m", "pip", "--python", str(python), "install", *quiet, *options]])
     if uv is not None:
         ways.append([[uv, "pip", "install", "--python", str(python), *options]])
-    ways.append([[str(python), "-m", "ensurepip"], [str(python), "-m", "pip", "install", *quiet, *options]])
+    if not ways:
+        ways.append([[str(python), "-m", "ensurepip"], [str(python), "-m", "pip", "install", *quiet, *options]])
     failure: MetadataUnavailableError | None = None
     for way in ways:
         try:
             for command in way:
-                await _run("fetch ml-metadata", *command)
+                await _run(lock, "fetch ml-metadata", *command)
         except MetadataUnavailableError as error:
             failure = failure or error
         else:
@@ -167,14 +169,18 @@ async def _install(python: Path, requirement: str, uv: str | None) -> None:
         raise failure
 
 
-async def _run(what: str, *command: str) -> str:
-    """Run one step to its end, in a process group that an interrupt takes down whole; gives what it printed."""
+async def _run(lock: int, what: str, *command: str) -> str:
+    """Run one step to its end, in a process group that an interrupt takes down whole; gives what it printed.
+
+    It inherits the lock: should this process be killed, nobody begins anew while an orphan still installs.
+    """
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=_environ(),
+        pass_fds=[lock],
         start_new_session=True,
     )
     try:
@@ -190,6 +196,15 @@ async def _run(what: str, *command: str) -> str:
     if process.returncode:
         raise _failed(what, _reason(text) or f"exit code {process.returncode}")
     return text
+
+
+def _pip_installs_elsewhere() -> bool:
+    """Whether this environment has a pip, and one that knows ``--python``."""
+    try:
+        version = importlib.metadata.version("pip").split(".")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return tuple(int(part) for part in version[:2] if part.isdigit()) >= (22, 3)
 
 
 def _failed(what: str, reason: str) -> MetadataUnavailableError:

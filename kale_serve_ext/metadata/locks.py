@@ -13,8 +13,10 @@ POLL = 0.05
 
 
 @asynccontextmanager
-async def locked(path: Path, *, timeout: float, waiting: Callable[[], None] | None = None) -> AsyncIterator[None]:
+async def locked(path: Path, *, timeout: float, waiting: Callable[[], None] | None = None) -> AsyncIterator[int]:
     """Hold the lock on ``path``; the system lets go of it should this process die.
+
+    Gives the file's descriptor. A child process that inherits it holds the lock too, for as long as it lives.
 
     Args:
         path: a file, made where it is missing, that exists for this lock alone.
@@ -35,7 +37,7 @@ async def locked(path: Path, *, timeout: float, waiting: Callable[[], None] | No
             if loop.time() > end:
                 raise TimeoutError(f"{path} is locked by another process")
             await asyncio.sleep(POLL)
-        yield
+        yield handle
     finally:
         os.close(handle)
 
