@@ -85,7 +85,8 @@ class Handler(ExtensionHandlerMixin, APIHandler):
         """The request's query string; a parameter that is given twice counts once, by its last value."""
         from pydantic import ValidationError
 
-        given = {name: self.get_query_argument(name, strip=False) for name in self.request.query_arguments}
+        # Not by get_query_argument, which makes blanks of control characters: they are to be refused.
+        given = {name: self.decode_argument(values[-1], name) for name, values in self.request.query_arguments.items()}
         try:
             return kind.model_validate(given)
         except ValidationError as error:

@@ -75,6 +75,7 @@ async def test_a_config_that_no_manifest_can_hold_is_refused(config: str, api: F
         ({"limit": "501"}, "limit"),
         ({"limit": "many"}, "limit"),
         ({"search": "x" * 3000}, "search"),
+        ({"search": "a\0b"}, "search"),
         ({"cursor": "x" * 3000}, "cursor"),
     ],
 )
