@@ -43,6 +43,8 @@ export default tseslint.config(
       '@typescript-eslint/no-namespace': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { args: 'none' }],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      // Lumino's signals take a method and its object apart.
+      '@typescript-eslint/unbound-method': 'off',
       curly: ['error', 'all'],
       eqeqeq: 'error',
       'no-console': 'error',
@@ -59,6 +61,19 @@ export default tseslint.config(
     files: ['*.{js,mjs}', 'scripts/*.mjs'],
     languageOptions: { globals: globals.node }
   },
+  { plugins: { jupyter } },
   ...jupyter.configs.recommended,
+  {
+    files: ['src/index.ts'],
+    rules: {
+      'jupyter/prefer-lazy-imports': [
+        'warn',
+        {
+          // Needed at once: commands are there from the start. What they open loads its code itself.
+          ignoreImports: ['./commands', './fileBrowser', './kaleServe']
+        }
+      ]
+    }
+  },
   prettier
 );

@@ -62,6 +62,7 @@ export namespace ServiceWidget {
   export function framed(options: IOptions): MainAreaWidget<ServiceWidget> {
     const { kind, target, trans } = options;
     const widget = new MainAreaWidget({ content: new ServiceWidget(options) });
+    widget.toolbar.hide();
     widget.id = idOf(kind, target);
     widget.title.icon = options.icon;
     widget.title.closable = true;

@@ -56,8 +56,10 @@ export class KaleServeClient {
     return this._json('POST', ['models'], { body });
   }
 
-  transformers(options: KaleServeClient.IListOptions = {}): Promise<ModelPage> {
-    const { signal, isBackground, ...query } = options;
+  transformers(
+    options: Omit<KaleServeClient.IListOptions, 'isBackground'> = {}
+  ): Promise<ModelPage> {
+    const { signal, ...query } = options;
     return this._json('GET', ['transformers'], { query, signal });
   }
 

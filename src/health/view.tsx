@@ -22,7 +22,19 @@ export function HealthView(props: {
           className={`jp-KaleHealth-dot ${error ? 'jp-mod-error' : overall(health?.backends)}`}
           aria-hidden="true"
         />
-        <span className="jp-KaleHealth-engine">
+        <span
+          className="jp-KaleHealth-engine"
+          title={
+            health
+              ? trans.__(
+                  'Engine %1, context %2, namespace %3',
+                  health.engine.kind,
+                  health.engine.context,
+                  health.engine.namespace
+                )
+              : undefined
+          }
+        >
           {health
             ? engineWords(health.engine, trans)
             : error
@@ -91,8 +103,8 @@ function BackendNote(props: {
 
 function engineWords(engine: EngineInfo, trans: TranslationBundle): string {
   return engine.kind === 'local'
-    ? trans.__('This machine · namespace %1', engine.namespace)
-    : trans.__('%1 · namespace %2', engine.context, engine.namespace);
+    ? trans.__('This machine · %1', engine.namespace)
+    : trans.__('%1 · %2', engine.context, engine.namespace);
 }
 
 function backendTitle(name: string, trans: TranslationBundle): string {

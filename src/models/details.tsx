@@ -1,4 +1,3 @@
-import { Time } from '@jupyterlab/coreutils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import type {
@@ -12,6 +11,7 @@ import { ActionButton, CopyButton } from '../components/button';
 import { Facts } from '../components/facts';
 import { Fold } from '../components/disclosure';
 import { Glyph } from '../components/glyph';
+import { Moment } from '../components/moment';
 import { useTrans } from '../components/trans';
 import type { IActions } from '../panel/actions';
 import { phaseWord } from '../services/phase';
@@ -137,11 +137,7 @@ function Versions(props: {
               data-model-id={version.id}
             >
               <span id={`${id}-${version.id}`}>{label}</span>
-              {version.created > 0 && (
-                <span className="jp-KaleRow-sub">
-                  {Time.formatHuman(new Date(version.created * 1000))}
-                </span>
-              )}
+              <span className="jp-KaleRow-sub"><Moment at={version.created} /></span>
               <ActionButton
                 label={trans.__('Serve')}
                 glyph="rocket"

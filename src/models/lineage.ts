@@ -1,5 +1,5 @@
-import { Time } from '@jupyterlab/coreutils';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { ago } from '../components/moment';
 import type { Lineage, LineageStep } from '../api/types';
 
 /**
@@ -26,7 +26,7 @@ export function lineageOf(
 function madeWords(step: LineageStep, trans: TranslationBundle): string {
   const where = step.context || step.name;
   const when =
-    step.started > 0 ? Time.formatHuman(new Date(step.started * 1000)) : '';
+    step.started > 0 ? ago(step.started) : '';
   const what =
     step.type === 'kale.Log'
       ? where

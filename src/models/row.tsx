@@ -1,9 +1,9 @@
-import { Time } from '@jupyterlab/coreutils';
 import * as React from 'react';
 import type { RegisteredName, Service } from '../api/types';
 import { ActionButton } from '../components/button';
 import { Disclosure } from '../components/disclosure';
 import { ErrorNote } from '../components/note';
+import { Moment } from '../components/moment';
 import { useTrans } from '../components/trans';
 import type { IActions } from '../panel/actions';
 import { ModelDetails } from './details';
@@ -63,14 +63,12 @@ export function ModelRow(props: {
             <span className="jp-KaleChip">{latest.format}</span>
           )}
           {latest.version && (
-            <span>{trans.__('version %1', latest.version)}</span>
+            <span>{trans.__('v%1', latest.version)}</span>
           )}
           {versions > 1 && (
             <span>{trans._n('%1 version', '%1 versions', versions)}</span>
           )}
-          {latest.created > 0 && (
-            <span>{Time.formatHuman(new Date(latest.created * 1000))}</span>
-          )}
+          <Moment at={latest.created} />
         </div>
         {isOpen && (
           <div id={detailsId}>

@@ -50,8 +50,11 @@ export function InputFields(props: {
                   value={texts[index] === 'true' ? 'true' : 'false'}
                   onChange={event => change(index, event.target.value)}
                 >
-                  <option value="true">true</option>
-                  <option value="false">false</option>
+                  {['true', 'false'].map(value => (
+                    <option key={value} value={value}>
+                      {value}
+                    </option>
+                  ))}
                 </select>
               ) : (
                 <input

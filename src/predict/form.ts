@@ -65,9 +65,9 @@ export function sampleTexts(
   const sample = rowOfSample(signature);
   return fields.map((field, index) => {
     const value = Array.isArray(sample)
-      ? (sample as JSONValue[])[index]
+      ? sample[index]
       : isObject(sample)
-        ? (sample[field.label] as JSONValue | undefined)
+        ? (sample[field.label])
         : undefined;
     if (value === undefined || value === null) {
       return '';
@@ -121,7 +121,7 @@ export function rawRequest(
   if (protocol !== 'v2') {
     return { instances: rows };
   }
-  const flat = rows.flat(8) as JSONValue[];
+  const flat = flatten(rows);
   return {
     inputs: [
       {
@@ -182,15 +182,15 @@ export function predictionsOf(answer: Prediction['answer']): JSONValue[] | null 
     return null;
   }
   if (Array.isArray(answer.predictions)) {
-    return answer.predictions as JSONValue[];
+    return answer.predictions;
   }
-  const outputs: unknown = answer.outputs;
-  const first: unknown = Array.isArray(outputs) ? outputs[0] : null;
+  const { outputs } = answer;
+  const first = Array.isArray(outputs) ? outputs[0] : null;
   return Array.isArray(outputs) &&
     outputs.length === 1 &&
     isObject(first) &&
     Array.isArray(first.data)
-    ? (first.data as JSONValue[])
+    ? first.data
     : null;
 }
 
@@ -236,6 +236,10 @@ function isNamed(signature: Signature | null): boolean {
     return false;
   }
   return !Array.isArray(rowOfSample(signature));
+}
+
+function flatten(value: JSONValue): JSONValue[] {
+  return Array.isArray(value) ? value.flatMap(flatten) : [value];
 }
 
 function shapeOf(value: JSONValue): number[] {

@@ -34,10 +34,6 @@ export function RequestForm(props: {
   component: '' | 'predictor';
   protocol: string;
   signature: Signature | null;
-  /**
-   * Whether a transformer gets the request, whose input nobody wrote down unless there is a signature.
-   */
-  isTransformed: boolean;
 }): JSX.Element {
   const trans = useTrans();
   const { client, target, component, protocol, signature } = props;
@@ -159,13 +155,9 @@ export function RequestForm(props: {
             help={
               signature
                 ? trans.__('Sent as it is.')
-                : props.isTransformed
-                  ? trans.__(
-                      'Sent as it is. What the transformer takes is not recorded with it.'
-                    )
-                  : trans.__(
-                      'Sent as it is. The model was logged without a sample.'
-                    )
+                : trans.__(
+                    'Sent as it is. The model was logged without a signature.'
+                  )
             }
             text={rawText}
             problem={raw.problem}

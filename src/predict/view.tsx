@@ -1,7 +1,7 @@
 import { UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 import { ApiError } from '../api/errors';
-import type { ModelDetail, Service, ServiceRef } from '../api/types';
+import type { ModelDetail, Service, ServiceRef, Signature } from '../api/types';
 import { ErrorNote, Note } from '../components/note';
 import { useTrans } from '../components/trans';
 import { PhaseStatus } from '../services/phase';
@@ -50,8 +50,11 @@ function Test(props: { kale: IKaleServe; service: Service }): JSX.Element {
   const transformer = useArtifact(kale, service.transformer?.id ?? 0);
   const [component, setComponent] = React.useState<'' | 'predictor'>('');
   const hasTransformer = service.components.includes('transformer');
-  const source = hasTransformer && component === '' ? transformer : model;
-  const error = source.error;
+  const isTransformed = hasTransformer && component === '';
+  const own = isTransformed ? signatureOf(transformer) : null;
+  // A transformer that only works on the answer takes what the model takes, and is rarely logged with a signature.
+  const signature = own ?? signatureOf(model);
+  const error = model.error ?? transformer.error;
   return (
     <>
       <header className="jp-KalePredict-header">
@@ -76,7 +79,16 @@ function Test(props: { kale: IKaleServe; service: Service }): JSX.Element {
         </label>
       )}
       {error && <ErrorNote error={error} />}
-      {source.isLoading ? (
+      {isTransformed && signature !== null && own === null && (
+        <Note
+          level="info"
+          message={trans.__(
+            'These are the model’s fields: what the transformer takes is not recorded with it.'
+          )}
+          hint={trans.__('Where that is something else, write the request as JSON.')}
+        />
+      )}
+      {model.isLoading || transformer.isLoading ? (
         <p className="jp-KaleEmpty">{trans.__('Loading…')}</p>
       ) : (
         <RequestForm
@@ -86,12 +98,15 @@ function Test(props: { kale: IKaleServe; service: Service }): JSX.Element {
           target={service.ref}
           component={component}
           protocol={service.protocol || 'v1'}
-          signature={source.value?.artifact.signature ?? null}
-          isTransformed={hasTransformer && component === ''}
+          signature={signature}
         />
       )}
     </>
   );
+}
+
+function signatureOf(fetched: IFetched): Signature | null {
+  return fetched.value?.artifact.signature ?? null;
 }
 
 interface IFetched {

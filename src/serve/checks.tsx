@@ -1,6 +1,7 @@
 import * as React from 'react';
-import type { Check, Difference, JSONValue } from '../api/types';
+import type { Check, Difference, JSONValue, Plan } from '../api/types';
 import { Fold } from '../components/disclosure';
+import { Facts } from '../components/facts';
 import { ErrorNote, Note } from '../components/note';
 import { useTrans } from '../components/trans';
 import { ManifestView } from './lazy';
@@ -28,11 +29,13 @@ export function PlanView({ model }: { model: ServeFormModel }): JSX.Element {
       {error && fieldOf(error.field) === null && <ErrorNote error={error} />}
       {plan && (
         <div className={model.isPlanning ? 'jp-mod-stale' : undefined}>
-          <p
-            className={`jp-KalePlan-verdict ${plan.ok ? 'jp-mod-ok' : 'jp-mod-error'}`}
-          >
-            {verdict(plan.ok, plan.exists)}
-          </p>
+          <div className="jp-KalePlan-verdict">
+            <Note
+              level={plan.ok ? 'ok' : 'error'}
+              message={verdict(plan.ok, plan.exists)}
+            />
+          </div>
+          <PlanFacts plan={plan} />
           <Checks checks={model.generalChecks} />
           {plan.exists && <Differences items={plan.differences} />}
           <Fold label={trans.__('Manifest')}>
@@ -51,6 +54,25 @@ export function PlanView({ model }: { model: ServeFormModel }): JSX.Element {
       ? trans.__('Ready to update the running service.')
       : trans.__('Ready to serve.');
   }
+}
+
+/**
+ * What the automatic choices came to.
+ */
+function PlanFacts({ plan }: { plan: Plan }): JSX.Element {
+  const trans = useTrans();
+  const runtime = plan.runtimes.find(choice => choice.name === plan.runtime);
+  return (
+    <Facts
+      items={[
+        [trans.__('Service'), plan.name],
+        [trans.__('Runtime'), runtime?.display_name ?? plan.runtime],
+        [trans.__('Python'), runtime?.python],
+        [trans.__('Image'), runtime?.image],
+        [trans.__('Protocol'), plan.protocol]
+      ]}
+    />
+  );
 }
 
 function Checks({ checks }: { checks: readonly Check[] }): JSX.Element | null {

@@ -63,8 +63,6 @@ export function RuntimeSelect({
 function runtimeHelp(choice: RuntimeChoice, trans: TranslationBundle): string {
   return [
     choice.reason,
-    choice.python,
-    choice.image,
     choice.assumed
       ? trans.__('Taken from the built-in list: the cluster did not tell.')
       : ''

@@ -1,4 +1,3 @@
-import { Time } from '@jupyterlab/coreutils';
 import * as React from 'react';
 import type { KaleServeClient } from '../api/client';
 import { ApiError } from '../api/errors';
@@ -9,6 +8,7 @@ import type { GlyphName } from '../components/glyph';
 import { Glyph } from '../components/glyph';
 import { ErrorNote } from '../components/note';
 import { Facts } from '../components/facts';
+import { Moment } from '../components/moment';
 import { useTrans } from '../components/trans';
 import { ManifestView } from '../serve/lazy';
 
@@ -76,8 +76,9 @@ export function ServiceDetails(props: {
           ],
           [
             trans.__('Created'),
-            service.created > 0 &&
-              Time.formatHuman(new Date(service.created * 1000))
+            service.created > 0 && (
+              <Moment key="created" at={service.created} />
+            )
           ]
         ]}
       />
@@ -208,7 +209,7 @@ function Events(props: {
               : event.reason}
             <div className="jp-KaleRow-sub">
               {event.message}{' '}
-              {event.time > 0 && Time.formatHuman(new Date(event.time * 1000))}
+              <Moment at={event.time} />
             </div>
           </span>
         </li>

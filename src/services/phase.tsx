@@ -26,8 +26,10 @@ export function PhaseStatus({ service }: { service: Service }): JSX.Element {
   return (
     <div role="status" className={`jp-KalePhase jp-mod-${phase.toLowerCase()}`}>
       <Glyph name={GLYPHS[phase]} />
-      <span className="jp-KalePhase-word">{phaseWord(phase, trans)}</span>
-      {reason && <span className="jp-KalePhase-reason">{reason}</span>}
+      <span className="jp-KalePhase-text">
+        <span className="jp-KalePhase-word">{phaseWord(phase, trans)}</span>
+        {reason && <span className="jp-KalePhase-reason"> {reason}</span>}
+      </span>
     </div>
   );
 }

@@ -88,7 +88,7 @@ export const ServiceRow = React.memo(function ServiceRow(props: {
               {service.model !== null && service.model.id > 0 && (
                 <ActionButton
                   label={trans.__('Update')}
-                  glyph="update"
+                  glyph="edit"
                   disabled={isBusy || isEnding}
                   title={trans.__('Change the version or the settings')}
                   onClick={() => actions.update(ref)}
@@ -129,18 +129,14 @@ function ServedLine({ service }: { service: Service }): JSX.Element | null {
       {model && (
         <span>
           {model.version
-            ? trans.__('%1 version %2', model.name, model.version)
+            ? trans.__('%1 v%2', model.name, model.version)
             : model.name}
         </span>
       )}
       {transformer && (
         <span>
           {transformer.version
-            ? trans.__(
-                'with %1 version %2',
-                transformer.name,
-                transformer.version
-              )
+            ? trans.__('with %1 v%2', transformer.name, transformer.version)
             : trans.__('with %1', transformer.name)}
         </span>
       )}
