@@ -98,7 +98,8 @@ class Model(Loggable):
     def _write(self, stage: Path) -> Written:
         if self.artifact_uri is not None:
             path = local_path(self.artifact_uri, "artifact_uri")
-            default = name_of(path) if self.model is None else _class_name(self.model)
+            file_name = name_of(path)
+            default = file_name if self.model is None else _class_name(self.model)
             written = path_written(path, self._record(default), self.model_type or "", self.model)
         elif self.model is not None:
             written = self._object_written(self.model, stage / "model")
@@ -141,22 +142,15 @@ def path_written(path: Path, record: Artifact, model_type: str, model: object = 
     """A saved model, made ready for the store by its names and first bytes alone: nothing in it is loaded.
 
     Args:
-        path: the file or folder.
+        path: the file or folder; it exists.
         record: the common fields.
         model_type: a format's name; told by the files when empty.
         model: the object that was saved there, where the caller has it: it tells the signature and its class.
 
     Raises:
-        NotFoundError: nothing is at ``path``.
         UnsupportedModelError: no format knows it.
         InvalidInputError: its layout is not what the format's server needs.
     """
-    try:
-        there = path.exists()
-    except (OSError, ValueError) as error:  # too long; a NUL byte
-        raise InvalidInputError("The path cannot be used.", hint="Check it.", field="path") from error
-    if not there:
-        raise NotFoundError(f"There is no file or folder {path}.", hint="Check the path.", field="path")
     format_ = by_name(model_type) if model_type else detect_path(path)
     if model is not None and not format_.matches(model):
         format_ = _format_of(model, model_type or format_.name)
@@ -180,9 +174,19 @@ def path_written(path: Path, record: Artifact, model_type: str, model: object = 
 
 
 def name_of(path: Path) -> str:
-    """The name that an artifact gets from its path: without the ending, where it is a file."""
-    real = path.absolute()
-    return real.stem if real.is_file() else real.name
+    """The name that an artifact gets from its path: without the ending, where it is a file.
+
+    Raises:
+        NotFoundError: nothing is there.
+        InvalidInputError: it is no path at all.
+    """
+    try:
+        real = path.resolve(strict=True)
+        return real.stem if real.is_file() else real.name
+    except FileNotFoundError as error:
+        raise NotFoundError(f"There is no file or folder {path}.", hint="Check the path.", field="path") from error
+    except (OSError, RuntimeError, ValueError) as error:  # too long; a loop of links; a NUL byte
+        raise InvalidInputError("The path cannot be used.", hint="Check it.", field="path") from error
 
 
 def _class_name(model: object) -> str:

@@ -62,9 +62,10 @@ async def register_path(
         ConflictError: this name and version exist with other content.
         StorageFullError: no room left; nothing was kept.
     """
+    file_name = name_of(path)
     record = Artifact(
         type=MODEL,
-        name=check_name(name or name_of(path)),
+        name=check_name(name or file_name),
         version=check_version(version) if version else "",
         description=check_text(description, "description", LONGEST_DESCRIPTION),
         author=check_text(author, "author"),
