@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, SupportsIndex, runtime_checkable
 
 from . import session
 from .engines.base import Component, Phase
@@ -391,14 +391,13 @@ def _artifact_id(given: int | _Submitted | None, argument: str) -> int | None:
                 hint="Call its submit_artifact() first.",
                 field=argument,
             )
-    try:
-        return operator.index(number)  # type: ignore[arg-type]  # anything else is refused here
-    except TypeError:
-        raise InvalidInputError(
-            f"{argument} is a {type(given).__name__}, not the id of an artifact.",
-            hint="Pass the number that submit_artifact() gave, or the submitted object itself.",
-            field=argument,
-        ) from None
+    if isinstance(number, SupportsIndex) and not isinstance(number, bool):
+        return operator.index(number)
+    raise InvalidInputError(
+        f"{argument} is a {type(given).__name__}, not the id of an artifact.",
+        hint="Pass the number that submit_artifact() gave, or the submitted object itself.",
+        field=argument,
+    )
 
 
 def _no_such_service(name: str, engine: Engine) -> NotFoundError:

@@ -111,7 +111,7 @@ class Rollout:
         """What should run; an empty list is nothing. Waiting processes are started again without further delay."""
         self._wanted = wanted
         self._revision = revision
-        for process in self.processes:
+        for process in self.processes if wanted else ():
             process.retry()
 
     def listen(self, keys: Iterable[str]) -> None:
@@ -203,7 +203,8 @@ class Rollout:
     def _take_over(self) -> None:
         """Switch to the new processes when all have loaded; components that are not wanted any more go with it."""
         dropped = [c for c in self._parts if c not in {w.component for w in self._wanted}]
-        arriving = [p for part in self._parts.values() for p in part.next]
+        # Nothing waits for processes that are not wanted any more: a service that still loads can go at once.
+        arriving = [p for component, part in self._parts.items() if component not in dropped for p in part.next]
         if not all(p.loaded for p in arriving) or not (arriving or dropped):
             return
         for part in self._parts.values():
