@@ -56,6 +56,10 @@ export class Lab {
 
   /** Run every cell of the open notebook and wait until none is left. */
   async runAll(): Promise<void> {
+    // Asked to run before the kernel is there, JupyterLab asks which one to start.
+    await expect(
+      this.page.getByText('Python 3 (ipykernel) | Idle')
+    ).toBeVisible({ timeout: 60_000 });
     await this.page.getByRole('menuitem', { name: 'Run', exact: true }).click();
     await this.page
       .getByRole('menuitem', { name: 'Run All Cells', exact: true })
