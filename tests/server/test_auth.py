@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import ClassVar
 
 import pytest
-from jupyter_server.auth import Authorizer, User
+from jupyter_server.auth import AllowAllAuthorizer, Authorizer, User
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import JupyterServerAuthWarning
@@ -92,3 +92,30 @@ def test_no_verb_lacks_a_rule(jp_serverapp: ServerApp) -> None:
 
     assert warned([("/open", Open)])
     assert not warned(list(HANDLERS))
+
+
+class TestCookies:
+    """A browser is known by its cookie, and another site's page could send it too."""
+
+    @pytest.fixture
+    def jp_server_config(self, jp_server_config: Config) -> Config:
+        jp_server_config.ServerApp.disable_check_xsrf = False
+        jp_server_config.ServerApp.authorizer_class = AllowAllAuthorizer
+        return jp_server_config
+
+    async def test_a_cookie_alone_changes_nothing(
+        self,
+        jp_serverapp: ServerApp,
+        http_server_client: AsyncHTTPClient,
+        jp_base_url: str,
+        jp_auth_header: dict[str, str],
+    ) -> None:
+        url = f"{jp_base_url}{NAME_SPACE}"
+        known = await http_server_client.fetch(f"{url}/openapi.json", headers=jp_auth_header)
+        cookies = {"Cookie": "; ".join(one.partition(";")[0] for one in known.headers.get_list("Set-Cookie"))}
+        assert (await http_server_client.fetch(f"{url}/openapi.json", headers=cookies)).code == 200
+        with pytest.raises(HTTPClientError) as refused:
+            await http_server_client.fetch(f"{url}/plan", method="POST", body="{}", headers=cookies)
+        assert refused.value.code == 403
+        assert refused.value.response is not None
+        assert "_xsrf" in json.loads(refused.value.response.body)["message"]
