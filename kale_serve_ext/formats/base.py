@@ -79,9 +79,9 @@ def lineage(obj: object) -> frozenset[str]:
     return frozenset(f"{c.__module__}.{c.__qualname__}" for c in cls.__mro__)
 
 
-def top_level(paths: Path, suffixes: Sequence[str]) -> list[Path]:
-    """The files of these endings in a folder, or the file itself when ``paths`` is one."""
-    found = [paths] if paths.is_file() else sorted(p for p in paths.iterdir() if p.is_file())
+def top_level(path: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The files of these endings in a folder, or the file itself when ``path`` is one."""
+    found = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
     return [p for p in found if p.suffix.lower() in suffixes]
 
 
