@@ -86,20 +86,29 @@ export class Lab {
     ).toHaveCount(0);
   }
 
+  /** Change the colours, as the Settings menu does. */
   async useTheme(theme: 'JupyterLab Light' | 'JupyterLab Dark'): Promise<void> {
-    await this.page
-      .getByRole('menuitem', { name: 'Settings', exact: true })
-      .click();
-    await this.page
-      .getByRole('menuitem', { name: 'Theme', exact: true })
-      .hover();
-    await this.page.getByRole('menuitem', { name: theme, exact: true }).click();
+    await this.page.evaluate(
+      async name =>
+        (window as unknown as IExposed).jupyterapp.commands.execute(
+          'apputils:change-theme',
+          { theme: name }
+        ),
+      theme
+    );
     const attribute = theme.endsWith('Dark') ? 'false' : 'true';
     await expect(this.page.locator('body')).toHaveAttribute(
       'data-jp-theme-light',
       attribute
     );
   }
+}
+
+/** What --LabApp.expose_app_in_browser puts on the page. */
+interface IExposed {
+  jupyterapp: {
+    commands: { execute(id: string, args: object): Promise<unknown> };
+  };
 }
 
 /** Run a program with the product's own Python, as the same user: what another notebook of theirs would do. */
