@@ -187,13 +187,16 @@ def _xgboost(file: Path) -> _Loaded:
     booster = xgboost.Booster(model_file=str(file))
     names = list(booster.feature_names or [])
 
+    features = int(booster.num_features())
+
     def predict(rows: Rows) -> object:
         count = np.shape(rows)[1] if len(np.shape(rows)) == 2 else 0
-        # A wrong number of columns is left to XGBoost to refuse, in its words.
-        matrix = xgboost.DMatrix(rows, feature_names=names if count == len(names) else None)
-        return booster.predict(matrix)
+        if count != features:
+            # XGBoost takes absent columns for missing values, and answers.
+            raise ValueError(f"Feature shape mismatch, expected: {features}, got {count}")
+        return booster.predict(xgboost.DMatrix(rows, feature_names=names or None))
 
-    return predict, names, int(booster.num_features()), (xgboost.core.XGBoostError,)
+    return predict, names, features, (xgboost.core.XGBoostError,)
 
 
 def _lightgbm(file: Path) -> _Loaded:

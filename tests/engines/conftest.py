@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import tempfile
@@ -129,6 +128,3 @@ def bench(tmp_path_factory: pytest.TempPathFactory, iris: tuple[np.ndarray, np.n
 @pytest.fixture(scope="module")
 def iris_model(bench: Bench, iris: tuple[np.ndarray, np.ndarray]) -> Path:
     return bench.snapshot("iris", LogisticRegression(max_iter=1000).fit(*iris))
-
-
-__all__ = ["Bench", "asyncio"]

@@ -1,4 +1,4 @@
-"""One service through its life. The tests build on one another's service: each start of a model server takes seconds."""
+"""One service through its life. The tests share it, because each start of a model server takes seconds."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from sklearn.dummy import DummyClassifier
 from kale_serve_ext import sync
 from kale_serve_ext.engines.base import ServiceState
 from kale_serve_ext.errors import NotFoundError
+from kale_serve_ext.ml import JSON
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from tests.engines.conftest import Bench
 
 NAME = "iris"
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
@@ -54,7 +55,7 @@ def ready(bench: Bench, served: ServiceState) -> ServiceState:
 def test_v1_v2_and_grpc_give_the_model_s_answers(bench: Bench, ready: ServiceState) -> None:
     assert bench.post(ready, PREDICT, {"instances": ROWS}).json() == {"predictions": [0, 2]}
 
-    tensor = {"name": "x", "shape": [2, 4], "datatype": "FP64", "data": ROWS}
+    tensor: dict[str, JSON] = {"name": "x", "shape": [2, 4], "datatype": "FP64", "data": ROWS}
     answer = bench.post(ready, INFER, {"inputs": [tensor]}).json()
     assert answer["outputs"][0]["data"] == [0, 2]
 
@@ -79,7 +80,7 @@ def test_v1_v2_and_grpc_give_the_model_s_answers(bench: Bench, ready: ServiceSta
         with pytest.raises(grpc.RpcError) as refused:
             stub.ModelInfer(request, timeout=30)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "expecting 4 features" in refused.value.details()
+    assert "expecting 4 features" in str(refused.value.details())
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_v1_v2_and_grpc_give_the_model_s_answers(bench: Bench, ready: ServiceSta
     ],
 )
 def test_a_bad_request_gets_the_reason(
-    bench: Bench, ready: ServiceState, path: str, body: dict[str, object] | bytes, status: int, words: str
+    bench: Bench, ready: ServiceState, path: str, body: JSON | bytes, status: int, words: str
 ) -> None:
     answer = bench.post(ready, path, body)
     assert (answer.status_code, words in answer.json()["error"]) == (status, True), answer.text

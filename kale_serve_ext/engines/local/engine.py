@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -129,7 +129,7 @@ class LocalEngine:
     async def services(self) -> list[ServiceState]:
         return await self._in_thread(self._look_at_all)
 
-    async def watch(self) -> AsyncIterator[ServiceEvent]:
+    async def watch(self) -> AsyncGenerator[ServiceEvent, None]:
         folder = services_dir(self._settings, self._namespace)
         async with contextlib.aclosing(watch_services(folder, self.services)) as changes:
             async for event in changes:
@@ -146,7 +146,7 @@ class LocalEngine:
         tail: int = 200,
         previous: bool = False,
         follow: bool = False,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         home = self._known_home(name)
         if not home.folder.is_dir():
             raise self._missing(name)

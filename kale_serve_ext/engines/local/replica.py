@@ -181,6 +181,9 @@ class Process:
         finally:
             theirs.close()
         self._process = process
+        if self._is_ending():
+            # Stopped while it was being started: nobody else knows of it yet.
+            kill_group(process.pid)
         self._limit_cpu(process.pid)
         self._started = time.time()
         if not self._exit_code:

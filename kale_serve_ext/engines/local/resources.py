@@ -28,7 +28,8 @@ def amount(text: str, field: str) -> float:
     """
     digits = text.rstrip("KMGTkmi")
     try:
-        value = Decimal(digits) * _UNITS[text[len(digits) :]]
+        # Decimal would take blanks around a number.
+        value = Decimal(digits) * _UNITS[text[len(digits) :]] if digits == digits.strip() else Decimal(-1)
     except (InvalidOperation, KeyError):
         value = Decimal(-1)
     if not value.is_finite() or value <= 0:
