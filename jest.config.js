@@ -19,17 +19,22 @@ const esModules = [
 module.exports = {
   testEnvironment: '@jupyterlab/testing/lib/jest-env.js',
   resolver: '@jupyterlab/testing/lib/jest-resolver.js',
-  setupFiles: ['@jupyterlab/testing/lib/jest-shim.js'],
+  setupFiles: ['<rootDir>/src/__tests__/browser.ts'],
   setupFilesAfterEnv: ['<rootDir>/src/__tests__/setup.ts'],
   testMatch: ['<rootDir>/src/**/__tests__/*.spec.{ts,tsx}'],
   modulePathIgnorePatterns: [
+    '<rootDir>/.venv',
     '<rootDir>/kale_serve_ext',
     '<rootDir>/ui-tests',
     '<rootDir>/lib',
     '<rootDir>/build',
     '<rootDir>/dist'
   ],
-  moduleNameMapper: { '\\.css$': 'identity-obj-proxy' },
+  moduleNameMapper: {
+    '\\.css$': 'identity-obj-proxy',
+    // The entry for Node: Jest takes that for browsers, which is an ES module.
+    '^yaml$': '<rootDir>/node_modules/yaml/dist/index.js'
+  },
   transform: {
     '\\.svg$': '@jupyterlab/testing/lib/jest-raw-loader.js',
     '^.+\\.tsx?$': [

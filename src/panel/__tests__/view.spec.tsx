@@ -1,0 +1,316 @@
+import { act, render, screen, waitFor, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { run } from 'axe-core';
+import * as React from 'react';
+import {
+  FakeEvents,
+  FakeServer,
+  makeActions,
+  makeArtifact,
+  makeDetail,
+  makeHealth,
+  makeKale,
+  makeName,
+  makeRef,
+  makeService,
+  settled,
+  trans
+} from '../../__tests__/fixtures';
+import type { Health, RegisteredName, Service } from '../../api/types';
+import { PanelState } from '../state';
+import PanelView from '../view';
+
+const EVIL = '<img src=x onerror="window.hacked=1">';
+
+async function setUp(
+  options: {
+    models?: RegisteredName[];
+    services?: Service[];
+    health?: Health;
+    server?: FakeServer;
+  } = {}
+) {
+  const models = options.models ?? [makeName()];
+  const server = options.server ?? new FakeServer();
+  server
+    .on('GET health', options.health ?? makeHealth())
+    .on('GET services', { items: options.services ?? [] })
+    .on('GET models', (sent: { query: URLSearchParams }) => {
+      const search = sent.query.get('search') ?? '';
+      const items = models.filter(m => m.latest.name.includes(search));
+      return { json: { items, next_cursor: '', total: items.length } };
+    });
+  const events = new FakeEvents();
+  const kale = makeKale(server, events);
+  const state = new PanelState();
+  const actions = makeActions();
+  const { container } = render(
+    <PanelView kale={kale} state={state} actions={actions} trans={trans} />
+  );
+  kale.start();
+  await act(settled);
+  return { server, events, kale, state, actions, container, user: userEvent.setup() };
+}
+
+const region = (name: string) => screen.getByRole('region', { name });
+
+describe('PanelView', () => {
+  it('has rows that are known by the names of models and services', async () => {
+    const { actions, user } = await setUp({ services: [makeService('my-iris')] });
+    const row = within(region('Services')).getByRole('listitem', {
+      name: /^my-iris/
+    });
+    expect(within(row).getByRole('status')).toHaveTextContent('Ready');
+    for (const name of ['Test', 'Logs', 'Pause', 'Update', 'Delete']) {
+      await user.click(within(row).getByRole('button', { name }));
+    }
+    const ref = makeRef('my-iris');
+    expect(actions.test).toHaveBeenCalledWith(ref);
+    expect(actions.logs).toHaveBeenCalledWith(ref);
+    expect(actions.pause).toHaveBeenCalledWith(ref);
+    expect(actions.update).toHaveBeenCalledWith(ref);
+    expect(actions.remove).toHaveBeenCalledWith(ref);
+    const model = within(region('Models')).getByRole('listitem', {
+      name: /^iris/
+    });
+    await user.click(within(model).getByRole('button', { name: 'Serve' }));
+    expect(actions.serve).toHaveBeenCalledWith({ modelId: 1 });
+  });
+
+  it('follows the phase, with its reason', async () => {
+    const { events } = await setUp({
+      services: [makeService('iris', { phase: 'Loading', reason: 'Starting.' })]
+    });
+    expect(screen.getByRole('status')).toHaveTextContent('Loading Starting.');
+    act(() =>
+      events.tell(
+        'modified',
+        makeRef(),
+        makeService('iris', { phase: 'Failed', reason: 'Exit code 1.' })
+      )
+    );
+    expect(screen.getByRole('status')).toHaveTextContent('Failed Exit code 1.');
+  });
+
+  it.each(['Paused', 'Stopped'] as const)('resumes what is %s', async phase => {
+    const { actions, user } = await setUp({
+      services: [makeService('iris', { phase })]
+    });
+    expect(screen.queryByRole('button', { name: 'Pause' })).toBeNull();
+    await user.click(screen.getByRole('button', { name: 'Resume' }));
+    expect(actions.resume).toHaveBeenCalledWith(makeRef());
+  });
+
+  it('leaves alone what was made elsewhere', async () => {
+    await setUp({
+      services: [makeService('theirs', { ours: false, can_pause: false })]
+    });
+    expect(screen.getByRole('button', { name: 'Test' })).toBeEnabled();
+    for (const name of ['Pause', 'Update', 'Delete']) {
+      expect(screen.queryByRole('button', { name })).toBeNull();
+    }
+  });
+
+  it('shows the last lines of a log that ended badly', async () => {
+    const { user } = await setUp({
+      services: [
+        makeService('iris', {
+          phase: 'Failed',
+          log_tail: 'ModuleNotFoundError: xgboost',
+          steps: [
+            {
+              component: 'predictor',
+              title: 'Load the model',
+              state: 'failed',
+              message: ''
+            }
+          ]
+        })
+      ]
+    });
+    expect(screen.queryByText(/ModuleNotFoundError/)).toBeNull();
+    await user.click(
+      within(region('Services')).getByRole('button', { name: 'iris' })
+    );
+    expect(screen.getByText('ModuleNotFoundError: xgboost')).toBeVisible();
+    expect(screen.getByText('Load the model')).toBeVisible();
+  });
+
+  it('tells what went wrong with an action in its row', async () => {
+    const { server, kale, user } = await setUp({ services: [makeService()] });
+    server.fail('PATCH services/', 403, {
+      message: 'Not allowed.',
+      hint: 'Ask for it.'
+    });
+    await act(() => kale.services.patch(makeRef(), { paused: true }));
+    const alert = screen.getByRole('alert');
+    expect(alert).toHaveTextContent('Not allowed.Ask for it.');
+    await user.click(within(alert).getByRole('button', { name: 'Dismiss' }));
+    expect(screen.queryByRole('alert')).toBeNull();
+  });
+
+  it('searches models by name', async () => {
+    const { user } = await setUp({
+      models: [makeName({ id: 1 }), makeName({ id: 2, name: 'prices' })]
+    });
+    const search = screen.getByRole('searchbox', { name: 'Search models' });
+    await user.type(search, 'pri');
+    await waitFor(() =>
+      expect(screen.queryByRole('listitem', { name: /^iris/ })).toBeNull()
+    );
+    expect(screen.getByRole('listitem', { name: /^prices/ })).toBeVisible();
+    await user.type(search, 'x');
+    expect(
+      await screen.findByText('No model matches “prix”.')
+    ).toBeInTheDocument();
+  });
+
+  it('opens a model’s versions, each to be served', async () => {
+    const newest = makeArtifact({ id: 2, version: '2' });
+    const older = makeArtifact({ id: 1, version: '1' });
+    const server = new FakeServer().on(
+      'GET models/2',
+      makeDetail({
+        artifact: newest,
+        versions: [newest, older],
+        lineage: {
+          artifact: newest,
+          produced_by: [
+            {
+              execution_id: 1,
+              type: 'kale.Log',
+              name: '',
+              context: 'train.ipynb',
+              state: 'COMPLETE',
+              started: 0,
+              inputs: [],
+              outputs: [2],
+              service: null
+            }
+          ],
+          consumed_by: [],
+          related: {}
+        }
+      })
+    );
+    const { actions, user } = await setUp({
+      server,
+      models: [makeName({ id: 2, version: '2' }, 2)]
+    });
+    await user.click(screen.getByRole('button', { name: 'iris' }));
+    expect(await screen.findByText('Logged in train.ipynb')).toBeVisible();
+    const row = screen.getByRole('listitem', { name: 'Version 1' });
+    await user.click(within(row).getByRole('button', { name: 'Serve' }));
+    expect(actions.serve).toHaveBeenCalledWith({ modelId: 1 });
+  });
+
+  it('teaches the first step where there is nothing yet', async () => {
+    await setUp({ models: [] });
+    expect(screen.getByText(/submit_artifact\(\)/)).toBeVisible();
+    expect(
+      screen.getByRole('button', { name: 'Copy the code' })
+    ).toBeInTheDocument();
+  });
+
+  it('says which backend is not there, and what to do', async () => {
+    const health = makeHealth();
+    health.backends.metadata = {
+      state: 'missing',
+      message: 'No Python for ml-metadata.',
+      hint: 'Run kale-serve-ext setup.'
+    };
+    health.backends.store = {
+      state: 'installing',
+      message: 'Half way.',
+      hint: ''
+    };
+    await setUp({ health });
+    expect(screen.getByText('No Python for ml-metadata.')).toBeVisible();
+    expect(screen.getByText('Run kale-serve-ext setup.')).toBeVisible();
+    expect(screen.getByRole('progressbar')).toHaveAccessibleName(
+      /Installing the snapshot store/
+    );
+  });
+
+  it('says so once where the server part is not installed', async () => {
+    const kale = makeKale(new FakeServer());
+    render(
+      <PanelView
+        kale={kale}
+        state={new PanelState()}
+        actions={makeActions()}
+        trans={trans}
+      />
+    );
+    kale.start();
+    await act(settled);
+    expect(screen.getAllByRole('alert')).toHaveLength(1);
+    expect(screen.getByRole('alert')).toHaveTextContent(
+      /pip install kale-serve-ext/
+    );
+  });
+
+  it('shows every string as text, whatever it holds', async () => {
+    const artifact = makeArtifact({
+      name: EVIL,
+      version: EVIL,
+      description: EVIL,
+      author: EVIL,
+      format: EVIL,
+      uri: EVIL,
+      tags: { [EVIL]: EVIL }
+    });
+    const service = makeService(EVIL, {
+      phase: 'Failed',
+      reason: EVIL,
+      log_tail: EVIL,
+      url: EVIL,
+      model: { id: 1, name: EVIL, version: EVIL },
+      steps: [
+        { component: 'predictor', title: EVIL, state: 'failed', message: EVIL }
+      ]
+    });
+    const server = new FakeServer()
+      .on('GET models/1', makeDetail({ artifact }))
+      .on('GET services/', {
+        items: [
+          {
+            time: 0,
+            type: 'Warning',
+            reason: EVIL,
+            message: EVIL,
+            object: '',
+            count: 1
+          }
+        ]
+      });
+    const { container, user } = await setUp({
+      server,
+      models: [{ latest: artifact, versions: 2 }],
+      services: [service]
+    });
+    for (const button of screen.getAllByRole('button', { name: EVIL })) {
+      await user.click(button);
+    }
+    await user.click(screen.getByRole('button', { name: 'Events' }));
+    await act(settled);
+    expect(screen.getAllByText(EVIL).length).toBeGreaterThan(8);
+    expect(container.querySelector('img, script')).toBeNull();
+    expect(window).not.toHaveProperty('hacked');
+  });
+
+  it('has nothing that axe finds fault with', async () => {
+    const { container, user } = await setUp({
+      server: new FakeServer().on('GET models/1', makeDetail()),
+      services: [makeService('my-iris', { phase: 'Failed', log_tail: 'x' })]
+    });
+    await user.click(screen.getByRole('button', { name: 'my-iris' }));
+    await user.click(screen.getByRole('button', { name: 'iris' }));
+    await act(settled);
+    const { violations } = await run(container, {
+      // There is no layout here to measure, nor a page around the panel.
+      rules: { 'color-contrast': { enabled: false }, region: { enabled: false } }
+    });
+    expect(violations.map(v => [v.id, v.nodes[0].html])).toEqual([]);
+  });
+});

@@ -1,0 +1,224 @@
+import { act, render, screen, waitFor, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import * as React from 'react';
+import {
+  FakeServer,
+  makeArtifact,
+  makeDetail,
+  makeKale,
+  makeName,
+  makePlan,
+  makeRuntime,
+  makeService,
+  trans
+} from '../../__tests__/fixtures';
+import type { Check, Plan, Service } from '../../api/types';
+import { ServeFormModel } from '../model';
+import { ServeView } from '../view';
+
+function check(change: Partial<Check>): Check {
+  const empty = { code: 'X', message: '', hint: '', field: '' };
+  return { level: 'error', ...empty, ...change };
+}
+
+async function setUp(
+  plan: Plan | ((body: Record<string, unknown>) => Plan),
+  isUpdate = false
+) {
+  const newest = makeArtifact({ id: 2, version: '2.0.0' });
+  const older = makeArtifact({ id: 1, version: '1.0.0' });
+  const server = new FakeServer()
+    .on(
+      'GET models/2',
+      makeDetail({ artifact: newest, versions: [newest, older] })
+    )
+    .on('GET transformers', {
+      items: [makeName({ id: 5, name: 'names', type: 'kale.Transformer' })],
+      next_cursor: '',
+      total: 1
+    })
+    .on('POST plan', (sent: { body: unknown }) => ({
+      json:
+        typeof plan === 'function'
+          ? plan(sent.body as Record<string, unknown>)
+          : plan
+    }))
+    .on('POST services', makeService());
+  const kale = makeKale(server);
+  const model = new ServeFormModel({
+    client: kale.client,
+    services: kale.services,
+    subject: {
+      modelId: 2,
+      initial: isUpdate ? { name: 'iris' } : undefined
+    },
+    trans,
+    delay: 0
+  });
+  const served: Service[] = [];
+  render(
+    <ServeView
+      model={model}
+      isUpdate={isUpdate}
+      onServed={service => served.push(service)}
+      onCancel={() => undefined}
+    />
+  );
+  await act(() => model.load());
+  return { server, model, served, user: userEvent.setup() };
+}
+
+const serveButton = () => screen.getByRole('button', { name: 'Serve' });
+
+describe('ServeView', () => {
+  it('has its fields by their names, filled by the plan', async () => {
+    await setUp(makePlan());
+    expect(screen.getByLabelText('Name')).toHaveValue('iris');
+    expect(screen.getByLabelText('Version')).toHaveDisplayValue(
+      '2.0.0 (newest)'
+    );
+    expect(screen.getByLabelText('Runtime')).toHaveDisplayValue(
+      'Automatic: KServe sklearn server'
+    );
+    expect(screen.getByLabelText('Transformer')).toHaveDisplayValue('None');
+    expect(screen.getByLabelText('Protocol')).toHaveDisplayValue(
+      'Automatic: v1'
+    );
+    expect(serveButton()).toBeEnabled();
+  });
+
+  it('offers only the runtimes that fit, and says why the others do not', async () => {
+    const misfit = makeRuntime({
+      name: 'kserve-xgbserver',
+      display_name: 'KServe XGBoost server',
+      fits: false,
+      chosen: false,
+      reason: 'it serves xgboost, not sklearn'
+    });
+    await setUp(makePlan({ runtimes: [makeRuntime(), misfit] }));
+    const runtime = screen.getByLabelText('Runtime');
+    expect(
+      within(runtime).getByRole('option', { name: 'KServe sklearn server' })
+    ).toBeEnabled();
+    expect(
+      within(runtime).getByRole('option', {
+        name: 'KServe XGBoost server: it serves xgboost, not sklearn'
+      })
+    ).toBeDisabled();
+  });
+
+  it('shows a problem at its field, and does not serve', async () => {
+    await setUp(
+      makePlan({
+        ok: false,
+        checks: [
+          check({
+            field: 'name',
+            message: 'The name is taken.',
+            hint: 'Choose another.'
+          })
+        ]
+      })
+    );
+    const name = screen.getByLabelText('Name');
+    expect(name).toBeInvalid();
+    expect(name).toHaveAccessibleDescription(/The name is taken\..*another/);
+    expect(serveButton()).toBeDisabled();
+  });
+
+  it('plans anew for what is chosen, and serves that', async () => {
+    const { server, served, user } = await setUp(body =>
+      makePlan({ name: String(body.name), protocol: 'v2' })
+    );
+    await user.clear(screen.getByLabelText('Name'));
+    await user.type(screen.getByLabelText('Name'), 'my-iris');
+    await user.selectOptions(screen.getByLabelText('Version'), '1.0.0');
+    await user.selectOptions(
+      screen.getByLabelText('Transformer'),
+      'names, version 1'
+    );
+    await user.selectOptions(screen.getByLabelText('Protocol'), 'v2');
+    await waitFor(() => expect(serveButton()).toBeEnabled());
+    const wanted = {
+      name: 'my-iris',
+      model_id: 1,
+      transformer_id: 5,
+      protocol: 'v2',
+      runtime: ''
+    };
+    expect(server.of('POST plan').pop()?.body).toMatchObject(wanted);
+    await user.click(serveButton());
+    await waitFor(() => expect(served).toHaveLength(1));
+    expect(server.of('POST services')[0].body).toMatchObject(wanted);
+  });
+
+  it('stays open, and says why, where serving fails', async () => {
+    const { server, served, user } = await setUp(makePlan());
+    server.fail('POST services', 507, {
+      message: 'The disk is full.',
+      hint: 'Free some room.'
+    });
+    await user.click(serveButton());
+    expect(await screen.findByRole('alert')).toHaveTextContent(
+      'The disk is full.Free some room.'
+    );
+    expect(served).toHaveLength(0);
+    expect(serveButton()).toBeEnabled();
+  });
+
+  it('says why there is no plan', async () => {
+    const server = new FakeServer();
+    const kale = makeKale(server);
+    server.fail('', 503, { message: 'Metadata away.', hint: 'Start it.' });
+    const model = new ServeFormModel({
+      client: kale.client,
+      services: kale.services,
+      subject: { modelId: 2 },
+      trans,
+      delay: 0
+    });
+    render(
+      <ServeView
+        model={model}
+        isUpdate={false}
+        onServed={() => undefined}
+        onCancel={() => undefined}
+      />
+    );
+    await act(() => model.load());
+    expect(screen.getByRole('alert')).toHaveTextContent('Metadata away.');
+    expect(serveButton()).toBeDisabled();
+  });
+
+  it('shows what an update changes, and keeps the name', async () => {
+    await setUp(
+      makePlan({
+        exists: true,
+        differences: [
+          {
+            path: 'spec.predictor.model.storageUri',
+            before: 'file:///a',
+            after: 'file:///b'
+          }
+        ]
+      }),
+      true
+    );
+    expect(screen.getByLabelText('Name')).toHaveAttribute('readonly');
+    const table = screen.getByRole('table', { name: 'What changes' });
+    expect(table).toHaveTextContent('file:///afile:///b');
+    expect(screen.getByRole('button', { name: 'Update' })).toBeEnabled();
+  });
+
+  it('writes the manifest as YAML or JSON', async () => {
+    const { user } = await setUp(
+      makePlan({ manifest: { kind: 'InferenceService', spec: { a: [1] } } })
+    );
+    await user.click(screen.getByRole('button', { name: 'Manifest' }));
+    expect(
+      await screen.findByText(/kind: InferenceService\s+spec:\s+a:\s+- 1/)
+    ).toBeInTheDocument();
+    await user.click(screen.getByRole('radio', { name: 'JSON' }));
+    expect(screen.getByText(/"kind": "InferenceService"/)).toBeInTheDocument();
+  });
+});
