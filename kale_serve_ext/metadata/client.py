@@ -76,15 +76,17 @@ class Client:
         away = 0
         aborted = 0
         while True:
-            code, text, data = await self._send(method, payload, limit)
+            channel = self._connected()
+            code, text, data = await self._send(channel, method, payload, limit)
             if code is grpc.StatusCode.OK:
                 return answer.FromString(data)
             if code is grpc.StatusCode.UNAVAILABLE and away < (AWAYS if self._start is not None else 1):
+                if away:
+                    await asyncio.sleep(0.05 * 2**away)
                 away += 1
                 if self._start is not None:
                     await self._start()
-                # The channel tries to connect again a little after it lost the connection, not at once.
-                await asyncio.sleep(0.05 * 2**away)
+                self._drop(channel)
             elif code is grpc.StatusCode.ABORTED and aborted < ABORTS:
                 aborted += 1
                 await asyncio.sleep(random.uniform(0, 0.05 * 2**aborted))  # noqa: S311  # spreads rivals apart, no secret
@@ -98,7 +100,16 @@ class Client:
         if channel is not None:
             channel.close()
 
-    async def _send(self, method: str, payload: bytes, limit: float) -> tuple[grpc.StatusCode, str, bytes]:
+    def _drop(self, channel: grpc.Channel) -> None:
+        """Connect anew on the next call: a channel that lost its connection waits before it tries again. It closes
+        itself when the last call on it has ended."""
+        with self._lock:
+            if self._channel is channel:
+                self._channel = None
+
+    async def _send(
+        self, channel: grpc.Channel, method: str, payload: bytes, limit: float
+    ) -> tuple[grpc.StatusCode, str, bytes]:
         import grpc
 
         loop = asyncio.get_running_loop()
@@ -114,7 +125,7 @@ class Client:
             except RuntimeError:
                 return  # The loop was closed meanwhile: nobody waits any more.
 
-        send: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._connected().unary_unary(SERVICE + method)
+        send: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(SERVICE + method)
         call = send.future(payload, timeout=limit)
         call.add_done_callback(wake)
         try:
@@ -137,8 +148,6 @@ class Client:
                     options=[
                         ("grpc.max_receive_message_length", LARGEST_ANSWER),
                         ("grpc.enable_http_proxy", 0),
-                        ("grpc.initial_reconnect_backoff_ms", 100),
-                        ("grpc.max_reconnect_backoff_ms", 1000),
                         # Each client has a connection of its own, whatever else in the process talks to this server.
                         ("grpc.use_local_subchannel_pool", 1),
                     ],

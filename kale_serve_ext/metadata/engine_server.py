@@ -15,6 +15,7 @@ import fcntl
 import importlib
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -225,10 +226,12 @@ class Owner:
 
 def _watch(engine: Engine, owner: Owner, options: argparse.Namespace) -> None:
     """Beat until told to end, or unused, or cut off from the clients or from the file."""
-    ended = threading.Event()
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
+    signal.set_wakeup_fd(tell.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    while not ended.wait(min(HEARTBEAT, options.idle or HEARTBEAT)):
+        signal.signal(number, lambda *_: None)
+    while not select.select([told], [], [], min(HEARTBEAT, options.idle or HEARTBEAT))[0]:
         unreachable = engine.address.startswith("unix:") and not Path(engine.address[5:]).exists()
         if unreachable or owner.lost() or 0 < options.idle <= engine.idle():
             break

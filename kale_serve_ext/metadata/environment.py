@@ -83,12 +83,14 @@ def ready_python(settings: Settings) -> str | None:
         MetadataUnavailableError: ``settings.metadata_python`` names no program.
     """
     if settings.metadata_python:
-        if not os.access(settings.metadata_python, os.X_OK) or Path(settings.metadata_python).is_dir():
+        # Made absolute and not resolved: a virtual environment's interpreter is known by its link's place.
+        named = Path(settings.metadata_python).expanduser().absolute()
+        if not os.access(named, os.X_OK) or named.is_dir():
             raise MetadataUnavailableError(
-                f"The Python for the metadata engine, {settings.metadata_python}, is not there.",
+                f"The Python for the metadata engine, {named}, is not there.",
                 hint="Correct KALE_SERVE_METADATA_PYTHON, or leave it empty.",
             )
-        return settings.metadata_python
+        return str(named)
     if importlib.util.find_spec("ml_metadata") is not None:
         return sys.executable
     folder = environment_dir(settings)

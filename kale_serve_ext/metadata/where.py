@@ -70,7 +70,7 @@ def _notebook() -> Where | None:
         return None
     connection = Path(str(kernelapp.IPKernelApp.instance().connection_file or "")).stem
     kernel = connection.removeprefix("kernel-")
-    path = os.environ.get("JPY_SESSION_NAME", "") or os.environ.get("KALE_SERVE_NOTEBOOK", "")
+    path = os.environ.get("JPY_SESSION_NAME", "")
     return Where("notebook", name=_relative(path) or "notebook", run=kernel)
 
 

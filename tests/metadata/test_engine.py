@@ -176,7 +176,7 @@ def test_a_frozen_engine_fails_calls_at_their_deadline_and_holds_up_nothing(sett
         assert {type(a) for a in answers} == {DeadlineExceededError}
         assert "metadata engine" in str(answers[0])
         assert "1 s" in str(answers[0])
-        assert turns > 20
+        assert turns > 5
         assert state == "error"
         assert message
         assert hint

@@ -137,6 +137,8 @@ def test_a_server_does_not_wait_for_the_installation(bare: Settings, offline: No
 
 def test_a_named_python_is_used_as_it_is(settings: Settings) -> None:
     assert asyncio.run(environment.ensure_environment(settings)) == settings.metadata_python
+    near = os.path.relpath(settings.metadata_python)
+    assert environment.ready_python(replace(settings, metadata_python=near)) == settings.metadata_python
     for wrong in ("/no/such/python", str(settings.data_dir.parent)):
         with pytest.raises(MetadataUnavailableError, match="is not there"):
             environment.ready_python(replace(settings, metadata_python=wrong))

@@ -194,11 +194,11 @@ async def _replace_database(settings: Settings) -> None:
 
 def test_a_load_that_was_cut_off_is_made_good(settings: Settings) -> None:
     async def work() -> None:
-        async with opened(replace(settings, metadata_timeout=0.3)) as metadata:
+        async with opened(replace(settings, metadata_timeout=3.0)) as metadata:
             for number in range(3):
                 await metadata.put_artifact(model(f"m{number}"), where=NOTEBOOK)
             with stopped(engine_pid(settings)), pytest.raises(DeadlineExceededError):
-                await metadata.index.refresh()
+                await metadata.index.refresh(wait=None)
             assert not metadata.index.complete
             await metadata.index.refresh()
             assert (await metadata.index.page(types={MODEL}))[2] == 3
