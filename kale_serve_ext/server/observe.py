@@ -10,8 +10,9 @@ from jupyter_server.auth.decorator import authorized
 from tornado.iostream import StreamClosedError
 from tornado.web import authenticated
 
-from ..errors import BackendUnavailableError
+from ..errors import BackendUnavailableError, NotFoundError
 from ..records import ServiceRef
+from .closing import closing
 from .handler import Handler
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class LogsHandler(Handler):
         ref = ServiceRef(*parts)
         engine = self.backends.engine_of(ref)
         # Errors can be told only before the first byte is sent, so the service is looked at first.
-        await self.within(self.app.request_timeout, engine.get(ref.name))
+        state = await self.within(self.app.request_timeout, engine.get(ref.name))
+        if query.component not in (components := [one.component for one in state.components] or ["predictor"]):
+            raise NotFoundError(
+                f"The service {ref.name} has no {query.component}.", hint=f"It has: {', '.join(components)}."
+            )
         if self.app.log_streams >= self.app.max_log_streams:
             raise BackendUnavailableError(
                 f"{self.app.max_log_streams} logs are being read already.",
@@ -76,13 +81,14 @@ class LogsHandler(Handler):
         left = self.app.max_log_bytes
         # With nothing written yet, a reader that follows sees at least that it is connected.
         await self.flush()
-        async for piece in pieces:
-            data = piece.encode(errors="replace")[:left]
-            left -= len(data)
-            self.write(data)
-            await self.flush()
-            if not left:
-                break
+        async with closing(pieces):
+            async for piece in pieces:
+                data = piece.encode(errors="replace")[:left]
+                left -= len(data)
+                self.write(data)
+                await self.flush()
+                if not left:
+                    break
 
 
 class EventsHandler(Handler):

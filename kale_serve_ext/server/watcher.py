@@ -7,6 +7,8 @@ from logging import Logger
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .closing import closing
+
 if TYPE_CHECKING:
     from jupyter_events.logger import EventLogger
 
@@ -28,9 +30,10 @@ async def watch(backends: Backends, events: EventLogger, log: Logger) -> None:
     delay = _FIRST_DELAY
     while True:
         try:
-            async for event in backends.engine.watch():
-                delay = _FIRST_DELAY
-                emit(event, events)
+            async with closing(backends.engine.watch()) as changes:
+                async for event in changes:
+                    delay = _FIRST_DELAY
+                    emit(event, events)
         except Exception as error:  # whatever an engine can raise, the next try may do better
             log.warning("Watching services failed, again in %g s: %s", delay, error)
         await asyncio.sleep(delay)

@@ -129,7 +129,7 @@ def _load_jupyter_server_extension(server):
 '''
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def real_settings(tmp_path_factory: pytest.TempPathFactory, metadata_python: str) -> Iterator[Settings]:
     """Settings of the real server. At the end no process may be left of it but the metadata engine, which is ended."""
     with tempfile.TemporaryDirectory(prefix="ks-") as runtime:
@@ -143,7 +143,7 @@ def real_settings(tmp_path_factory: pytest.TempPathFactory, metadata_python: str
         assert not surplus
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def real_server(real_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a Jupyter server in a process of its own. At the end every service is deleted.
 
@@ -155,13 +155,20 @@ def real_server(real_settings: Settings, tmp_path_factory: pytest.TempPathFactor
         base_url = f"{_address(home, process)}{NAME_SPACE}/"
         with httpx.Client(base_url=base_url, headers={"Authorization": f"token {TOKEN}"}, timeout=120) as client:
             yield client
-            _delete_all(client)
+            delete_services(client)
     finally:
         process.terminate()
         process.wait(30)
 
 
 @pytest.fixture(scope="module")
+def empty_server(real_server: httpx.Client) -> Iterator[httpx.Client]:
+    """The real server, whose services are deleted when the module is done."""
+    yield real_server
+    delete_services(real_server)
+
+
+@pytest.fixture(scope="session")
 def model_id(real_server: httpx.Client) -> int:
     """A scikit-learn model with two features, registered from a file."""
     made = real_server.post("models", json={"path": "model.joblib", "name": "iris", "kernel": "python3"})
@@ -181,7 +188,12 @@ def _start(home: Path, own: Settings) -> subprocess.Popen[bytes]:
             "allow_unauthenticated_access": False,
             "root_dir": str(home / "root"),
         },
-        "KaleServeApp": {"max_services": QUOTA, "max_request_bytes": 1_000_000, "predict_timeout": 3.0},
+        "KaleServeApp": {
+            "max_services": QUOTA,
+            "max_request_bytes": 1_000_000,
+            "max_log_streams": 2,
+            "predict_timeout": 3.0,
+        },
     }
     (home / "config" / "jupyter_server_config.json").write_text(json.dumps(config))
     return subprocess.Popen(
@@ -212,7 +224,8 @@ def _address(home: Path, process: subprocess.Popen[bytes]) -> str:
     raise AssertionError(f"The server did not start:\n{(home / 'log').read_text()}")
 
 
-def _delete_all(client: httpx.Client) -> None:
+def delete_services(client: httpx.Client) -> None:
+    """Delete every service; that none is left is part of it."""
     for service in client.get("services").json()["items"]:
         path = "/".join(quote(part, safe="") for part in service["ref"].values())
         assert client.delete(f"services/{path}").status_code == 204

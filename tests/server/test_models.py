@@ -91,8 +91,8 @@ async def test_one_model_tells_its_versions_and_where_it_came_from(api: Fetch, a
     assert told["services"] == []
 
 
-@pytest.mark.parametrize("id", ["1", "999999999999", "9" * 18, "9" * 19, "9" * 200])
-async def test_an_unknown_id_is_a_404(id: str, api: Fetch) -> None:
-    with pytest.raises(HTTPClientError) as error:
-        await api(f"models/{id}")
-    assert error.value.code == 404
+async def test_an_unknown_id_is_a_404(api: Fetch) -> None:
+    for id in ("0", "1", "999999999999", "9" * 18, "9" * 19, "9" * 200, "x"):
+        with pytest.raises(HTTPClientError) as error:
+            await api(f"models/{id}")
+        assert error.value.code == 404, id

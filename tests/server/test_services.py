@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 
 import httpx
 import pytest
@@ -26,12 +26,17 @@ FORBIDDEN = {"kserve", "pandas", "joblib", "cloudpickle", "sklearn", "xgboost", 
 
 
 @pytest.fixture(scope="module")
-def iris(real_server: httpx.Client, model_id: int) -> int:
+def server(empty_server: httpx.Client) -> httpx.Client:
+    return empty_server
+
+
+@pytest.fixture(scope="module")
+def iris(server: httpx.Client, model_id: int) -> int:
     """The model's id, once its service is ready."""
-    made = real_server.post("services", json={"model_id": model_id})
+    made = server.post("services", json={"model_id": model_id})
     assert made.status_code == 201, made.text
     assert made.json()["ref"] == {"engine": "local", "context": "localhost", "namespace": "default", "name": "iris"}
-    until(real_server, lambda service: service["phase"] == "Ready")
+    until(server, lambda service: service["phase"] == "Ready")
     return model_id
 
 
@@ -47,16 +52,16 @@ def until(client: httpx.Client, seen: Callable[[dict[str, object]], bool], secon
         time.sleep(0.1)
 
 
-def test_a_plan_tells_what_would_be_applied(real_server: httpx.Client, model_id: int) -> None:
-    plan = real_server.post("plan", json={"model_id": model_id, "name": "planned"}).json()
+def test_a_plan_tells_what_would_be_applied(server: httpx.Client, model_id: int) -> None:
+    plan = server.post("plan", json={"model_id": model_id, "name": "planned"}).json()
     assert plan["ok"], plan["checks"]
     assert plan["manifest"]["kind"] == "InferenceService"
     assert (plan["name"], plan["protocol"], plan["exists"]) == ("planned", "v1", False)
-    assert real_server.get("services/local/localhost/default/planned").status_code == 404
+    assert server.get("services/local/localhost/default/planned").status_code == 404
 
 
-def test_the_runtime_that_fits_is_chosen_and_the_others_say_why_not(real_server: httpx.Client, model_id: int) -> None:
-    items = real_server.get("runtimes", params={"model_id": model_id}).json()["items"]
+def test_the_runtime_that_fits_is_chosen_and_the_others_say_why_not(server: httpx.Client, model_id: int) -> None:
+    items = server.get("runtimes", params={"model_id": model_id}).json()["items"]
     assert [item["name"] for item in items if item["chosen"]] == ["kserve-sklearnserver"]
     misfits = [item for item in items if not item["fits"]]
     assert misfits
@@ -75,39 +80,39 @@ def test_the_runtime_that_fits_is_chosen_and_the_others_say_why_not(real_server:
     ],
 )
 def test_what_cannot_be_served_is_refused_and_leaves_nothing(
-    body: dict[str, object], status: int, field: str | None, real_server: httpx.Client, model_id: int
+    body: dict[str, object], status: int, field: str | None, server: httpx.Client, model_id: int
 ) -> None:
     request = body if body == {"name": "x"} else {"model_id": model_id, **body}
-    before = real_server.get("services").json()
-    refused = real_server.post("services", json=request)
+    before = server.get("services").json()
+    refused = server.post("services", json=request)
     assert refused.status_code == status, refused.text
     told = refused.json()
     assert told["message"]
     if field:
         assert told["field"] == field
-    assert [s["ref"] for s in real_server.get("services").json()["items"]] == [s["ref"] for s in before["items"]]
+    assert [s["ref"] for s in server.get("services").json()["items"]] == [s["ref"] for s in before["items"]]
 
 
-def test_a_service_is_listed_where_people_look_for_it(real_server: httpx.Client, iris: int) -> None:
-    (listed,) = real_server.get("services").json()["items"]
-    assert listed == until(real_server, lambda service: True) | {"manifest": listed["manifest"]}
+def test_a_service_is_listed_where_people_look_for_it(server: httpx.Client, iris: int) -> None:
+    (listed,) = server.get("services").json()["items"]
+    assert listed == until(server, lambda service: True) | {"manifest": listed["manifest"]}
     assert listed["model"] == {"id": iris, "name": "iris", "version": "1"}
-    detail = real_server.get(f"models/{iris}").json()
+    detail = server.get(f"models/{iris}").json()
     assert [service["ref"]["name"] for service in detail["services"]] == ["iris"]
-    (deployment,) = detail["lineage"]["consumed_by"]
-    assert (deployment["type"], deployment["service"]) == ("kale.Deployment", listed["ref"])
+    (deployment,) = [step for step in detail["lineage"]["consumed_by"] if step["service"] == listed["ref"]]
+    assert (deployment["type"], deployment["state"]) == ("kale.Deployment", "RUNNING")
     (made,) = detail["lineage"]["produced_by"]
     assert made["context"] == "JupyterLab"
 
 
-def test_a_test_request_tells_answer_latency_and_the_same_call_as_code(real_server: httpx.Client, iris: int) -> None:
-    told = real_server.post(f"{IRIS}/predict", json={"rows": [[0.0, 1.0], [1.0, 0.0]]}).json()
+def test_a_test_request_tells_answer_latency_and_the_same_call_as_code(server: httpx.Client, iris: int) -> None:
+    told = server.post(f"{IRIS}/predict", json={"rows": [[0.0, 1.0], [1.0, 0.0]]}).json()
     assert told["answer"] == {"predictions": [0, 1]}
     assert told["latency_ms"] > 0
     assert told["request"] == {"instances": [[0.0, 1.0], [1.0, 0.0]]}
     assert told["url"] in told["curl"]
     assert "iris" in told["python"]
-    raw = real_server.post(f"{IRIS}/predict", json={"raw": told["request"]}).json()
+    raw = server.post(f"{IRIS}/predict", json={"raw": told["request"]}).json()
     assert raw["answer"] == told["answer"]
 
 
@@ -123,99 +128,112 @@ def test_a_test_request_tells_answer_latency_and_the_same_call_as_code(real_serv
     ],
 )
 def test_a_bad_test_request_gets_the_reason(
-    body: dict[str, object], status: int, said: str, real_server: httpx.Client, iris: int
+    body: dict[str, object], status: int, said: str, server: httpx.Client, iris: int
 ) -> None:
-    refused = real_server.post(f"{IRIS}/predict", json=body)
+    refused = server.post(f"{IRIS}/predict", json=body)
     assert refused.status_code == status, refused.text
     assert said in refused.json()["message"]
 
 
-def test_logs_events_and_metrics_are_there(real_server: httpx.Client, iris: int) -> None:
-    log = real_server.get(f"{IRIS}/logs", params={"tail": 5})
+def test_logs_events_and_metrics_are_there(server: httpx.Client, iris: int) -> None:
+    log = server.get(f"{IRIS}/logs", params={"tail": 5})
     assert log.headers["Content-Type"] == "text/plain; charset=UTF-8"
     assert log.headers["X-Content-Type-Options"] == "nosniff"
     assert 0 < len(log.text.splitlines()) <= 5
-    assert real_server.get(f"{IRIS}/logs", params={"tail": 0}).text == ""
-    assert real_server.get(f"{IRIS}/logs", params={"component": "sidecar"}).status_code == 400
-    assert real_server.get(f"{IRIS}/events").json()["items"]
-    assert "# TYPE" in real_server.get(f"{IRIS}/metrics").json()["text"]
+    assert server.get(f"{IRIS}/logs", params={"tail": 0}).text == ""
+    assert server.get(f"{IRIS}/logs", params={"component": "sidecar"}).status_code == 400
+    assert server.get(f"{IRIS}/logs", params={"component": "transformer"}).status_code == 404
+    assert server.get(f"{IRIS}/events").json()["items"]
+    assert "# TYPE" in server.get(f"{IRIS}/metrics").json()["text"]
 
 
-def test_a_followed_log_grows_while_the_client_stays(real_server: httpx.Client, iris: int) -> None:
-    with real_server.stream("GET", f"{IRIS}/logs", params={"follow": True, "tail": 0}) as log:
+def test_a_followed_log_grows_while_the_client_stays(server: httpx.Client, iris: int) -> None:
+    with server.stream("GET", f"{IRIS}/logs", params={"follow": True, "tail": 0}) as log:
         pieces = log.iter_text()
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(next, pieces)
             # Whatever is written comes through at once, with the stream still open.
             for _ in range(100):
-                real_server.post(f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]})
+                server.post(f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]})
                 if first.done():
                     break
             assert first.result(timeout=30)
 
 
-def test_browsers_hear_of_changes_and_paused_services_answer_at_once(real_server: httpx.Client, iris: int) -> None:
+def test_a_reader_who_leaves_makes_room_for_another(server: httpx.Client, iris: int) -> None:
+    def follow() -> AbstractContextManager[httpx.Response]:
+        return server.stream("GET", f"{IRIS}/logs", params={"follow": True})
+
+    with follow() as first, follow() as second:
+        assert first.status_code == second.status_code == 200
+        with follow() as third:
+            assert third.status_code == 503
+    end = time.monotonic() + 20
+    while server.get(f"{IRIS}/logs").status_code != 200:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_browsers_hear_of_changes_and_paused_services_answer_at_once(server: httpx.Client, iris: int) -> None:
     async def story() -> None:
-        async with events(real_server) as told:
-            await asyncio.to_thread(real_server.patch, IRIS, json={"paused": True})
+        async with events(server) as told:
+            await asyncio.to_thread(server.patch, IRIS, json={"paused": True})
             await heard(told, "Paused")
-            refused = await asyncio.to_thread(real_server.post, f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]})
+            refused = await asyncio.to_thread(server.post, f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]})
             assert (refused.status_code, refused.json()["reason"]) == (503, "ServiceNotReady")
             assert "Paused" in refused.json()["message"]
-            await asyncio.to_thread(real_server.patch, IRIS, json={"paused": False})
+            await asyncio.to_thread(server.patch, IRIS, json={"paused": False})
             ready = await heard(told, "Ready")
-        assert ready["service"] == until(real_server, lambda service: service["phase"] == "Ready")
+        assert ready["service"] == until(server, lambda service: service["phase"] == "Ready")
 
     asyncio.run(story())
-    assert real_server.post(f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]}).status_code == 200
+    assert server.post(f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]}).status_code == 200
 
 
-def test_a_frozen_model_keeps_nobody_else_waiting(
-    real_server: httpx.Client, real_settings: Settings, iris: int
-) -> None:
+def test_a_frozen_model_keeps_nobody_else_waiting(server: httpx.Client, real_settings: Settings, iris: int) -> None:
     with frozen(real_settings), ThreadPoolExecutor(40) as pool:
-        asked = [pool.submit(real_server.post, f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]}) for _ in range(40)]
+        asked = [pool.submit(server.post, f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]}) for _ in range(40)]
         for path in ("services", "models", IRIS, "openapi.json", f"{IRIS}/logs"):
-            assert real_server.get(path).status_code == 200
+            assert server.get(path).status_code == 200
         assert not any(one.done() for one in asked)
         for one in asked:
             assert (one.result().status_code, one.result().json()["reason"]) == (504, "DeadlineExceeded")
-    assert real_server.post(f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]}).status_code == 200
+    assert server.post(f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]}).status_code == 200
 
 
-def test_a_patch_that_asks_for_nothing_is_refused(real_server: httpx.Client, iris: int) -> None:
-    assert real_server.patch(IRIS, json={}).status_code == 400
-    assert real_server.patch(IRIS, json={"replicas": 0}).json()["field"] == "replicas"
-    assert real_server.patch(IRIS, json={"model_id": 10**9}).status_code == 404
+def test_a_patch_that_asks_for_nothing_is_refused(server: httpx.Client, iris: int) -> None:
+    assert server.patch(IRIS, json={}).status_code == 400
+    assert server.patch(IRIS, json={"replicas": 0}).json()["field"] == "replicas"
+    assert server.patch(IRIS, json={"model_id": 10**9}).status_code == 404
 
 
-def test_another_version_is_rolled_out(real_server: httpx.Client, iris: int) -> None:
+def test_another_version_is_rolled_out(server: httpx.Client, iris: int) -> None:
     file = {"path": "model.joblib", "kernel": "python3"}
-    again = real_server.post("models", json={**file, "name": "iris", "version": "2.0"})
+    again = server.post("models", json={**file, "name": "iris", "version": "2.0"})
     assert again.status_code == 201, again.text
     newer = again.json()["artifact"]["id"]
-    assert real_server.patch(IRIS, json={"model_id": newer}).json()["model"]["version"] == "2.0"
-    service = until(real_server, lambda service: service["phase"] == "Ready" and service["serving_revision"] == 2)
+    assert server.patch(IRIS, json={"model_id": newer}).json()["model"]["version"] == "2.0"
+    service = until(server, lambda service: service["phase"] == "Ready" and service["serving_revision"] == 2)
     assert service["model"] == {"id": newer, "name": "iris", "version": "2.0"}
-    assert real_server.get(f"models/{iris}").json()["services"] == []
+    assert server.get(f"models/{iris}").json()["services"] == []
 
 
-def test_a_name_that_another_model_has_is_taken(real_server: httpx.Client, iris: int) -> None:
-    other = real_server.post("models", json={"path": "model.joblib", "name": "other", "kernel": "python3"})
-    refused = real_server.post("services", json={"model_id": other.json()["artifact"]["id"], "name": "iris"})
+def test_a_name_that_another_model_has_is_taken(server: httpx.Client, iris: int) -> None:
+    other = server.post("models", json={"path": "model.joblib", "name": "other", "kernel": "python3"})
+    refused = server.post("services", json={"model_id": other.json()["artifact"]["id"], "name": "iris"})
     assert (refused.status_code, refused.json()["field"]) == (409, "name")
 
 
-def test_no_more_services_than_allowed(real_server: httpx.Client, iris: int) -> None:
-    assert real_server.post("services", json={"model_id": iris, "name": "second"}).status_code == 201
-    refused = real_server.post("services", json={"model_id": iris, "name": "third"})
+def test_no_more_services_than_allowed(server: httpx.Client, iris: int) -> None:
+    assert server.post("services", json={"model_id": iris, "name": "second"}).status_code == 201
+    refused = server.post("services", json={"model_id": iris, "name": "third"})
     assert (refused.status_code, refused.json()["reason"]) == (403, "PermissionDenied")
-    assert real_server.delete("services/local/localhost/default/second").status_code == 204
-    assert real_server.get("services/local/localhost/default/second").status_code == 404
+    assert server.delete("services/local/localhost/default/second").status_code == 204
+    assert server.get("services/local/localhost/default/second").status_code == 404
 
 
-def test_after_all_this_the_server_has_loaded_nothing_that_unpickles(real_server: httpx.Client, iris: int) -> None:
-    modules = set(real_server.get(real_server.base_url.join("../peek")).json()["modules"])
+def test_after_all_this_the_server_has_loaded_nothing_that_unpickles(server: httpx.Client, iris: int) -> None:
+    modules = set(server.get(server.base_url.join("../peek")).json()["modules"])
     assert "kale_serve_ext.serving.predict" in modules
     assert not {name.partition(".")[0] for name in modules} & FORBIDDEN
 
