@@ -77,10 +77,13 @@ const panel: JupyterFrontEndPlugin<IKaleServePanel> = {
     app.shell.add(widget, 'left', { rank: 550, type: 'Kale Serve' });
     return {
       reveal: options => {
-        app.shell.activateById(widget.id);
-        if (options?.search) {
-          widget.focusSearch();
-        }
+        // The command palette, when it closes, gives the focus back to the document: this comes after it.
+        requestAnimationFrame(() => {
+          if (options?.search) {
+            widget.wantSearch();
+          }
+          app.shell.activateById(widget.id);
+        });
       }
     };
   }

@@ -16,7 +16,7 @@ export function HealthView(props: {
   const trans = useTrans();
   const { health, error } = props.model;
   return (
-    <header className="jp-KaleHealth">
+    <div className="jp-KaleHealth">
       <div className="jp-KaleHealth-line">
         <span
           className={`jp-KaleHealth-dot ${error ? 'jp-mod-error' : overall(health?.backends)}`}
@@ -56,7 +56,7 @@ export function HealthView(props: {
         Object.entries(health?.backends ?? {}).map(([name, backend]) => (
           <BackendNote key={name} name={name} backend={backend} />
         ))}
-    </header>
+    </div>
   );
 }
 

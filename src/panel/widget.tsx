@@ -27,11 +27,10 @@ export class KaleServePanel extends ReactWidget {
   }
 
   /**
-   * Put the cursor into the search box, as soon as there is one.
+   * Put the cursor into the search box when the panel is activated, as soon as there is one.
    */
-  focusSearch(): void {
+  wantSearch(): void {
     this._wantsSearch = true;
-    this._focus();
   }
 
   protected override render(): JSX.Element | null {
