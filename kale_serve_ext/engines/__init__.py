@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidInputError
+from ..errors import BackendUnavailableError, InvalidInputError
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -19,6 +20,10 @@ def open_engine(settings: Settings, *, kind: str = "", namespace: str = "") -> E
     """
     kind = kind or settings.engine
     if kind == "local":
+        if sys.platform == "win32":
+            raise BackendUnavailableError(
+                "The local engine runs on Linux and macOS.", hint="Use it inside the Windows Subsystem for Linux."
+            )
         from .local.engine import LocalEngine
 
         return LocalEngine(settings, namespace or settings.namespace)
@@ -27,6 +32,6 @@ def open_engine(settings: Settings, *, kind: str = "", namespace: str = "") -> E
 
 def engines(settings: Settings) -> list[EngineInfo]:
     """The engines that can be opened, the one of the settings first."""
-    from .local.engine import info
+    from .base import EngineInfo
 
-    return [info(settings.namespace)]
+    return [EngineInfo(kind="local", context="localhost", namespace=settings.namespace)]

@@ -19,7 +19,7 @@ from kserve.utils.inference_client_factory import InferenceClientFactory
 from . import answers
 from .edge import Edge
 from .rpc import LoopbackGRPCServer
-from .task import Channel, Task
+from .task import ACTIVITY_PERIOD, Channel, Task
 
 if TYPE_CHECKING:
     from kserve.model_repository import ModelRepository
@@ -28,8 +28,6 @@ IDLE_DRAIN = 5.0
 """Seconds that open connections without a request are kept while draining, unless the supervisor says otherwise."""
 GRACE = 30.0
 """Seconds that requests under way may take while draining."""
-ACTIVITY_PERIOD = 5.0
-"""Seconds between reports that requests came in."""
 
 
 def serve(task: Task, model: Model, channel: Channel) -> None:

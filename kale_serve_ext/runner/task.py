@@ -12,6 +12,9 @@ import json
 import socket
 from dataclasses import asdict, dataclass
 
+ACTIVITY_PERIOD = 5.0
+"""Seconds between reports that requests came in (``active``)."""
+
 
 @dataclass(frozen=True)
 class Task:

@@ -121,8 +121,8 @@ def test_a_transformer_class_works_on_tensors_and_over_grpc(bench: Bench, iris_m
     manifest = bench.manifest("scaled", iris_model, protocolVersion="v2")
     bench.apply(bench.with_transformer(manifest, subclass, "--predictor_protocol", "v2"))
     state = bench.until_ready("scaled")
-    values: JSON = (np.array([[6.7, 3.0, 5.2, 2.3]]) * 10).tolist()
-    tensor = {"name": "x", "shape": [1, 4], "datatype": "FP64", "data": values}
+    values = (np.array([[6.7, 3.0, 5.2, 2.3]]) * 10).tolist()
+    tensor: dict[str, JSON] = {"name": "x", "shape": [1, 4], "datatype": "FP64", "data": values}
     assert bench.post(state, "/v2/models/scaled/infer", {"inputs": [tensor]}).json()["outputs"][0]["data"] == [2]
     with grpc.insecure_channel(state.grpc_url) as channel:
         request = pb.ModelInferRequest(model_name="scaled", raw_input_contents=[np.array(values).tobytes()])

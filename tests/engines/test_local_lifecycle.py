@@ -244,7 +244,16 @@ def test_more_replicas_share_the_address_without_a_new_start(bench: Bench, ready
     assert len(bench.status(NAME).children) == 2
 
 
-def test_delete_leaves_nothing(bench: Bench, ready: ServiceState) -> None:
+def test_a_service_that_nobody_asks_rests(bench: Bench, ready: ServiceState) -> None:
+    manifest = json.loads(json.dumps(ready.manifest))
+    manifest["metadata"]["annotations"]["kale-serve-ext/idle-limit"] = "1"
+    processes = {r.name for r in ready.components[0].replicas}
+    assert {r.name for r in bench.apply(manifest).components[0].replicas} == processes
+    bench.until(NAME, lambda s: "serving.kserve.io/stop" in str(s.manifest) and not s.components[0].replicas)
+    assert "Idle" in [e.reason for e in sync.run(bench.engine.events(NAME))]
+
+
+def test_delete_leaves_nothing(bench: Bench, served: ServiceState) -> None:
     status = bench.status(NAME)
     sync.run(bench.engine.delete(NAME))
     assert not status.supervisor.is_alive
@@ -252,7 +261,7 @@ def test_delete_leaves_nothing(bench: Bench, ready: ServiceState) -> None:
     assert not list((bench.settings.data_dir / "services" / "default").iterdir())
     assert not list(bench.settings.sockets.iterdir())
     with pytest.raises(httpx.ConnectError):
-        bench.post(ready, PREDICT, {"instances": ROWS})
+        bench.post(served, PREDICT, {"instances": ROWS})
     with pytest.raises(NotFoundError):
         bench.get(NAME)
     with pytest.raises(NotFoundError):

@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -79,12 +81,12 @@ def test_a_service_of_another_machine_is_left_alone(bench: Bench, iris_model: Pa
     for change in (bench.engine.set_paused("foreign", False), bench.engine.delete("foreign")):
         with pytest.raises(ConflictError, match="elsewhere"):
             sync.run(change)
-    # A machine that gave no sign of life for minutes is gone.
+    # A machine that gave no sign of life for minutes is gone, and what it ran can be taken over.
     path = Home.of(bench.settings, "default", "foreign").status
     path.write_text(json.dumps(json.loads(path.read_text()) | {"updated": time.time() - 3600}))
+    assert not bench.get("foreign").supervised
+    assert sync.run(bench.engine.set_paused("foreign", True)).ours
     sync.run(bench.engine.delete("foreign"))
-    with pytest.raises(NotFoundError):
-        bench.get("foreign")
 
 
 @pytest.mark.parametrize("file", ["spec.json", "status.json"])
@@ -120,6 +122,29 @@ def test_a_taken_port_is_given_up_and_said(bench: Bench, iris_model: Path) -> No
     (told,) = [e for e in sync.run(bench.engine.events("moved")) if e.reason == "PortTaken"]
     assert str(port) in told.message
     sync.run(bench.engine.delete("moved"))
+
+
+def test_it_outlives_the_process_that_made_it(bench: Bench, iris_model: Path) -> None:
+    manifest = paused(bench, "outliving", iris_model)
+    program = (
+        "import json, sys\n"
+        "from kale_serve_ext import sync\n"
+        "from kale_serve_ext.config import Settings\n"
+        "from kale_serve_ext.engines import open_engine\n"
+        "print(sync.run(open_engine(Settings.from_environ()).apply(json.loads(sys.argv[1]))).url)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(manifest)],
+        env=os.environ | bench.settings.to_environ(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    supervisor = bench.status("outliving").supervisor
+    assert supervisor.is_alive
+    assert bench.get("outliving").url == done.stdout.strip()
+    assert bench.status("outliving").supervisor == supervisor
+    sync.run(bench.engine.delete("outliving"))
 
 
 def test_eight_lookers_start_one_supervisor(bench: Bench, iris_model: Path) -> None:

@@ -22,6 +22,7 @@ _NEEDED = {"sklearn": ("scikit-learn", "joblib"), "xgboost": ("xgboost",), "ligh
 _SAME_AS = {"xgboost": ("xgboost-cpu",)}
 _KSERVE = "kserve>=0.20,<0.22"
 _OLDEST_KSERVE = (0, 15)
+_OLDEST_PYTHON = (3, 10)
 _IGNORED = {
     "batcher": "request batching",
     "logger": "request logging",
@@ -42,6 +43,9 @@ def check_interpreter(artifact: Artifact, runtime: Runtime, found: Interpreter) 
         if elsewhere and runtime.python == artifact.environment.python:
             hint = f"The artifact was made on {artifact.environment.host}. {hint}"
         return [Check("error", "InterpreterMissing", found.message, hint, "runtime")]
+    if _numbers(found.version)[:2] < _OLDEST_PYTHON:
+        message = f"{found.python} is Python {found.version}; 3.10 or newer is needed."
+        return [Check("error", "PythonTooOld", message, "Choose a runtime with a newer Python.", "runtime")]
     recorded = {_normal(k): v for k, v in artifact.environment.packages.items()}
     needed = dict.fromkeys((*_NEEDED.get(artifact.format, ()), *recorded))
     absent = [n for n in needed if n != "kserve" and not _version(found, n)]

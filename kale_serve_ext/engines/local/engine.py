@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -61,10 +61,20 @@ from .watch import watch_services
 T = TypeVar("T")
 CONTEXT = "localhost"
 _DELETE_SECONDS = 20.0
+_TRUST_SECONDS = 0.5
 
 
 def info(namespace: str) -> EngineInfo:
     return EngineInfo(kind="local", context=CONTEXT, namespace=namespace)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A status as it was read: of which file, and until when its supervisor is taken to live on."""
+
+    key: tuple[int, int]
+    until: float
+    status: Status
 
 
 class LocalEngine:
@@ -74,6 +84,7 @@ class LocalEngine:
         self._settings = settings
         self._namespace = check_name(namespace, "namespace")
         self._connections = Connections()
+        self._seen: dict[str, _Seen] = {}
         # Threads of its own: files and processes of one's own home must not wait behind anybody else's slow calls.
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="kale-serve-local")
 
@@ -192,12 +203,8 @@ class LocalEngine:
 
     async def _ports(self, name: str, component: Component | None) -> Ports:
         home = self._known_home(name)
-        # On the way of every prediction: one small file, and a process that is known to live.
-        try:
-            status = read_status(home)
-        except CorruptStateError:
-            status = None
-        if status is None or not status.supervisor.is_alive:
+        status = self._lately(home)
+        if status is None:
             state = await self.get(name)
             if not state.supervised or state.failure:
                 phase = "Failed" if state.failure else "Stopped"
@@ -212,6 +219,22 @@ class LocalEngine:
         if ports is None:
             raise ServiceNotReadyError(f"The service {name} has no address yet.", phase="Pending")
         return ports
+
+    def _lately(self, home: Home) -> Status | None:
+        """The status of a service with a living supervisor. On the way of every prediction, so looked at sparingly."""
+        try:
+            found = home.status.stat()
+            key = (found.st_ino, found.st_mtime_ns)
+            seen = self._seen.get(home.name)
+            if seen and seen.key == key and time.monotonic() < seen.until:
+                return seen.status
+            status = read_status(home)
+        except (FileNotFoundError, CorruptStateError):
+            return None
+        if status is None or not status.supervisor.is_alive:
+            return None
+        self._seen[home.name] = _Seen(key, time.monotonic() + _TRUST_SECONDS, status)
+        return status
 
     def _apply(self, home: Home, manifest: Manifest) -> None:
         with home.locked():

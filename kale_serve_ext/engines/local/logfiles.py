@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ class LogFile:
         self._size = 0
 
     def write(self, data: bytes) -> None:
+        """Append; what a full disk does not take is lost, for the process must not wait for room."""
+        with contextlib.suppress(OSError):
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
         if self._size + len(data) > MAX_BYTES and self._size:
             self.path.replace(_suffixed(self.path, ".1"))
             self.path.touch(mode=0o600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from ...ml import JSON
 from ...records import ServiceRef
 from ..base import Component, ComponentState, Condition, Manifest, Replica, ServiceState
 from .home import Home
-from .processes import Identity, this_boot, this_host
+from .processes import Identity, this_boot
 
 STOP = "serving.kserve.io/stop"
 SILENT_AFTER = 180.0
@@ -150,13 +151,13 @@ def compose(ref: ServiceRef, spec: Spec, status: Status | None) -> ServiceState:
         deleting=spec.deleting,
         failure=status.failure,
     )
-    if status.supervisor.host != this_host():
+    if not status.supervisor.is_here and time.time() - status.updated < SILENT_AFTER:
         return replace(
             state,
             ours=False,
             failure=f"It belongs to the machine {status.supervisor.host}, which shares this home folder; use it there.",
         )
-    if status.supervisor.boot != this_boot():
+    if not status.supervisor.is_here or status.supervisor.boot != this_boot():
         return _nothing_runs(state)
     return state
 

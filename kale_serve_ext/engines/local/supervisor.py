@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from ...errors import BackendUnavailableError, InvalidInputError, KaleServeError
+from ...runner.task import ACTIVITY_PERIOD
 from . import eventlog
 from .conditions import conditions, trouble
 from .environ import inherited
@@ -141,8 +142,14 @@ class Supervisor:
             children=tuple(i for p in self._rollout.processes if (i := p.identity)),
             failure=self._failure,
         )
-        if status != self._written or now - self._written_at > HEARTBEAT:
+        if status == self._written and now - self._written_at < HEARTBEAT:
+            return
+        try:
             write_json(self._home.status, replace(status, updated=now).to_json())
+        except OSError as exc:
+            # A full disk must not end what serves; the next step tries again.
+            sys.stderr.write(f"The status could not be written: {exc}\n")
+        else:
             self._written, self._written_at = status, now
 
     def _why(self) -> dict[str, str]:
@@ -186,7 +193,8 @@ class Supervisor:
         limit = idle_limit(self._spec.manifest)
         if not limit or self._spec.paused or self._spec.deleting or not self._rollout.serving_revision:
             return
-        if time.time() - self._rollout.last_active < limit:
+        # Requests are told about every so often only.
+        if time.time() - self._rollout.last_active < limit + ACTIVITY_PERIOD:
             return
         try:
             with self._home.locked(timeout=0.0):
@@ -195,8 +203,8 @@ class Supervisor:
                     return
                 self._spec = spec.with_paused(True, time.time())
                 write_json(self._home.spec, self._spec.to_json())
-        except (BackendUnavailableError, CorruptStateError):
-            # Somebody is changing the service right now: it is not idle.
+        except (BackendUnavailableError, CorruptStateError, OSError):
+            # Somebody is changing the service right now, so it is not idle; or the disk is full, and it stays up.
             return
         self._event("", "Normal", "Idle", f"No request came for {limit:.0f} s: the service pauses.")
         self._want()
@@ -205,7 +213,10 @@ class Supervisor:
         return min(HEARTBEAT, max(1.0, idle_limit(self._spec.manifest) / 4)) if self._launches else HEARTBEAT
 
     def _event(self, about: str, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
-        eventlog.record(self._home.events, kind, reason, message, about)
+        try:
+            eventlog.record(self._home.events, kind, reason, message, about)
+        except OSError as exc:
+            sys.stderr.write(f"An event could not be written: {reason}: {message}: {exc}\n")
 
     def _leave(self) -> None:
         self._leaving = True
