@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -171,6 +172,20 @@ def test_a_frozen_supervisor_is_replaced_when_it_does_not_obey(
     assert after.url == before.url
     assert not frozen.is_alive
     sync.run(bench.engine.delete("frozen"))
+
+
+def test_a_supervisor_whose_folder_was_removed_ends(bench: Bench, iris_model: Path) -> None:
+    bench.apply(paused(bench, "removed", iris_model))
+    status = bench.status("removed")
+    shutil.rmtree(Home.of(bench.settings, "default", "removed").folder)
+    with pytest.raises(NotFoundError):
+        bench.get("removed")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(status.socket)
+        connection.sendall(b'{"do": "sync"}\n')
+        connection.recv(100)
+    wait_for(lambda: not status.supervisor.is_alive)
+    assert not Path(status.socket).exists()
 
 
 def test_changes_are_watched(bench: Bench, iris_model: Path) -> None:

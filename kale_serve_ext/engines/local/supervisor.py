@@ -114,6 +114,10 @@ class Supervisor:
             self._home.socket.unlink(missing_ok=True)
 
     def _step(self) -> None:
+        if not self._home.spec.exists():
+            # Somebody removed the folder: there is nothing to serve, and no way to say so.
+            self._leave()
+            return
         self._rest_if_idle()
         self._rollout.step()
         self._write_status()
@@ -180,8 +184,8 @@ class Supervisor:
                 if spec is not None:
                     self._spec = spec
                     self._want()
-                    self._step()
-                    self._wake.set()
+                self._step()
+                self._wake.set()
             writer.write(b'{"ok": true}\n')
             await writer.drain()
         except (ValueError, CorruptStateError, ConnectionError) as exc:
