@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from inspect import signature
 from types import FunctionType
 from typing import TYPE_CHECKING
 
@@ -98,9 +99,11 @@ class ServeMagics(Magics):
     @argument("--timeout", type=float, default=600.0, help="Seconds to wait until it is ready.")
     @argument("--no-wait", action="store_true", help="Do not wait until it is ready.")
     @line_magic("serve")
-    def serve(self, line: str) -> Endpoint:
+    def serve(self, line: str) -> Endpoint | None:
         """Serve a logged model."""
         given = self._parse(self.serve, line)
+        if given is None:
+            return None
         config = self._value(given.config) if given.config else None
         with _usage():
             return serve(
@@ -116,9 +119,10 @@ class ServeMagics(Magics):
 
     @magic_arguments()
     @line_magic("services")
-    def services(self, line: str) -> ServiceTable:
+    def services(self, line: str) -> ServiceTable | None:
         """Show the services, as they are now."""
-        self._parse(self.services, line)
+        if self._parse(self.services, line) is None:
+            return None
         with _usage():
             return ServiceTable(tuple(services()))
 
@@ -131,6 +135,8 @@ class ServeMagics(Magics):
     def service_logs(self, line: str) -> None:
         """Print the last lines of a service's log."""
         given = self._parse(self.service_logs, line)
+        if given is None:
+            return
         with _usage():
             print(Endpoint(given.name).logs(given.component, tail=given.tail, previous=given.previous))
 
@@ -140,7 +146,7 @@ class ServeMagics(Magics):
     @argument("-d", "--description", default=None, help="What it does.")
     @argument("-a", "--asset", action="append", default=[], help="A global that the functions use; give once for each.")
     @cell_magic("transformer")
-    def transformer(self, line: str, cell: str) -> Transformer:
+    def transformer(self, line: str, cell: str) -> Transformer | None:
         """Run the cell, and log the functions ``preprocess`` and ``postprocess`` that it defines as a transformer.
 
         The globals that they use and the cell does not define are given with --asset.
@@ -148,6 +154,8 @@ class ServeMagics(Magics):
         from .artifacts import Transformer
 
         given = self._parse(self.transformer, line)
+        if given is None:
+            return None
         defined = _functions(cell)
         if not {"preprocess", "postprocess"} & set(defined):
             raise UsageError("%%transformer: the cell defines neither a function preprocess nor postprocess.")
@@ -176,9 +184,11 @@ class ServeMagics(Magics):
     @argument("-p", "--protocol", choices=("v1", "v2", "grpc-v2"), default=None, help="Instead of the service's own.")
     @argument("--timeout", type=float, default=60.0, help="Seconds that the request may take.")
     @cell_magic("predict")
-    def predict(self, line: str, cell: str) -> Answer:
+    def predict(self, line: str, cell: str) -> Answer | None:
         """Send the cell to a service: JSON, or a Python expression whose value is sent."""
         given = self._parse(self.predict, line)
+        if given is None:
+            return None
         if not cell.strip():
             raise UsageError("%%predict: the cell is empty; it holds JSON or a Python expression.")
         data = self._payload(cell)
@@ -192,11 +202,18 @@ class ServeMagics(Magics):
             raise UsageError("The magics need IPython.")
         return shell
 
-    def _parse(self, magic: Callable[..., object], line: str) -> Namespace:
+    def _parse(self, magic: Callable[..., object], line: str) -> Namespace | None:
+        """The arguments; None when help was asked for, and shown."""
         try:
-            shlex.split(line)
+            words = shlex.split(line)
         except ValueError as error:
             raise UsageError(f"{error}: {line}") from error
+        if {"-h", "--help"} & set(words):
+            # argparse's own --help would end in an error where an argument is missing.
+            told: str = magic.parser.format_help()  # type: ignore[attr-defined]  # set by magic_arguments
+            sign = "%" if "cell" in signature(magic).parameters else ""
+            print(told.replace("::\n\n  ", f"Usage: {sign}", 1))
+            return None
         parsed: Namespace = parse_argstring(magic, line)
         for key, value in vars(parsed).items():
             if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
@@ -216,7 +233,10 @@ class ServeMagics(Magics):
         except (SyntaxError, ValueError) as error:
             shown = expression.strip()[:200]
             raise UsageError(f"This is neither JSON nor a Python expression: {shown}") from error
-        return eval(code, self._shell.user_global_ns, self._shell.user_ns)  # noqa: S307  # the user's own code
+        try:
+            return eval(code, self._shell.user_global_ns, self._shell.user_ns)  # noqa: S307  # the user's own code
+        except NameError as error:
+            raise UsageError(f"{error} (in: {expression.strip()[:200]})") from error
 
     def _artifact_id(self, given: str, type_: str) -> int:
         """The id that a variable, a number or a logged name stands for (a name's newest version)."""
@@ -226,17 +246,17 @@ class ServeMagics(Magics):
         number = value if isinstance(value, int) else getattr(value, "id", None)
         if isinstance(number, int) and number > 0:
             return number
-        if value is not None:
-            raise UsageError(f"{given} is a {type(value).__name__}, not a submitted artifact or its id.")
         from . import session
         from .sync import run
 
         with _usage():
             versions = run(session.metadata().versions(type_, given))
-        if not versions:
-            kind = type_.rpartition(".")[2]
-            raise UsageError(f"{given!r} is neither a variable, nor an id, nor the name of a logged {kind}.")
-        return versions[0].id
+        if versions:
+            return versions[0].id
+        if value is not None:
+            raise UsageError(f"{given} is a {type(value).__name__}, not a submitted artifact or its id.")
+        kind = type_.rpartition(".")[2]
+        raise UsageError(f"{given!r} is neither a variable, nor an id, nor the name of a logged {kind}.")
 
 
 def register(ipython: InteractiveShell) -> None:

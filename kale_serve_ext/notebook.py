@@ -236,7 +236,8 @@ class Endpoint:
 
         Args:
             data: JSON text or bytes, or a dict, sent as they are; or rows: a list, a numpy array, a pandas or polars
-                DataFrame, or a single row of these. A flat list of numbers is one row, one of texts is many.
+                DataFrame, or a single row of these. A flat list of numbers is one row, one of texts is many. Named
+                columns keep their names: a transformer gets an object for each row.
             protocol: ``v1``, ``v2`` or ``grpc-v2`` (v2 by gRPC) instead of the service's own.
             timeout: seconds.
 

@@ -17,22 +17,18 @@ from typing import TYPE_CHECKING
 from ..engines.base import Component, Connection, Engine
 from ..errors import (
     BackendUnavailableError,
-    DeadlineExceededError,
     InvalidInputError,
     KaleServeError,
     NotFoundError,
     PredictionError,
     ServiceNotReadyError,
-    TooLargeError,
 )
 from ..ml import JSON
-from . import protocols, tensors
+from . import failures, protocols, tensors
 from .status import describe, protocol_of
 from .wire import serves_format, wire_name
 
 if TYPE_CHECKING:
-    import grpc.aio
-    import httpx
     import numpy as np
 
     from .types import Service
@@ -63,10 +59,6 @@ class Target:
     infer_now: Callable[..., tensors.Response] | None
     """``infer`` for threads without a loop."""
     read: float
-
-
-class Undelivered(Exception):
-    """The request did not reach the model: it may be sent again."""
 
 
 class Client:
@@ -105,7 +97,7 @@ class Client:
                 target = await self._open(anew=bool(attempt))
             try:
                 return await self._send(target, data, protocol, timeout)
-            except Undelivered as error:
+            except failures.Undelivered as error:
                 last = error
         raise await self._explained(last)
 
@@ -124,8 +116,8 @@ class Client:
         try:
             response = target.infer_now(tensors.encode(_array(data), target.model), timeout=timeout)
         except grpc.RpcError as error:
-            told = self._of_grpc(error, timeout)
-            if isinstance(told, Undelivered):
+            told = failures.of_grpc(self._name, error, timeout)
+            if isinstance(told, failures.Undelivered):
                 return None
             raise told from error
         as_v1 = protocol is None and target.protocol == "v1"
@@ -139,7 +131,7 @@ class Client:
                 target = await self._open(anew=bool(attempt))
             try:
                 return await self._post(target, path, body, timeout)
-            except Undelivered as error:
+            except failures.Undelivered as error:
                 last = error
         raise await self._explained(last)
 
@@ -170,7 +162,7 @@ class Client:
         try:
             response = await target.infer(tensors.encode(_array(data), target.model), timeout=timeout)
         except grpc.aio.AioRpcError as error:
-            raise self._of_grpc(error, timeout) from error
+            raise failures.of_grpc(self._name, error, timeout) from error
         return tensors.decode_v1(response) if v1 else tensors.decode_v2(response)
 
     async def _post(self, target: Target, path: str, body: bytes, timeout: float) -> bytes:
@@ -180,9 +172,9 @@ class Client:
         try:
             answer = await target.connection.http.post(path, content=body, headers=headers, timeout=timeout)
         except httpx.TimeoutException as error:
-            raise self._late(timeout) from error
+            raise failures.late(self._name, timeout) from error
         except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
-            raise Undelivered(str(error) or type(error).__name__) from error
+            raise failures.Undelivered(str(error) or type(error).__name__) from error
         except httpx.TransportError as error:
             raise PredictionError(
                 f"The service {self._name!r} broke off its answer ({str(error) or type(error).__name__}).",
@@ -190,49 +182,7 @@ class Client:
             ) from error
         if answer.is_success:
             return answer.content
-        raise self._of_http(answer)
-
-    def _of_http(self, answer: httpx.Response) -> KaleServeError:
-        phase, reason = protocols.phase_of(answer.content) if answer.status_code == 503 else ("", "")
-        if phase:
-            return ServiceNotReadyError(
-                f"The service {self._name!r} does not answer now ({phase}): {reason}", phase=phase, hint=_NOT_READY
-            )
-        message = protocols.error_message(answer.status_code, answer.headers.get("content-type", ""), answer.content)
-        if answer.status_code == 413:
-            return TooLargeError(f"The service {self._name!r} refused the request: {message}", hint="Send fewer rows.")
-        return PredictionError(
-            f"The service {self._name!r} answered with an error ({answer.status_code}): {message}",
-            hint="Its logs may say more.",
-            answer_status=answer.status_code,
-        )
-
-    def _of_grpc(self, error: grpc.RpcError, timeout: float) -> Exception:
-        import grpc
-
-        code, message = error.code(), error.details() or ""
-        if code is grpc.StatusCode.UNAVAILABLE:
-            return Undelivered(message)
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return self._late(timeout)
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return TooLargeError(f"The service {self._name!r} refused the request: {message}", hint="Send fewer rows.")
-        statuses = {
-            grpc.StatusCode.INVALID_ARGUMENT: 400,
-            grpc.StatusCode.NOT_FOUND: 404,
-            grpc.StatusCode.UNIMPLEMENTED: 501,
-        }
-        return PredictionError(
-            f"The service {self._name!r} answered with an error ({code.name}): {message}",
-            hint="Its logs may say more.",
-            answer_status=statuses.get(code, 500),
-        )
-
-    def _late(self, timeout: float) -> DeadlineExceededError:
-        return DeadlineExceededError(
-            f"The service {self._name!r} did not answer within {timeout:g} s.",
-            hint="Pass a longer timeout, send fewer rows, or look at its logs.",
-        )
+        raise failures.of_http(self._name, answer)
 
     async def _open(self, *, anew: bool) -> Target:
         """The component as it is now; the connection is kept where it still leads there."""
@@ -281,14 +231,11 @@ class Client:
             return ServiceNotReadyError(
                 f"The service {self._name!r} does not answer now ({service.phase}): {service.reason}".strip(),
                 phase=service.phase,
-                hint=_NOT_READY,
+                hint=failures.NOT_READY,
             )
         return BackendUnavailableError(
             f"The service {self._name!r} cannot be reached: {error}.", hint="Try again in a moment; look at its logs."
         )
-
-
-_NOT_READY = "Wait until it is ready (endpoint.wait()), resume it if it is paused, or look at its logs."
 
 
 def _stub(connection: Connection) -> Callable[..., Awaitable[tensors.Response]] | None:

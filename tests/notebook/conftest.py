@@ -51,7 +51,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, metadata_python: str) ->
 def features() -> pd.DataFrame:
     """The iris data, with columns whose names are identifiers."""
     found: pd.DataFrame = load_iris(as_frame=True).data
-    return found.rename(columns=lambda name: name.replace(" (cm)", "").replace(" ", "_"))
+    found.columns = pd.Index([name.replace(" (cm)", "").replace(" ", "_") for name in found.columns])
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -109,7 +110,8 @@ def test_an_array_too_large_for_grpc_goes_by_rest(plain: Endpoint) -> None:
     answer = plain.predict(rows)
 
     assert isinstance(answer, dict)
-    assert len(answer["predictions"]) == len(rows)  # type: ignore[arg-type]  # a list
+    assert isinstance(answer["predictions"], list)
+    assert len(answer["predictions"]) == len(rows)
 
 
 def test_many_requests_at_once(plain: Endpoint, features: pd.DataFrame) -> None:
@@ -235,28 +237,6 @@ def test_a_paused_service_says_so_and_goes_on(plain: Endpoint, features: pd.Data
     assert plain.predict(features.head(1).to_numpy()) == {"predictions": [0]}
 
 
-def test_an_update_is_not_noticed_by_those_who_ask(
-    plain: Endpoint, iris: Model, features: pd.DataFrame, estimator: LogisticRegression
-) -> None:
-    turned = LogisticRegression(max_iter=500).fit(features, 2 - estimator.predict(features))
-    newer = Model(turned, name="iris").submit_artifact()
-    rows = features.iloc[::30].to_numpy()
-    before, after = plain.predict(rows), {"predictions": turned.predict(features.iloc[::30]).tolist()}
-    address = plain.url
-
-    plain.update(newer.id, wait=False)
-    seen = []
-    until(lambda: seen.append(plain.predict(rows)) or seen[-1] == after)  # type: ignore[func-returns-value]
-
-    assert all(answer in (before, after) for answer in seen)
-    assert before in seen
-    plain.wait(timeout=DEADLINE)
-    assert plain.url == address
-    assert run(session.metadata().deployments(newer.id or 0)) == [ServiceRef("local", "localhost", "default", "plain")]
-    assert "plain" not in [ref.name for ref in run(session.metadata().deployments(iris.id or 0))]
-    plain.update(iris)
-
-
 def test_a_model_that_cannot_be_loaded_says_why(workspace: Settings, tmp_path: Path) -> None:
     (tmp_path / "custom").mkdir()
     (tmp_path / "custom" / "model.py").write_text(
@@ -287,17 +267,48 @@ def test_a_model_that_cannot_be_loaded_says_why(workspace: Settings, tmp_path: P
     assert run(session.metadata().deployments(logged.id or 0)) == []
 
 
-def test_waiting_ends_at_its_limit_and_the_service_stays(iris: Model) -> None:
+def test_waiting_ends_at_its_limit_or_by_an_interrupt_and_the_service_stays(iris: Model) -> None:
     with pytest.raises(DeadlineExceededError, match="not ready after"):
         serve(iris, name="slow", timeout=0.01)
 
     slow = Endpoint("slow")
+    me = threading.main_thread().ident
+    assert me is not None
+    threading.Timer(0.2, signal.pthread_kill, (me, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        slow.wait(timeout=DEADLINE)
     assert slow.wait(timeout=DEADLINE).phase == "Ready"
     slow.delete()
     with pytest.raises(NotFoundError):
         _ = slow.phase
     assert repr(slow).startswith("InferenceService slow: There is no service")
     assert "There is no service" in slow._repr_html_()
+
+
+def test_an_update_is_not_noticed_by_those_who_ask(
+    plain: Endpoint, iris: Model, features: pd.DataFrame, estimator: LogisticRegression
+) -> None:
+    turned = LogisticRegression(max_iter=500).fit(features, 2 - estimator.predict(features))
+    newer = Model(turned, name="iris").submit_artifact()
+    rows = features.iloc[::30].to_numpy()
+    before, after = plain.predict(rows), {"predictions": turned.predict(features.iloc[::30]).tolist()}
+    address = plain.url
+
+    plain.update(newer.id, wait=False)
+    seen: list[object] = []
+
+    def changed() -> bool:
+        seen.append(plain.predict(rows))
+        return seen[-1] == after
+
+    until(changed)
+
+    assert all(answer in (before, after) for answer in seen)
+    assert before in seen
+    plain.wait(timeout=DEADLINE)
+    assert plain.url == address
+    assert run(session.metadata().deployments(newer.id or 0)) == [ServiceRef("local", "localhost", "default", "plain")]
+    assert "plain" not in [ref.name for ref in run(session.metadata().deployments(iris.id or 0))]
 
 
 class frozen:

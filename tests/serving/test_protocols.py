@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import scipy.sparse
+import scipy.sparse  # type: ignore[import-untyped]  # scipy has no types
 
 from kale_serve_ext.errors import InvalidInputError, PredictionError
 from kale_serve_ext.ml import JSON
