@@ -5,7 +5,7 @@
 #   PARTS="lint pytest ..."  only these parts of `make test`: lint docs pytest jest browser
 #   PYTEST_ARGS="..."        more arguments for pytest
 
-.PHONY: lab test lint docs benchmarks wheel dev api constraints clean
+.PHONY: lab test lint docs images benchmarks wheel dev api constraints clean
 
 lab: .venv/bin/uv
 	@.venv/bin/python scripts/lab.py $(LAB_ARGS)
@@ -15,6 +15,10 @@ test: .venv/bin/uv
 
 lint docs: .venv/bin/uv
 	@.venv/bin/python scripts/check.py $@
+
+# The screenshots in the README and the documentation, taken anew by the browser tests.
+images: .venv/bin/uv
+	@SCREENSHOTS="$(CURDIR)/docs/images" .venv/bin/python scripts/check.py browser
 
 benchmarks: .venv/bin/uv
 	@.venv/bin/python scripts/measure.py $(BENCHMARKS)

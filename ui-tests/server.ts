@@ -2,7 +2,14 @@
  * The Jupyter server under test: from the wheel's environment, with nothing else on its PATH, and folders of its own.
  */
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 const HERE = dirname(fileURLToPath(import.meta.url));
 
 /** Decided once, by the first process that reads this file; the workers inherit it. */
-process.env.UI_TESTS_HOME ??= mkdtempSync(join(tmpdir(), 'ks-ui-'));
+process.env.UI_TESTS_HOME ??= mkdtempSync(join(tmpdir(), 'kale-'));
 process.env.UI_TESTS_PORT ??= String(20_000 + (process.pid % 20_000));
 process.env.UI_TESTS_TOKEN ??= randomBytes(16).toString('hex');
 
@@ -20,9 +27,11 @@ export const URL = `http://127.0.0.1:${process.env.UI_TESTS_PORT}`;
 /** The server's root folder, with a copy of the worked example. */
 export const FILES = join(HOME, 'files');
 
-/** The folder with the programs of the environment that has the wheel. */
-export const PROGRAMS =
+const INSTALLED =
   process.env.PRODUCT_UNDER_TEST || join(HERE, '..', '.venv', 'bin');
+
+/** The folder with the programs of the environment that has the wheel, by a short path that may be seen in pictures. */
+export const PROGRAMS = join(HOME, 'env', 'bin');
 
 /** The variables of everything that runs beside the server, as the server has them. */
 export const VARIABLES: Record<string, string> = {
@@ -39,6 +48,9 @@ export const VARIABLES: Record<string, string> = {
 /** Lay out the folders, and say how the server is started. */
 export function environment(): { command: string } {
   mkdirSync(FILES, { recursive: true });
+  if (!existsSync(join(HOME, 'env'))) {
+    symlinkSync(dirname(INSTALLED), join(HOME, 'env'));
+  }
   cpSync(join(HERE, '..', 'examples'), FILES, { recursive: true });
   const settings = join(
     HOME,
@@ -65,6 +77,6 @@ export function environment(): { command: string } {
     '--LabApp.expose_app_in_browser=True'
   ];
   return {
-    command: `exec env -i ${variables.join(' ')} '${PROGRAMS}/jupyter' lab ${options.join(' ')}`
+    command: `exec env -i ${variables.join(' ')} '${PROGRAMS}/python' -m jupyterlab ${options.join(' ')}`
   };
 }

@@ -44,7 +44,7 @@ test('a model is served from its row, with a runtime and a transformer', async (
   await choose(dialog.getByLabel('Version', { exact: true }), /1\.0\.0/);
   await choose(
     dialog.getByLabel('Runtime', { exact: true }),
-    /sklearn|scikit-learn/i
+    /^KServe sklearn server/
   );
   await choose(dialog.getByLabel('Transformer', { exact: true }), /iris-names/);
   const serve = dialog.getByRole('button', { name: 'Serve', exact: true });
