@@ -22,7 +22,7 @@ MANY = 60
 
 @pytest.fixture
 def app_config() -> dict[str, object]:
-    return {"metadata_timeout": 2.0, "request_timeout": 4.0}
+    return {"metadata_timeout": 6.0, "request_timeout": 8.0}
 
 
 @pytest.fixture

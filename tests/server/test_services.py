@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
@@ -20,6 +21,7 @@ from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.local.home import Home
 from kale_serve_ext.engines.local.state import read_status
 from kale_serve_ext.server.watcher import SCHEMA_ID
+from kale_serve_ext.serving.types import Service
 
 IRIS = "services/local/localhost/default/iris"
 FORBIDDEN = {"kserve", "pandas", "joblib", "cloudpickle", "sklearn", "xgboost", "lightgbm", "ml_metadata", "kubernetes"}
@@ -95,7 +97,7 @@ def test_what_cannot_be_served_is_refused_and_leaves_nothing(
 
 def test_a_service_is_listed_where_people_look_for_it(server: httpx.Client, iris: int) -> None:
     (listed,) = server.get("services").json()["items"]
-    assert listed == until(server, lambda service: True) | {"manifest": listed["manifest"]}
+    assert listed == until(server, lambda service: True) | {"updated": listed["updated"]}
     assert listed["model"] == {"id": iris, "name": "iris", "version": "1"}
     detail = server.get(f"models/{iris}").json()
     assert [service["ref"]["name"] for service in detail["services"]] == ["iris"]
@@ -184,9 +186,13 @@ def test_browsers_hear_of_changes_and_paused_services_answer_at_once(server: htt
             assert "Paused" in refused.json()["message"]
             await asyncio.to_thread(server.patch, IRIS, json={"paused": False})
             ready = await heard(told, "Ready")
-        assert ready["service"] == until(server, lambda service: service["phase"] == "Ready")
+        service = TypeAdapter(Service).validate_python(ready["service"])
+        assert (service.ref.name, service.phase, service.reason) == ("iris", "Ready", "")
 
-    asyncio.run(story())
+    try:
+        asyncio.run(story())
+    finally:
+        server.patch(IRIS, json={"paused": False})
     assert server.post(f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]}).status_code == 200
 
 
