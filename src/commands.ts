@@ -35,20 +35,20 @@ export function addCommands(options: ICommandOptions): string[] {
   const views = new ServiceViews(options);
 
   commands.addCommand(CommandIDs.openPanel, {
-    label: trans.__('Show Models and Services'),
+    label: trans.__('Show models and services'),
     icon: kaleIcon,
     describedBy: { args: NO_ARGS },
     execute: () => panel.reveal()
   });
 
   commands.addCommand(CommandIDs.searchModels, {
-    label: trans.__('Search Models'),
+    label: trans.__('Search models'),
     describedBy: { args: NO_ARGS },
     execute: () => panel.reveal({ search: true })
   });
 
   commands.addCommand(CommandIDs.refresh, {
-    label: trans.__('Refresh Models and Services'),
+    label: trans.__('Refresh models and services'),
     describedBy: { args: NO_ARGS },
     execute: async () => {
       kale.start();

@@ -52,7 +52,7 @@ export function addFileCommand(options: {
   app.commands.addCommand(CommandIDs.serveFile, {
     label: args =>
       args.isPalette
-        ? trans.__('Serve the Selected Model File')
+        ? trans.__('Serve the selected model file')
         : trans.__('Serve model'),
     icon: kaleIcon,
     describedBy: { args: FILE_ARGS },

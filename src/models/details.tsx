@@ -91,17 +91,18 @@ function Lineage(props: {
   const running = props.services.filter(
     service => service.model !== null && ids.has(service.model.id)
   );
+  const served = new Set(running.map(service => refKey(service.ref)));
   return (
     <ul className="jp-KaleLineage" aria-label={trans.__('Lineage')}>
-      {lineageOf(lineage, trans).map((line, index) => (
+      {lineageOf(lineage, served, trans).map((line, index) => (
         <li key={index}>
-          <Glyph name="tag" />
+          <Glyph name="logs" />
           <span>{line}</span>
         </li>
       ))}
       {running.map(service => (
         <li key={refKey(service.ref)}>
-          <Glyph name="rocket" />
+          <Glyph name="serve" />
           <span>
             {trans.__(
               'Version %1 is served as %2: %3',
@@ -140,7 +141,7 @@ function Versions(props: {
               <span className="jp-KaleRow-sub"><Moment at={version.created} /></span>
               <ActionButton
                 label={trans.__('Serve')}
-                glyph="rocket"
+                glyph="serve"
                 describedBy={`${id}-${version.id}`}
                 title={trans.__('Serve version %1', label)}
                 onClick={() => props.actions.serve({ modelId: version.id })}

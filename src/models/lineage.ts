@@ -1,12 +1,16 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ago } from '../components/moment';
 import type { Lineage, LineageStep } from '../api/types';
+import { refKey } from '../api/types';
 
 /**
  * An artifact's story in sentences, the oldest first.
+ *
+ * @param running Services that are told of elsewhere.
  */
 export function lineageOf(
   lineage: Lineage,
+  running: ReadonlySet<string>,
   trans: TranslationBundle
 ): string[] {
   const made = lineage.produced_by.map(step => madeWords(step, trans));
@@ -18,7 +22,11 @@ export function lineageOf(
       trans.__('From %1 %2', artifact.name, artifact.version).trim()
     );
   const served = lineage.consumed_by
-    .filter(step => step.service !== null)
+    .filter(({ service, state }) =>
+      state === 'RUNNING'
+        ? service !== null && !running.has(refKey(service))
+        : service !== null
+    )
     .map(step => servedWords(step, trans));
   return [...new Set([...made, ...inputs, ...served])];
 }

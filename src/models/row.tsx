@@ -51,7 +51,7 @@ export function ModelRow(props: {
         />
         <ActionButton
           label={trans.__('Serve')}
-          glyph="rocket"
+          glyph="serve"
           kind="accept"
           title={trans.__('Serve this model')}
           onClick={() => actions.serve({ modelId: latest.id })}

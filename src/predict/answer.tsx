@@ -28,7 +28,9 @@ export function AnswerView(props: {
       <h3>{trans.__('Answer')}</h3>
       {error && <ErrorNote error={error} />}
       {answer && (
-        <div className={isWaiting ? 'jp-mod-stale' : undefined}>
+        <div
+          className={`jp-KaleAnswer-body ${isWaiting ? 'jp-mod-stale' : ''}`}
+        >
           <Answer answer={answer} />
         </div>
       )}

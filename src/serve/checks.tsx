@@ -37,7 +37,7 @@ export function PlanView({ model }: { model: ServeFormModel }): JSX.Element {
           </div>
           <PlanFacts plan={plan} />
           <Checks checks={model.generalChecks} />
-          {plan.exists && <Differences items={plan.differences} />}
+          {plan.exists && plan.ok && <Differences items={plan.differences} />}
           <Fold label={trans.__('Manifest')}>
             <ManifestView manifest={plan.manifest} />
           </Fold>
@@ -122,8 +122,8 @@ function Differences({
         {items.map(item => (
           <tr key={item.path}>
             <th scope="row">{item.path}</th>
-            <td>{shown(item.before)}</td>
-            <td>{shown(item.after)}</td>
+            <Value value={item.before} />
+            <Value value={item.after} />
           </tr>
         ))}
       </tbody>
@@ -131,9 +131,21 @@ function Differences({
   );
 }
 
-function shown(value: JSONValue): string {
-  if (value === null) {
-    return '–';
-  }
-  return typeof value === 'string' ? value : JSON.stringify(value);
+/**
+ * More of a value than this says no more to a reader; the tooltip has all of it.
+ */
+const LONGEST = 44;
+
+function Value({ value }: { value: JSONValue }): JSX.Element {
+  const text =
+    value === null
+      ? '–'
+      : typeof value === 'string'
+        ? value
+        : JSON.stringify(value);
+  return text.length > LONGEST ? (
+    <td title={text}>{`${text.slice(0, 26)}…${text.slice(-12)}`}</td>
+  ) : (
+    <td>{text}</td>
+  );
 }

@@ -64,7 +64,7 @@ export function RegisterView(props: {
 
   return (
     <form
-      className="jp-KaleDialog-form"
+      className="jp-KaleDialog-form jp-mod-narrow"
       onSubmit={event => {
         event.preventDefault();
         void register();
