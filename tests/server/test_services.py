@@ -238,6 +238,20 @@ def test_no_more_services_than_allowed(server: httpx.Client, iris: int) -> None:
     assert server.get("services/local/localhost/default/second").status_code == 404
 
 
+def test_a_corrupt_state_folder_is_told_and_can_be_deleted(server: httpx.Client, real_settings: Settings) -> None:
+    home = Home.of(real_settings, "default", "broken")
+    home.folder.mkdir(parents=True)
+    home.spec.write_text('{"manifest": [')
+    told = {service["ref"]["name"]: service for service in server.get("services").json()["items"]}
+    assert told["broken"]["phase"] == "Failed"
+    assert "spec.json" in told["broken"]["reason"]
+    for asked in ("", "/logs", "/events"):
+        assert server.get(f"services/local/localhost/default/broken{asked}").status_code == 200
+    assert server.get("services/local/localhost/default/broken/metrics").status_code == 503
+    assert server.delete("services/local/localhost/default/broken").status_code == 204
+    assert not home.folder.exists()
+
+
 def test_after_all_this_the_server_has_loaded_nothing_that_unpickles(server: httpx.Client, iris: int) -> None:
     modules = set(server.get(server.base_url.join("../peek")).json()["modules"])
     assert "kale_serve_ext.serving.predict" in modules
