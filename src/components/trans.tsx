@@ -5,7 +5,7 @@ import * as React from 'react';
 /**
  * The words of the user's language, for every component below.
  */
-export const TransContext = React.createContext<TranslationBundle>(
+export const TransContext: React.Context<TranslationBundle> = React.createContext(
   nullTranslator.load('kale_serve_ext')
 );
 
