@@ -163,7 +163,7 @@ def test_the_check_names_what_an_interpreter_lacks(bench: Bench, tmp_path: Path,
     assert found.packages["kserve"]
 
 
-def test_models_that_cannot_run_say_why(bench: Bench, iris_model: Path) -> None:
+def test_models_that_cannot_run_say_why(bench: Bench, iris_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = bench.snapshot("changed", FunctionTransformer())
     hungry = bench.models / "hungry"
     hungry.mkdir()
@@ -187,5 +187,11 @@ def test_models_that_cannot_run_say_why(bench: Bench, iris_model: Path) -> None:
     replica = killed.components[0].replicas[0]
     assert replica.exit_code == 137
     assert "of 700 MiB" in replica.message
+    # Neither what waits for its next start nor what is starting holds a delete up: nobody has to be killed for it.
+    killed_from_here: list[int] = []
+    monkeypatch.setattr("kale_serve_ext.engines.local.starter.kill_group", killed_from_here.append)
     for name in ("changed", "hungry"):
+        supervisor = bench.status(name).supervisor
         sync.run(bench.engine.delete(name))
+        assert not supervisor.is_alive
+    assert killed_from_here == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -24,11 +25,13 @@ from kale_serve_ext.engines.base import Manifest, ServiceEvent
 from kale_serve_ext.engines.local.home import Home
 from kale_serve_ext.engines.local.processes import Identity, this_boot
 from kale_serve_ext.errors import (
+    BackendUnavailableError,
     ConflictError,
     InvalidInputError,
     InvalidNameError,
     NotFoundError,
     ServiceNotReadyError,
+    StorageFullError,
 )
 from kale_serve_ext.ml import JSON
 
@@ -242,6 +245,32 @@ def test_what_cannot_run_here_is_refused_before_anything_is_made(bench: Bench, i
         bench.get("odd")
     with pytest.raises(NotFoundError):
         sync.run(connect(bench, "odd"))
+
+
+def test_a_start_that_fails_leaves_nothing(bench: Bench, iris_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    with pytest.raises(BackendUnavailableError, match="/nowhere/python"):
+        bench.apply(bench.manifest("unborn", iris_model))
+    monkeypatch.undo()
+    assert sync.run(bench.engine.services()) == []
+
+
+def test_a_full_disk_is_said_and_changes_nothing(
+    bench: Bench, iris_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = bench.apply(paused(bench, "full", iris_model))
+
+    def no_room(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", no_room)
+    with pytest.raises(StorageFullError, match="no room"):
+        bench.apply(paused(bench, "full", iris_model, args=["--max_threads", "2"]))
+    with pytest.raises(StorageFullError):
+        bench.apply(paused(bench, "fuller", iris_model))
+    monkeypatch.undo()
+    assert [s.manifest for s in sync.run(bench.engine.services())] == [before.manifest]
+    sync.run(bench.engine.delete("full"))
 
 
 def test_an_identity_is_of_one_process_only() -> None:

@@ -202,23 +202,21 @@ class Rollout:
 
     def _take_over(self) -> None:
         """Switch to the new processes when all have loaded; components that are not wanted any more go with it."""
-        dropped = [c for c in self._parts if c not in {w.component for w in self._wanted}]
-        # Nothing waits for processes that are not wanted any more: a service that still loads can go at once.
-        arriving = [p for component, part in self._parts.items() if component not in dropped for p in part.next]
+        kept = {w.component for w in self._wanted}
+        dropped = [c for c in self._parts if c not in kept]
+        arriving = [p for c, part in self._parts.items() if c in kept for p in part.next]
         if not all(p.loaded for p in arriving) or not (arriving or dropped):
             return
+        for component in dropped:
+            part = self._parts.pop(component)
+            # Beside a component that takes its place it drains; without one there is nothing to wait for.
+            self._stop(part.processes, *((ROLLOUT_IDLE, GRACE) if kept else (0.0, HURRY)))
         for part in self._parts.values():
             if part.next:
                 part.retiring += part.current
                 part.current, part.next = part.next, []
                 for process in part.current:
                     process.accept()
-        for component in dropped:
-            part = self._parts.pop(component)
-            if self._wanted:
-                self._stop([*part.current, *part.next, *part.retiring], ROLLOUT_IDLE, GRACE)
-            else:
-                self._stop([*part.current, *part.next, *part.retiring], 0.0, HURRY)
 
     def _retire(self) -> None:
         """Stop the old processes once the new ones answer."""
