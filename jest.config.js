@@ -52,6 +52,8 @@ module.exports = {
     ],
     '^.+\\.jsx?$': 'babel-jest'
   },
+  // Far above what a test takes: a busy machine must not decide.
+  testTimeout: 60000,
   transformIgnorePatterns: [`/node_modules/(?!(${esModules.join('|')})/)`],
   collectCoverageFrom: ['src/**/*.{ts,tsx}', '!src/api/schema.ts']
 };
