@@ -29,8 +29,8 @@ _HOMES = {
     "serve": "notebook",
 }
 
-# Where the package is on PYTHONPATH only, no .pth file is read at start-up: the hook is put in place here. A model server
-# in another interpreter has this package's own folder only, without the hook beside it.
+# Where the package is on PYTHONPATH only, no .pth file is read at start-up: the hook is put in place here. A model
+# server in another interpreter has this package's own folder only, without the hook beside it.
 if find_spec("kale_serve_ext_hook"):
     import kale_serve_ext_hook
 
