@@ -6,20 +6,27 @@ import { ErrorNote } from '../components/note';
 import { Moment } from '../components/moment';
 import { useTrans } from '../components/trans';
 import type { IActions } from '../panel/actions';
+import type { PanelState } from '../panel/state';
 import { ModelDetails } from './details';
 import type { ModelListModel } from './model';
 
 /**
  * One registered model: its name, its newest version, and the button that serves it.
+ *
+ * It is drawn anew only where one of its properties changed: a search is typed above hundreds of rows.
  */
-export function ModelRow(props: {
+export const ModelRow = React.memo(function ModelRow(props: {
   item: RegisteredName;
   model: ModelListModel;
   detail: ModelListModel.IDetail | undefined;
   services: readonly Service[];
   isOpen: boolean;
   actions: IActions;
-  onToggle: () => void;
+  /**
+   * The key of the row in the panel's state.
+   */
+  rowKey: string;
+  state: PanelState;
 }): JSX.Element {
   const trans = useTrans();
   const { item, model, detail, isOpen, actions } = props;
@@ -47,7 +54,7 @@ export function ModelRow(props: {
           label={latest.name}
           isOpen={isOpen}
           controls={detailsId}
-          onToggle={props.onToggle}
+          onToggle={() => props.state.toggle(props.rowKey)}
         />
         <ActionButton
           label={trans.__('Serve')}
@@ -93,4 +100,4 @@ export function ModelRow(props: {
       </div>
     </li>
   );
-}
+});

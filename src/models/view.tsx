@@ -62,7 +62,8 @@ export function ModelsView(props: {
               services={props.services}
               isOpen={state.isOpen(key)}
               actions={actions}
-              onToggle={() => state.toggle(key)}
+              rowKey={key}
+              state={state}
             />
           );
         })}

@@ -7,7 +7,9 @@ import { Disclosure } from '../components/disclosure';
 import { ErrorNote } from '../components/note';
 import { useTrans } from '../components/trans';
 import type { IActions } from '../panel/actions';
+import type { PanelState } from '../panel/state';
 import { ServiceDetails } from './details';
+import type { ServicesModel } from './model';
 import { PhaseStatus, phaseWord } from './phase';
 
 /**
@@ -20,8 +22,9 @@ export const ServiceRow = React.memo(function ServiceRow(props: {
   isBusy: boolean;
   error: ApiError | null;
   actions: IActions;
-  onToggle: () => void;
-  onDismiss: () => void;
+  rowKey: string;
+  state: PanelState;
+  model: ServicesModel;
 }): JSX.Element {
   const trans = useTrans();
   const { service, isOpen, isBusy, error, actions } = props;
@@ -44,7 +47,7 @@ export const ServiceRow = React.memo(function ServiceRow(props: {
           label={ref.name}
           isOpen={isOpen}
           controls={detailsId}
-          onToggle={props.onToggle}
+          onToggle={() => props.state.toggle(props.rowKey)}
         />
       </div>
       <div className="jp-KaleRow-body">
@@ -104,7 +107,12 @@ export const ServiceRow = React.memo(function ServiceRow(props: {
             </>
           )}
         </div>
-        {error && <ErrorNote error={error} onDismiss={props.onDismiss} />}
+        {error && (
+          <ErrorNote
+            error={error}
+            onDismiss={() => props.model.dismissActionError(ref)}
+          />
+        )}
         {isOpen && (
           <div id={detailsId}>
             <ServiceDetails service={service} client={props.client} />

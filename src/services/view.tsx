@@ -45,8 +45,9 @@ export function ServicesView(props: {
                 isBusy={model.isBusy(service.ref)}
                 error={model.actionError(service.ref)}
                 actions={actions}
-                onToggle={() => state.toggle(`service:${key}`)}
-                onDismiss={() => model.dismissActionError(service.ref)}
+                rowKey={`service:${key}`}
+                state={state}
+                model={model}
               />
             );
           })}
