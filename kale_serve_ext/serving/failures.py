@@ -41,7 +41,8 @@ def of_grpc(service: str, error: grpc.RpcError, timeout: float) -> Exception:
     import grpc
 
     code, message = error.code(), error.details() or ""
-    if code is grpc.StatusCode.UNAVAILABLE:
+    # A server that goes away cancels what reached it and was not begun; nothing here cancels a call.
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return Undelivered(message)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return late(service, timeout)

@@ -1,0 +1,57 @@
+"""Failed requests, told as what they are."""
+
+from __future__ import annotations
+
+import grpc
+import grpc.aio
+import httpx
+import pytest
+
+from kale_serve_ext.errors import DeadlineExceededError, PredictionError, ServiceNotReadyError, TooLargeError
+from kale_serve_ext.serving.failures import Undelivered, of_grpc, of_http
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "told"),
+    [
+        (400, {"error": "X has 3 features"}, PredictionError, "X has 3 features"),
+        (413, {"error": "The request is larger than 256 MiB."}, TooLargeError, "larger than"),
+        (503, {"error": "e", "phase": "Paused", "reason": "It is paused."}, ServiceNotReadyError, "It is paused."),
+        # Without a phase it is the model that says so.
+        (503, {"error": "Model is not ready"}, PredictionError, "not ready"),
+    ],
+)
+def test_by_rest(status: int, body: dict[str, str], kind: type[Exception], told: str) -> None:
+    made = of_http("iris", httpx.Response(status, json=body))
+
+    assert type(made) is kind
+    assert told in made.message
+    assert "'iris'" in made.message
+    assert made.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, Undelivered),
+        (grpc.StatusCode.CANCELLED, Undelivered),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, DeadlineExceededError),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, TooLargeError),
+        (grpc.StatusCode.INTERNAL, PredictionError),
+    ],
+)
+def test_by_grpc(code: grpc.StatusCode, kind: type[Exception]) -> None:
+    error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details="why")
+
+    assert type(of_grpc("iris", error, 1.0)) is kind
+
+
+def test_a_refused_request_has_the_status_that_rest_would_give() -> None:
+    error = grpc.aio.AioRpcError(
+        grpc.StatusCode.INVALID_ARGUMENT, grpc.aio.Metadata(), grpc.aio.Metadata(), details="X has 3 features"
+    )
+    made = of_grpc("iris", error, 1.0)
+
+    assert isinstance(made, PredictionError)
+    assert made.answer_status == 400
+    assert "X has 3 features" in made.message
