@@ -122,7 +122,8 @@ export function addCommands(options: ICommandOptions): string[] {
         buttons: [
           Dialog.cancelButton(),
           Dialog.warnButton({ label: trans.__('Delete') })
-        ]
+        ],
+        defaultButton: 0
       });
       if (result.button.accept) {
         await kale.services.delete(ref);
