@@ -27,7 +27,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn, Protocol
 
 SERVICE = "ml_metadata.MetadataStoreService"
 HEARTBEAT = 2.0
@@ -85,6 +85,16 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+_Method = Callable[[object, bytes], "tuple[bytes, bytes | str, int]"]
+"""A function of the wheel: takes its store and a request, gives the answer, or a message and a code that is not 0."""
+
+
+class _Context(Protocol):
+    """What is used of gRPC's context, whose types this interpreter need not have."""
+
+    def abort(self, code: object, details: str) -> NoReturn: ...
+
+
 class Engine:
     """The wheel's engine on one SQLite file, its methods served as they are: bytes in, bytes out."""
 
@@ -139,8 +149,8 @@ class Engine:
         """Finish the calls that run, refuse new ones, close the file."""
         self._server.stop(2).wait()
 
-    def _handler(self, function: Callable[..., Any]) -> Callable[[bytes, Any], bytes]:
-        def handle(request: bytes, context: Any) -> bytes:
+    def _handler(self, function: _Method) -> Callable[[bytes, _Context], bytes]:
+        def handle(request: bytes, context: _Context) -> bytes:
             with self._count:
                 self._running += 1
             try:

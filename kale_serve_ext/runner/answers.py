@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import httpx
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +13,7 @@ from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotR
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
+    from pydantic_core import ErrorDetails
 
 log = logging.getLogger("kserve")
 
@@ -61,14 +63,16 @@ async def _known(request: Request, exc: Exception) -> Response:
 
 
 async def _invalid(request: Request, exc: Exception) -> Response:
-    found = exc.errors() if isinstance(exc, RequestValidationError) else []
+    found: Sequence[ErrorDetails] = exc.errors() if isinstance(exc, RequestValidationError) else ()
+    if not found:
+        return JSONResponse({"error": message_of(exc)}, 400)
     # A body that may be one of several things is reported once for each; the first says it.
-    first: dict[str, Any] = found[0] if found else {"msg": str(exc), "loc": ()}
-    if first.get("type") == "json_invalid":
+    first = found[0]
+    if first["type"] == "json_invalid":
         detail = first.get("ctx", {}).get("error", "")
         return JSONResponse({"error": f"The request is not JSON: {detail} at character {first['loc'][-1]}."}, 400)
     place = ".".join(str(p) for p in first["loc"] if p not in ("body", "InferenceRequest", "bytes"))
-    return JSONResponse({"error": f"{place}: {first['msg']}" if place else str(first["msg"])}, 400)
+    return JSONResponse({"error": f"{place}: {first['msg']}" if place else first["msg"]}, 400)
 
 
 async def _predictor_answered(request: Request, exc: Exception) -> Response:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +17,8 @@ from kserve import InferOutput, InferRequest, InferResponse, Model
 from .task import Task
 
 TRANSFORMER_MODULE = "transformer"
+_PACKAGE = "kale_serve_code"
+"""The name of the snapshot's folder as a package; its real one is not known any more."""
 
 
 def load_custom(task: Task) -> Model:
@@ -110,7 +114,10 @@ def _function(module: ModuleType, name: str) -> Callable[..., object] | None:
 
 
 def _import(directory: Path, name: str) -> ModuleType:
-    """The module from its file: a name that is also a library's must not give the library."""
+    """The module from its file: a name that is also a library's must not give the library.
+
+    The folder is on the path and a package too, so code in it may say ``import helpers`` or ``from .helpers import x``.
+    """
     # A snapshot's content has a hash: compiled files must not be written beside the sources.
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(directory))
@@ -125,14 +132,38 @@ def _import(directory: Path, name: str) -> ModuleType:
         raise FileNotFoundError(f"The folder {directory} holds no module {name}.")
     if "." in name:
         return importlib.import_module(name)
-    locations = [str(package.parent)] if file == package else None
+    _as_package(directory)
+    full = f"{_PACKAGE}.{name}"
+    if full not in sys.modules:  # it is, where the package's own __init__.py imports it
+        _run(full, file, package.parent if file == package else None, alias=name)
+    return sys.modules[full]
+
+
+def _as_package(directory: Path) -> None:
+    """Make the folder a package, and run its ``__init__.py`` where it has one, as an import would."""
+    init = directory / "__init__.py"
+    if init.is_file():
+        _run(_PACKAGE, init, directory)
+    else:
+        spec = ModuleSpec(_PACKAGE, None, is_package=True)
+        spec.submodule_search_locations = [str(directory)]
+        sys.modules[_PACKAGE] = importlib.util.module_from_spec(spec)
+
+
+def _run(name: str, file: Path, folder: Path | None, alias: str = "") -> None:
+    """Import ``file`` under this name, as a package where it has a ``folder``.
+
+    ``alias`` is what else it is found by (pickles, code beside it), unless a library of that name is loaded.
+    """
+    locations = [str(folder)] if folder else None
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=locations)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} cannot be imported.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    if alias:
+        sys.modules.setdefault(alias, module)
     spec.loader.exec_module(module)
-    return module
 
 
 def _only_module(directory: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,13 +77,33 @@ def test_code_that_cannot_be_used_is_told(
 
 def test_a_module_with_the_name_of_a_library_is_the_user_s(tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text(MODEL.format(name="Mine", arguments=""))
-    import json
-
-    try:
-        model = load_custom(task(tmp_path, module_name="json", class_name="Mine"))
-    finally:
-        sys.modules["json"] = json
+    model = load_custom(task(tmp_path, module_name="json", class_name="Mine"))
     assert type(model).__name__ == "Mine"
+    assert sys.modules["json"] is json
+
+
+@pytest.mark.parametrize("init", [None, "", "from .transformer import preprocess\nSTEP = 1\n"])
+def test_the_folder_is_on_the_path_and_a_package(tmp_path: Path, init: str | None) -> None:
+    if init is not None:
+        (tmp_path / "__init__.py").write_text(init)
+    (tmp_path / "plain.py").write_text("ONE = 1\n")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "__init__.py").write_text("from ..plain import ONE\nTWO = ONE + ONE\n")
+    (tmp_path / "transformer.py").write_text(
+        "import plain\nfrom .inner import TWO\nfrom . import plain as same\n"
+        "def preprocess(request):\n    return {'n': plain.ONE + TWO + same.ONE}\n"
+    )
+    model = load_transformer(task(tmp_path))
+    assert asyncio.run(model.preprocess({})) == {"n": 4}
+    assert not list(tmp_path.rglob("__pycache__"))
+
+
+def test_a_custom_predictor_imports_what_lies_beside_it_both_ways(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text("ONE = 1\n")
+    beside = "import plain\nfrom .plain import ONE\nTWO = plain.ONE + ONE\n"
+    (tmp_path / "model.py").write_text(beside + MODEL.format(name="Mine", arguments=""))
+    model = load_custom(task(tmp_path, module_name="model", class_name="Mine"))
+    assert sys.modules[type(model).__module__].__dict__["TWO"] == 2
 
 
 def test_functions_get_v2_requests_as_dicts(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TypeVar, cast
 
 from ...ml import JSON
 from ...records import ServiceRef
@@ -16,6 +16,8 @@ from .home import Home
 from .processes import Identity, this_boot
 
 STOP = "serving.kserve.io/stop"
+T = TypeVar("T")
+
 SILENT_AFTER = 180.0
 """Seconds without a sign of life after which another machine's supervisor is taken for gone."""
 
@@ -88,15 +90,15 @@ def read_spec(home: Home) -> Spec | None:
             raise CorruptStateError(f"The service's description {home.spec} is missing.")
         return None
     try:
-        manifest = dict(value["manifest"])
-        if not isinstance(manifest["metadata"], dict) or not isinstance(manifest["spec"], dict):
-            raise TypeError("the manifest has no metadata or spec")
+        manifest = _object(value["manifest"])
+        _object(manifest["metadata"])
+        _object(manifest["spec"])
         return Spec(
-            manifest,
-            int(value["revision"]),
-            float(value["created"]),
-            float(value["updated"]),
-            bool(value.get("deleting")),
+            manifest=manifest,
+            revision=_number(value["revision"], int),
+            created=_number(value["created"], float),
+            updated=_number(value["updated"], float),
+            deleting=bool(value.get("deleting")),
         )
     except (KeyError, TypeError, ValueError) as exc:
         raise CorruptStateError(f"The service's description {home.spec} cannot be understood: {exc!r}") from exc
@@ -113,20 +115,20 @@ def read_status(home: Home) -> Status | None:
         return None
     try:
         return Status(
-            supervisor=Identity(**value["supervisor"]),
+            supervisor=_made(Identity, value["supervisor"]),
             socket=str(value["socket"]),
-            ports={k: Ports(**v) for k, v in value["ports"].items()},
-            serving_revision=int(value["serving_revision"]),
+            ports={name: _made(Ports, ports) for name, ports in _object(value["ports"]).items()},
+            serving_revision=_number(value["serving_revision"], int),
             components=tuple(
-                ComponentState(**{**c, "replicas": tuple(Replica(**r) for r in c["replicas"])})
-                for c in value["components"]
+                replace(_made(ComponentState, component), replicas=_each(Replica, _object(component)["replicas"]))
+                for component in _list(value["components"])
             ),
-            conditions=tuple(Condition(**c) for c in value["conditions"]),
-            children=tuple(Identity(**c) for c in value["children"]),
+            conditions=_each(Condition, value["conditions"]),
+            children=_each(Identity, value["children"]),
             failure=str(value["failure"]),
-            updated=float(value["updated"]),
+            updated=_number(value["updated"], float),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+    except (KeyError, TypeError, ValueError) as exc:
         raise CorruptStateError(f"The service's status {home.status} cannot be understood: {exc!r}") from exc
 
 
@@ -194,9 +196,9 @@ def mapping(value: JSON) -> Mapping[str, JSON]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> dict[str, JSON] | None:
     try:
-        value = json.loads(path.read_bytes())
+        value: JSON = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as exc:
@@ -204,3 +206,29 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise CorruptStateError(f"The file {path} is damaged: it holds no object.")
     return value
+
+
+def _made(kind: Callable[..., T], value: JSON) -> T:
+    return kind(**_object(value))
+
+
+def _each(kind: Callable[..., T], value: JSON) -> tuple[T, ...]:
+    return tuple(_made(kind, one) for one in _list(value))
+
+
+def _object(value: JSON) -> dict[str, JSON]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{str(value)[:80]!r} is no object")
+    return value
+
+
+def _list(value: JSON) -> list[JSON]:
+    if not isinstance(value, list):
+        raise TypeError(f"{str(value)[:80]!r} is no list")
+    return value
+
+
+def _number(value: JSON, kind: Callable[[str | int | float], T]) -> T:
+    if not isinstance(value, str | int | float):
+        raise TypeError(f"{str(value)[:80]!r} is no number")
+    return kind(value)
