@@ -29,12 +29,16 @@ from .status import describe, protocol_of
 from .wire import serves_format, wire_name
 
 if TYPE_CHECKING:
+    import httpx
     import numpy as np
 
     from .types import Service
 
 PROTOCOLS = ("v1", "v2", "grpc-v2")
 """What ``protocol=`` of a call may be; the last is v2 by gRPC."""
+
+LARGEST_ANSWER = 256 << 20
+"""Bytes of a model's answer, at most."""
 
 _FRESH = 5.0
 _RETRIES = 1
@@ -62,12 +66,18 @@ class Target:
 
 
 class Client:
-    """A client of one component of one service (None: its entry). Use it from one event loop; close it there."""
+    """A client of one component of one service (None: its entry). Use it from one event loop; close it there.
 
-    def __init__(self, engine: Engine, name: str, component: Component | None = None) -> None:
+    ``largest`` is how many bytes an answer by REST may have; by gRPC the engine's connection says it.
+    """
+
+    def __init__(
+        self, engine: Engine, name: str, component: Component | None = None, *, largest: int = LARGEST_ANSWER
+    ) -> None:
         self._engine = engine
         self._name = name
         self._component = component
+        self._largest = largest
         self._target: Target | None = None
         self._retired: AsyncExitStack | None = None
         self._opening = asyncio.Lock()
@@ -170,7 +180,10 @@ class Client:
 
         headers = {"Content-Type": "application/json"}
         try:
-            answer = await target.connection.http.post(path, content=body, headers=headers, timeout=timeout)
+            async with target.connection.http.stream(
+                "POST", path, content=body, headers=headers, timeout=timeout
+            ) as answer:
+                content = await self._read(answer)
         except httpx.TimeoutException as error:
             raise failures.late(self._name, timeout) from error
         except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
@@ -181,8 +194,20 @@ class Client:
                 hint="Look at its logs: its process may have ended.",
             ) from error
         if answer.is_success:
-            return answer.content
-        raise failures.of_http(self._name, answer)
+            return content
+        kind = {"Content-Type": answer.headers.get("content-type", "")}
+        raise failures.of_http(self._name, httpx.Response(answer.status_code, headers=kind, content=content))
+
+    async def _read(self, answer: httpx.Response) -> bytes:
+        content = bytearray()
+        async for piece in answer.aiter_bytes():
+            content += piece
+            if len(content) > self._largest:
+                raise PredictionError(
+                    f"The service {self._name!r} answered with more than {self._largest:,} bytes.",
+                    hint="Send fewer rows, or let its postprocess keep less of the answer.",
+                )
+        return bytes(content)
 
     async def _open(self, *, anew: bool) -> Target:
         """The component as it is now; the connection is kept where it still leads there."""

@@ -16,6 +16,8 @@ from .types import Prediction
 
 TIMEOUT = 60.0
 """Seconds that a test request may take."""
+LARGEST_ANSWER = 16 << 20
+"""Bytes of an answer that are read: what is more, no form can show."""
 
 
 async def predict(
@@ -41,7 +43,7 @@ async def predict(
     """
     if (rows is None) == (raw is None):
         raise InvalidInputError("A test request has either rows or a raw body.", field="rows")
-    client = Client(engine, name, component)
+    client = Client(engine, name, component, largest=LARGEST_ANSWER)
     try:
         target = await client.target()
         body = _body(rows, raw, target.protocol, transformer=target.transformer)

@@ -30,6 +30,7 @@ from kale_serve_ext.errors import (
     ServiceNotReadyError,
 )
 from kale_serve_ext.records import ServiceRef
+from kale_serve_ext.serving.client import Client
 from kale_serve_ext.serving.predict import predict
 from kale_serve_ext.sync import run
 
@@ -150,6 +151,20 @@ def test_an_answer_that_does_not_come_in_time_is_told(plain: Endpoint, features:
         plain.predict(features.head(1), timeout=0.5)
 
     assert plain.predict(features.head(1), timeout=DEADLINE)
+
+
+def test_no_more_of_an_answer_is_read_than_was_allowed(plain: Endpoint, features: pd.DataFrame) -> None:
+    async def ask(largest: int) -> object:
+        client = Client(session.engine(), plain.name, largest=largest)
+        try:
+            return await client.call({"instances": features.to_numpy().tolist()})
+        finally:
+            await client.close()
+
+    with pytest.raises(PredictionError, match="more than 100 bytes") as told:
+        run(ask(100))
+    assert told.value.hint
+    assert run(ask(1000))
 
 
 def test_what_an_endpoint_tells(plain: Endpoint, iris: Model) -> None:
