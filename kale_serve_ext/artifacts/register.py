@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,27 +73,37 @@ async def register_path(
         tags=check_tags(tags),
     )
     store = open_store(settings)
-    loop = asyncio.get_running_loop()
+    given_up = threading.Event()
 
     def keep() -> tuple[Written, Snapshot]:
         written = path_written(path, record, format)
-        return written, store.put(written.source, name=written.file_name)
+        return written, store.put(written.source, name=written.file_name, stopped=given_up.is_set)
+
+    def forget(kept: Future[tuple[Written, Snapshot]]) -> None:
+        if not kept.cancelled() and kept.exception() is None:
+            _copying.submit(store.discard, kept.result()[1])
 
     environment = await _environment(python, ())  # refuses before anything is copied
-    written, snapshot = await loop.run_in_executor(_copying, keep)
-    if python:
-        environment = await _environment(python, written.packages)
-    draft = replace(
-        written.record,
-        signature=complete(None, written.record.signature),
-        uri=snapshot.uri,
-        digest=snapshot.digest,
-        environment=environment,
-    )
+    keeping = _copying.submit(keep)
     try:
+        written, snapshot = await asyncio.wrap_future(keeping)
+    except asyncio.CancelledError:  # a deadline: the thread does not see it by itself
+        given_up.set()
+        keeping.add_done_callback(forget)
+        raise
+    try:
+        if python:
+            environment = await _environment(python, written.packages)
+        draft = replace(
+            written.record,
+            signature=complete(None, written.record.signature),
+            uri=snapshot.uri,
+            digest=snapshot.digest,
+            environment=environment,
+        )
         return await metadata.put_artifact(draft, where=where)
     except REFUSALS:
-        await loop.run_in_executor(_copying, store.discard, snapshot)
+        await asyncio.get_running_loop().run_in_executor(_copying, store.discard, snapshot)
         raise
 
 

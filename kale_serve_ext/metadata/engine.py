@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ..config import Settings
 from ..errors import MetadataUnavailableError
+from ..locks import is_locked, locked_async
 from . import environment
-from .locks import is_locked, locked
 
 SCRIPT = Path(__file__).with_name("engine_server.py")
 START = 60.0
@@ -53,7 +53,7 @@ class EmbeddedEngine:
             return
         python = await self._python(wait)
         try:
-            async with locked(self._settings.sockets / "metadata.start", timeout=START):
+            async with locked_async(self._settings.sockets / "metadata.start", timeout=START):
                 if not await self.listens() and not await self._adopt():
                     self._progress("Starting the metadata engine")
                     await self._spawn(python)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ..config import Settings
 from ..errors import MetadataUnavailableError
-from .locks import is_locked, locked
+from ..locks import is_locked, locked_async
 from .pythons import Interpreter, find_python, find_uv, wheel_for, why_none
 
 MAKING = 900.0
@@ -61,7 +61,7 @@ async def ensure_environment(settings: Settings, progress: Callable[[str], None]
 
     try:
         waiting = "Waiting for another process that installs the metadata engine"
-        async with locked(_lock(folder), timeout=MAKING, waiting=lambda: told(waiting)) as lock:
+        async with locked_async(_lock(folder), timeout=MAKING, waiting=lambda: told(waiting)) as lock:
             ready = ready_python(settings)
             if ready:
                 return ready
@@ -96,10 +96,11 @@ def ready_python(settings: Settings) -> str | None:
     folder = environment_dir(settings)
     try:
         marker = json.loads((folder / "complete.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        version = str(marker["version"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     python = folder / "bin" / "python"
-    return str(python) if marker == _marker(marker.get("version", "")) and os.access(python, os.X_OK) else None
+    return str(python) if marker == _marker(version) and os.access(python, os.X_OK) else None
 
 
 def making(settings: Settings) -> Making:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +33,15 @@ class Store(Protocol):
         """
         ...
 
-    def put(self, source: Path, *, adopt: bool = False, name: str = "") -> Snapshot:
+    def put(self, source: Path, *, adopt: bool = False, name: str = "", stopped: Callable[[], bool] = ...) -> Snapshot:
         """Keep a copy of a folder, or of one file in a folder of its own; content that is there is not kept twice.
 
         ``adopt`` takes the files themselves instead of a copy; only for a folder inside a :meth:`stage` of this store.
         ``name`` is what a single file shall be called in there, its own name when empty.
+        ``stopped`` is asked while copying whether to give up.
 
         Raises:
+            CancelledError: ``stopped`` said so; nothing of it stays behind.
             NotFoundError: ``source`` does not exist, or a file in it vanished meanwhile.
             InvalidInputError: it holds what cannot be kept: links to outside, sockets, devices.
             TooLargeError: it holds too many files to be a model.

@@ -6,7 +6,8 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -23,12 +24,19 @@ _FICLONE = 0x40049409
 """Linux' ioctl that makes a file share another's blocks until one of them is written to (btrfs, XFS, …)."""
 
 
-def copy(source: Path, target: Path, name: str = "") -> None:
+def never() -> bool:
+    """For a copy that nobody stops."""
+    return False
+
+
+def copy(source: Path, target: Path, name: str = "", stopped: Callable[[], bool] = never) -> None:
     """Copy a folder to ``target``, or a file into it, by ``name`` when given; ``target`` must not exist.
 
-    Links that stay inside the folder become what they point to. Nothing but files and folders is taken.
+    Links that stay inside the folder become what they point to. Nothing but files and folders is taken. ``stopped`` is
+    asked before each file and piece of a file.
 
     Raises:
+        CancelledError: ``stopped`` said so.
         NotFoundError, PermissionDeniedError, InvalidInputError, TooLargeError: about the source.
         OSError: about the target.
     """
@@ -37,14 +45,15 @@ def copy(source: Path, target: Path, name: str = "") -> None:
         mode = real.stat().st_mode
     target.mkdir()
     if stat.S_ISDIR(mode):
-        _Copy(real).folder(real, target, above=())
+        _Copy(real, stopped).folder(real, target, above=())
     else:
-        _copy_file(real, target / (name or source.name), named=source)
+        _Copy(real, stopped).file(real, target / (name or source.name), named=source)
 
 
 class _Copy:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, stopped: Callable[[], bool]) -> None:
         self.root = root
+        self.stopped = stopped
         self.entries = 0
 
     def folder(self, source: Path, target: Path, above: tuple[Path, ...]) -> None:
@@ -52,6 +61,8 @@ class _Copy:
         with reading(source), os.scandir(source) as found:
             names = sorted(entry.name for entry in found)
         for name in names:
+            if self.stopped():
+                raise CancelledError
             self.entries += 1
             if self.entries > MAX_ENTRIES:
                 raise TooLargeError(
@@ -72,7 +83,25 @@ class _Copy:
                 (target / name).mkdir()
                 self.folder(real, target / name, (*above, source))
             else:
-                _copy_file(real, target / name, named=path)
+                self.file(real, target / name, named=path)
+
+    def file(self, source: Path, target: Path, *, named: Path) -> None:
+        """Copy one file. ``named`` is what messages call it."""
+        with reading(named):
+            # Without O_NONBLOCK the opening of a pipe would wait for a writer.
+            fd = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(fd, "rb", buffering=0) as reader:
+            before = os.fstat(fd)
+            if not stat.S_ISREG(before.st_mode):
+                raise _irregular(named)
+            with target.open("xb", buffering=0) as writer:
+                if not _clone(fd, writer.fileno()):
+                    self._stream(reader, writer, before.st_size, named)
+            after = os.fstat(fd)
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise InvalidInputError(
+                f"{named} changed while it was being copied.", hint="Try again once it is complete."
+            )
 
     def _inside(self, link: Path) -> Path:
         real = link.resolve(strict=True)
@@ -83,21 +112,22 @@ class _Copy:
             )
         return real
 
-
-def _copy_file(source: Path, target: Path, *, named: Path) -> None:
-    with reading(named):
-        # Without O_NONBLOCK the opening of a pipe would wait for a writer.
-        fd = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(fd, "rb", buffering=0) as reader:
-        before = os.fstat(fd)
-        if not stat.S_ISREG(before.st_mode):
-            raise _irregular(named)
-        with target.open("xb", buffering=0) as writer:
-            if not _clone(fd, writer.fileno()):
-                _stream(reader, writer, before.st_size, named)
-        after = os.fstat(fd)
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise InvalidInputError(f"{named} changed while it was being copied.", hint="Try again once it is complete.")
+    def _stream(self, reader: FileIO, writer: FileIO, size: int, named: Path) -> None:
+        view = memoryview(bytearray(_CHUNK))
+        for start, end in _data(reader.fileno(), size):
+            reader.seek(start)
+            writer.seek(start)
+            left = end - start
+            while left:
+                if self.stopped():
+                    raise CancelledError
+                with reading(named):
+                    read = reader.readinto(view[:left])
+                if not read:  # it became shorter, which the caller will see
+                    return
+                _write_all(writer, view[:read])
+                left -= read
+        writer.truncate(size)
 
 
 def _clone(source: int, target: int) -> bool:
@@ -110,22 +140,6 @@ def _clone(source: int, target: int) -> bool:
     except OSError:  # Another file system, or one that cannot share blocks; a full disk shows in the copying then.
         return False
     return True
-
-
-def _stream(reader: FileIO, writer: FileIO, size: int, named: Path) -> None:
-    view = memoryview(bytearray(_CHUNK))
-    for start, end in _data(reader.fileno(), size):
-        reader.seek(start)
-        writer.seek(start)
-        left = end - start
-        while left:
-            with reading(named):
-                read = reader.readinto(view[:left])
-            if not read:  # it became shorter, which the caller will see
-                return
-            _write_all(writer, view[:read])
-            left -= read
-    writer.truncate(size)
 
 
 def _data(fd: int, size: int) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,9 +29,9 @@ from ..errors import (
     SnapshotError,
     StorageFullError,
 )
+from ..locks import locked, locked_if_free
 from .base import Snapshot
-from .copying import copy, reading
-from .locks import locked
+from .copying import copy, never, reading
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -67,7 +67,9 @@ class FileStore:
                     raise self._explained(error) from error
                 raise
 
-    def put(self, source: Path, *, adopt: bool = False, name: str = "") -> Snapshot:
+    def put(
+        self, source: Path, *, adopt: bool = False, name: str = "", stopped: Callable[[], bool] = never
+    ) -> Snapshot:
         with reading(source):
             real = source.resolve()
         if not adopt and self.root.is_relative_to(real):
@@ -78,7 +80,7 @@ class FileStore:
             tree = source
             if not adopt:
                 tree = folder / "tree"
-                copy(source, tree, name)
+                copy(source, tree, name, stopped)
             size = _seal(tree)
             return self._publish(tree, digest_of(tree), size, aside=folder / "damaged")
 
@@ -162,7 +164,7 @@ class FileStore:
 
     def _clear_leftovers(self) -> None:
         for lock in self._staging.glob("*.lock"):
-            with locked(lock, wait=False) as free:
+            with locked_if_free(lock) as free:
                 if free:
                     _remove(lock.with_suffix(""))
                     lock.unlink(missing_ok=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from kale_serve_ext.errors import (
     StorageFullError,
     UnsupportedModelError,
 )
+from kale_serve_ext.locks import locked
 from kale_serve_ext.metadata.store import Metadata
 from kale_serve_ext.metadata.where import Where
 from kale_serve_ext.records import Artifact
@@ -268,6 +271,34 @@ def test_registering_loads_nothing(metadata: Metadata, settings: Settings, tmp_p
     import asyncio
 
     asyncio.run(all_of_it())
+
+
+def test_a_register_that_was_given_up_keeps_nothing(settings: Settings, metadata: Metadata, tmp_path: Path) -> None:
+    """The copying thread, held up here at its last step, has no caller any more when it ends."""
+    joblib.dump(fitted(), tmp_path / "model.joblib")
+    root = settings.data_dir / "snapshots"
+    root.mkdir(parents=True)
+
+    async def give_up() -> None:
+        work = asyncio.create_task(
+            register_path(tmp_path / "model.joblib", settings=settings, metadata=metadata, where=SERVER)
+        )
+        with locked(root / "lock"):
+            await until(lambda: bool(list(root.glob("staging/*/tree/model.joblib"))))
+            work.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await work
+        await until(lambda: not list(root.glob("staging/*")) and snapshots(settings) == [])
+
+    asyncio.run(give_up())
+
+
+async def until(check: Callable[[], bool]) -> None:
+    """Wait for something that has to come."""
+    end = time.monotonic() + 30
+    while not check():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
 
 
 def test_a_lightgbm_text_file_is_renamed_for_its_server(metadata: Metadata, settings: Settings, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import tempfile
 import textwrap
 import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +130,18 @@ def test_a_damaged_snapshot_is_put_right_by_the_same_content(store: FileStore, m
     assert again.uri == snapshot.uri
     store.verify(snapshot.uri, snapshot.digest)
     assert staged(store) == []
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_copy_that_is_given_up_leaves_nothing(store: FileStore, model: Path, pieces: int) -> None:
+    (model / "large").write_bytes(bytes(4 << 20))
+    asked = iter(range(100))
+    with pytest.raises(CancelledError):
+        store.put(model / "large", stopped=lambda: next(asked) == pieces)
+    with pytest.raises(CancelledError):
+        store.put(model, stopped=lambda: True)
+    assert kept(store) == []
+    assert not list((store.root / "staging").iterdir())
 
 
 def test_links_inside_the_folder_become_what_they_point_to(store: FileStore, model: Path) -> None:
@@ -273,13 +286,13 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 where = sys.argv[3]
-setattr(copying if where == "_stream" else file, where, die)
+setattr(copying if where == "_write_all" else file, where, die)
 copying._clone = lambda *_: False
 file.FileStore(Path(sys.argv[1])).put(Path(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize("where", ["_stream", "_seal", "_move"])
+@pytest.mark.parametrize("where", ["_write_all", "_seal", "_move"])
 def test_kill_9_in_the_middle_leaves_no_snapshot_and_the_next_one_clears_up(
     store: FileStore, model: Path, where: str
 ) -> None:

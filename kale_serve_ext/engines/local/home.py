@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...config import Settings, private_dir
 from ...errors import BackendUnavailableError, InvalidNameError
+from ...locks import locked
 from ...ml import JSON
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -88,23 +87,15 @@ class Home:
     @contextlib.contextmanager
     def locked(self, timeout: float = 30.0) -> Iterator[None]:
         """Hold the service's lock: one process at a time changes its description or starts its supervisor. Blocks."""
-        end = time.monotonic() + timeout
-        while True:
-            fd = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        with contextlib.ExitStack() as held:
             try:
-                while not _try_lock(fd):
-                    if time.monotonic() > end:
-                        raise BackendUnavailableError(
-                            f"Another process has been changing the service {self.name} for {timeout:.0f} seconds.",
-                            hint="Try again; if it stays so, look for a hanging process of yours.",
-                        )
-                    time.sleep(0.02)
-                # Whoever held it before may have removed the file with the service.
-                if _is_same(fd, self.lock):
-                    yield
-                    return
-            finally:
-                os.close(fd)
+                held.enter_context(locked(self.lock, timeout=timeout))
+            except TimeoutError as exc:
+                raise BackendUnavailableError(
+                    f"Another process has been changing the service {self.name} for {timeout:.0f} seconds.",
+                    hint="Try again; if it stays so, look for a hanging process of yours.",
+                ) from exc
+            yield
 
 
 def services_dir(settings: Settings, namespace: str) -> Path:
@@ -129,18 +120,3 @@ def write_json(path: Path, value: JSON) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_same(fd: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
