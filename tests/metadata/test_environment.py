@@ -86,21 +86,27 @@ def test_an_interrupted_one_is_made_anew_and_a_race_makes_one(bare: Settings) ->
 def test_an_interrupt_ends_the_installer_too(bare: Settings) -> None:
     """Ctrl-C in the notebook cancels the call; pip must not go on in the background."""
 
-    async def work() -> list[int]:
+    async def work() -> set[int]:
         import psutil
 
-        # Other tests' helpers, such as joblib's resource tracker, live as long as this process.
-        others = {child.pid for child in psutil.Process().children(recursive=True)}
+        def helpers() -> set[int]:
+            return {child.pid for child in psutil.Process().children(recursive=True)}
+
+        def at_work() -> bool:
+            # Between two of the installer's steps there is no process for a moment.
+            found.update(helpers() - others)
+            return python.exists() and bool(found)
+
+        # Those of other tests, such as joblib's resource tracker, live as long as this process.
+        others, found = helpers(), set[int]()
         task = asyncio.ensure_future(environment.ensure_environment(bare))
-        folder = environment.environment_dir(bare)
-        await asyncio.to_thread(until, (folder / "bin" / "python").exists, "the environment to be begun")
-        children = [pid for child in psutil.Process().children(recursive=True) if (pid := child.pid) not in others]
-        assert children
+        python = environment.environment_dir(bare) / "bin" / "python"
+        await asyncio.to_thread(until, at_work, "the installer to be at work")
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert environment.making(bare).state == "missing"
-        return children
+        return found
 
     children = asyncio.run(work())
     until(lambda: not any(alive(pid) for pid in children), "the installer to end")
