@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from .base import Engine, EngineInfo
 
 
-def open_engine(settings: Settings, *, kind: str = "", namespace: str = "") -> Engine:
-    """The engine of the settings, or the one named by ``kind``, for one namespace. Cheap: it connects on first use.
+def open_engine(settings: Settings, *, kind: str = "", context: str = "", namespace: str = "") -> Engine:
+    """The engine of the settings, or the one that ``kind`` and ``context`` name, for one namespace.
+
+    Cheap: it connects on first use.
 
     Raises:
         InvalidInputError: there is no such engine.
     """
     kind = kind or settings.engine
-    if kind == "local":
+    if kind == "local" and context in ("", "localhost"):
         if sys.platform == "win32":
             raise BackendUnavailableError(
                 "The local engine runs on Linux and macOS.", hint="Use it inside the Windows Subsystem for Linux."
@@ -27,7 +29,8 @@ def open_engine(settings: Settings, *, kind: str = "", namespace: str = "") -> E
         from .local.engine import LocalEngine
 
         return LocalEngine(settings, namespace or settings.namespace)
-    raise InvalidInputError(f"There is no engine {kind[:80]!r}.", hint="Known engines: local.", field="engine")
+    named = f"{kind}/{context}" if context else kind
+    raise InvalidInputError(f"There is no engine {named[:80]!r}.", hint="Known engines: local.", field="engine")
 
 
 def engines(settings: Settings) -> list[EngineInfo]:

@@ -15,7 +15,7 @@ from ..errors import NotFoundError
 from ..records import ServiceRef
 
 if TYPE_CHECKING:
-    from ..engines.base import Engine, EngineInfo
+    from ..engines.base import Engine, EngineInfo, ServiceState
     from ..metadata.index import Index
     from ..metadata.store import Metadata
     from ..metadata.where import Where
@@ -32,7 +32,7 @@ class Backends:
     def __init__(self, settings: Settings, log: Logger) -> None:
         self.settings = settings
         self.log = log
-        self._engines: dict[tuple[str, str], Engine] = {}
+        self._engines: dict[EngineInfo, Engine] = {}
         # A pool for each kind of blocking work: one that hangs (a dead network disk) leaves the others alone.
         self._pools: dict[str, ThreadPoolExecutor] = {}
         self._refreshing = asyncio.Lock()
@@ -61,8 +61,35 @@ class Backends:
     @property
     def engine(self) -> Engine:
         """The engine of new services."""
-        info = self.engine_infos[0]
-        return self._open(info.kind, info.namespace)
+        return self.open(self.engine_infos[0])
+
+    def open(self, info: EngineInfo) -> Engine:
+        """The engine that ``info`` tells of, always the same."""
+        from ..engines import open_engine
+
+        if info not in self._engines:
+            self._engines[info] = open_engine(
+                self.settings, kind=info.kind, context=info.context, namespace=info.namespace
+            )
+        return self._engines[info]
+
+    async def services(self) -> list[ServiceState]:
+        """The services of every engine that answers; the health tells of one that does not.
+
+        Raises:
+            KaleServeError: none does; it is the first one's.
+        """
+
+        async def ask(info: EngineInfo) -> list[ServiceState]:
+            return await self.open(info).services()
+
+        answers = await asyncio.gather(*map(ask, self.engine_infos), return_exceptions=True)
+        failed = [one for one in answers if isinstance(one, BaseException)]
+        if len(failed) == len(answers):
+            raise failed[0]
+        for error in failed:
+            self.log.warning("The services of one engine are not listed: %s", error)
+        return [state for one in answers if not isinstance(one, BaseException) for state in one]
 
     def engine_of(self, ref: ServiceRef) -> Engine:
         """The engine that ``ref`` names.
@@ -80,7 +107,7 @@ class Backends:
             )
         if not _LABEL.fullmatch(ref.name):
             raise NotFoundError("No InferenceService can have such a name.", hint="Names are DNS labels.")
-        return self._open(info.kind, info.namespace)
+        return self.open(info)
 
     def where(self) -> Where:
         """The context that lineage records for what is done in the panel."""
@@ -115,10 +142,3 @@ class Backends:
             await self.metadata.close()
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
-
-    def _open(self, kind: str, namespace: str) -> Engine:
-        from ..engines import open_engine
-
-        if (kind, namespace) not in self._engines:
-            self._engines[kind, namespace] = open_engine(self.settings, kind=kind, namespace=namespace)
-        return self._engines[kind, namespace]

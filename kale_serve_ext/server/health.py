@@ -43,7 +43,7 @@ class HealthHandler(Handler):
         )
 
     async def _engine(self) -> tuple[str, str, str]:
-        await self.backends.engine.services()
+        await asyncio.gather(*(self.backends.open(info).services() for info in self.backends.engine_infos))
         return "ready", "", ""
 
     async def _metadata(self) -> tuple[str, str, str]:

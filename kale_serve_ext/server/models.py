@@ -76,7 +76,7 @@ async def _detail(handler: Handler, id: int) -> ModelDetail:
 
     metadata = handler.backends.metadata
     artifact = await metadata.artifact(id)
-    services = [describe(state) for state in await handler.backends.engine.services()]
+    services = [describe(state) for state in await handler.backends.services()]
     return ModelDetail(
         artifact=artifact,
         versions=await metadata.versions(artifact.type, artifact.name),

@@ -20,11 +20,11 @@ class ServicesHandler(Handler):
     @authenticated
     @authorized
     async def get(self) -> None:
-        """The services of the namespace."""
+        """The services of every engine."""
         from ..serving.status import describe
         from .schemas import ServiceList
 
-        states = await self.within(self.app.request_timeout, self.backends.engine.services())
+        states = await self.within(self.app.request_timeout, self.backends.services())
         self.answer(ServiceList(items=[describe(state) for state in states]))
 
     @authenticated
@@ -48,8 +48,9 @@ class ServicesHandler(Handler):
 
     async def _check_quota(self, name: str, limit: int) -> None:
         """Raises PermissionDeniedError where one more service would be over the limit."""
-        ours = [state.ref.name for state in await self.backends.engine.services() if state.ours]
-        if len(ours) >= limit and name not in ours:
+        ours = [state.ref for state in await self.backends.services() if state.ours]
+        info = self.backends.engine.info
+        if len(ours) >= limit and ServiceRef(info.kind, info.context, info.namespace, name) not in ours:
             raise PermissionDeniedError(
                 f"{len(ours)} services run here already, and this server allows {limit}.",
                 hint="Delete one, or raise KaleServeApp.max_services.",

@@ -1,4 +1,4 @@
-"""Changes of services, seen by the engine, become events that browsers hear."""
+"""Changes of services, seen by the engines, become events that browsers hear."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .closing import closing
 if TYPE_CHECKING:
     from jupyter_events.logger import EventLogger
 
-    from ..engines.base import ServiceEvent
+    from ..engines.base import EngineInfo, ServiceEvent
     from .backends import Backends
 
 SCHEMA = Path(__file__).parent / "events" / "service.yaml"
@@ -23,19 +23,24 @@ _LONGEST_DELAY = 30.0
 
 
 async def watch(backends: Backends, events: EventLogger, log: Logger) -> None:
-    """Emit an event for each change, until cancelled. An engine that fails is watched again, ever less often.
+    """Emit an event for each change in any engine, until cancelled."""
+    await asyncio.gather(*(_watch(info, backends, events, log) for info in backends.engine_infos))
+
+
+async def _watch(info: EngineInfo, backends: Backends, events: EventLogger, log: Logger) -> None:
+    """An engine that fails is watched again, ever less often.
 
     Nothing is lost by a gap: a new watch begins with every service there is, and browsers re-list.
     """
     delay = _FIRST_DELAY
     while True:
         try:
-            async with closing(backends.engine.watch()) as changes:
+            async with closing(backends.open(info).watch()) as changes:
                 async for event in changes:
                     delay = _FIRST_DELAY
                     emit(event, events)
         except Exception as error:  # whatever an engine can raise, the next try may do better
-            log.warning("Watching services failed, again in %g s: %s", delay, error)
+            log.warning("Watching the services of %s failed, again in %g s: %s", info.context, delay, error)
         await asyncio.sleep(delay)
         delay = min(2 * delay, _LONGEST_DELAY)
 

@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 from jupyter_events import EventLogger
 from pydantic import TypeAdapter
 
-from kale_serve_ext.engines.base import Engine, ServiceEvent, ServiceState
+from kale_serve_ext.engines.base import Engine, EngineInfo, ServiceEvent, ServiceState
 from kale_serve_ext.errors import BackendUnavailableError
 from kale_serve_ext.records import ServiceRef
 from kale_serve_ext.server.backends import Backends
@@ -76,7 +76,9 @@ async def test_watching_goes_on_after_failures() -> None:
     events = EventLogger()
     events.register_event_schema(SCHEMA)
     told = heard(events)
-    backends = cast("Backends", SimpleNamespace(engine=cast("Engine", Flaky())))
+    flaky = cast("Engine", Flaky())
+    info = EngineInfo("local", "localhost", "default")
+    backends = cast("Backends", SimpleNamespace(engine_infos=[info], open={info: flaky}.__getitem__))
     task = asyncio.create_task(watch(backends, events, logging.getLogger("test")))
     try:
         kinds = [(await next_of(told))["kind"], (await next_of(told))["kind"]]

@@ -1,0 +1,63 @@
+"""A server with more than one engine: all are listed, and one that is away hides no other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from kale_serve_ext.config import Settings
+from kale_serve_ext.engines.base import EngineInfo
+from kale_serve_ext.errors import InvalidInputError, NotFoundError
+from kale_serve_ext.records import ServiceRef
+from kale_serve_ext.server.backends import Backends
+
+ONE = EngineInfo("local", "localhost", "one")
+TWO = EngineInfo("local", "localhost", "two")
+AWAY = EngineInfo("cluster", "far", "one")
+
+
+def backends(settings: Settings, *infos: EngineInfo) -> Backends:
+    """Backends with these engines, where ``one`` and ``two`` each hold a service of their namespace's name."""
+    for info in (ONE, TWO):
+        folder = settings.data_dir / "services" / info.namespace / f"in-{info.namespace}"
+        folder.mkdir(parents=True)
+        (folder / "spec.json").write_text("a service even so")
+    made = Backends(settings, logging.getLogger("test"))
+    made.engine_infos = list(infos)
+    return made
+
+
+def listed(made: Backends) -> list[str]:
+    async def ask() -> list[str]:
+        try:
+            return [str(state.ref) for state in await made.services()]
+        finally:
+            await made.close()
+
+    return asyncio.run(ask())
+
+
+def test_the_services_of_all_engines_are_listed(settings: Settings) -> None:
+    assert listed(backends(settings, ONE, TWO)) == [
+        "local/localhost/one/in-one",
+        "local/localhost/two/in-two",
+    ]
+
+
+def test_an_engine_that_is_away_hides_no_other(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    assert listed(backends(settings, AWAY, TWO)) == ["local/localhost/two/in-two"]
+    assert "cluster/far" in caplog.text
+
+
+def test_when_none_answers_the_reason_is_told(settings: Settings) -> None:
+    with pytest.raises(InvalidInputError, match="cluster/far"):
+        listed(backends(settings, AWAY))
+
+
+def test_a_name_is_sought_in_the_engine_that_it_says(settings: Settings) -> None:
+    made = backends(settings, ONE, TWO)
+    assert made.engine_of(ServiceRef("local", "localhost", "two", "in-two")).info.namespace == "two"
+    with pytest.raises(NotFoundError, match="'three'"):
+        made.engine_of(ServiceRef("local", "localhost", "three", "in-two"))
