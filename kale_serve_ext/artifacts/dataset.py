@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ from ..formats.base import distributions
 from ..formats.features import attribute, listed
 from ..ml import JSON
 from ..records import DATASET
-from ..source.pickled import dump_by_value, parts_of
+from ..source.pickled import dump
 from .base import Loggable, Written
 
 _PARTS = ("features", "targets", "features_test", "targets_test")
@@ -78,12 +77,7 @@ def _write_part(folder: Path, part: str, value: object) -> tuple[JSON, set[str]]
         numpy.save(folder / f"{part}.npy", value, allow_pickle=False)
         return {"file": f"{part}.npy", **told, "dtype": str(value.dtype)}, set()
     try:
-        parts = parts_of(value)
-        with (folder / f"{part}.pkl").open("wb") as file:
-            if parts.by_value:
-                dump_by_value(value, file, parts.by_value)
-            else:
-                pickle.dump(value, file, protocol=pickle.HIGHEST_PROTOCOL)
+        modules = dump(value, folder / f"{part}.pkl")
     except OSError:  # the disk's, not the object's
         raise
     except Exception as error:
@@ -93,5 +87,5 @@ def _write_part(folder: Path, part: str, value: object) -> tuple[JSON, set[str]]
             field=part,
         ) from error
     columns = [str(c) for c in listed(attribute(value, "columns"))[:1000]]
-    needed = {*distributions(parts.modules), *(["cloudpickle"] if parts.by_value else [])}
-    return {"file": f"{part}.pkl", **told, **({"columns": columns} if columns else {})}, needed
+    told |= {"file": f"{part}.pkl", **({"columns": columns} if columns else {})}
+    return told, set(distributions(modules))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import keyword
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -13,7 +12,7 @@ from typing import cast
 from ..errors import InvalidInputError
 from .imports import dotted_names, import_line
 from .objects import Definition, check_function, globals_of, open_names, source_of
-from .pickled import dump_by_value, parts_of
+from .pickled import dump
 
 _LONGEST_LITERAL = 2000
 _LOADER = """
@@ -165,12 +164,7 @@ def _literal(value: object) -> str:
 def _pickle_asset(folder: Path, name: str, value: object, field: str) -> frozenset[str]:
     folder.mkdir(exist_ok=True)
     try:
-        parts = parts_of(value)
-        with (folder / f"{name}.pkl").open("wb") as file:
-            if parts.by_value:
-                dump_by_value(value, file, parts.by_value)
-            else:
-                pickle.dump(value, file, protocol=pickle.HIGHEST_PROTOCOL)
+        return dump(value, folder / f"{name}.pkl")
     except OSError:  # the disk's, not the object's
         raise
     except Exception as error:
@@ -179,4 +173,3 @@ def _pickle_asset(folder: Path, name: str, value: object, field: str) -> frozens
             hint="Make it inside of the function, or pass what it is made from.",
             field=field,
         ) from error
-    return parts.modules | ({"cloudpickle"} if parts.by_value else set())

@@ -54,6 +54,25 @@ def is_local(module: str) -> bool:
     return top not in metadata.packages_distributions()
 
 
+def dump(obj: object, path: Path) -> frozenset[str]:
+    """Pickle to a file, by value what only exists here.
+
+    Returns:
+        The top-level modules that loading it imports.
+
+    Raises:
+        OSError: about the file.
+        Exception: whatever the object raises when it is pickled.
+    """
+    parts = parts_of(obj)
+    with path.open("wb") as file:
+        if parts.by_value:
+            dump_by_value(obj, file, parts.by_value)
+            return parts.modules | {"cloudpickle"}
+        pickle.dump(obj, file, protocol=pickle.HIGHEST_PROTOCOL)
+    return parts.modules
+
+
 def dump_by_value(obj: object, file: IO[bytes], modules: frozenset[str]) -> None:
     """Pickle with the classes and functions of these modules inside, so that it loads where they are not.
 
