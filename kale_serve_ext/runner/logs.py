@@ -21,6 +21,7 @@ def quieten() -> None:
             "root": {"level": "WARNING", "handlers": ["stderr"]},
             "loggers": {
                 "kserve": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
+                "kale_serve": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
                 "uvicorn": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
                 "uvicorn.access": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
             },

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import platform
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +38,7 @@ def main(argv: Sequence[str]) -> None:
     task = Task.from_json(line)
     die_with(task.parent)
     channel.report("loading", pid=os.getpid())
+    began = time.monotonic()
     try:
         model = _load(task)
         from .server import serve
@@ -44,6 +48,11 @@ def main(argv: Sequence[str]) -> None:
         sys.stderr.flush()
         channel.report("failed", message=_in_short(exc), traceback=text[-LAST_LINES:])
         raise SystemExit(1) from None
+    # Without this the log of a service that nobody has called would be empty.
+    took = time.monotonic() - began
+    logging.getLogger("kale_serve").info(
+        "Loaded %s of %s in %.1f s with Python %s.", task.kind, task.name, took, platform.python_version()
+    )
     serve(task, model, channel)
 
 

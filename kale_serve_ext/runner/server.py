@@ -114,6 +114,8 @@ class DrainingModelServer(ModelServer):  # type: ignore[misc]  # kserve has no t
             if count != seen:
                 seen = count
                 self._channel.report("active", requests=count)
+            else:
+                self._channel.beat()
 
 
 class InheritedRESTServer(RESTServer):  # type: ignore[misc]  # kserve has no types

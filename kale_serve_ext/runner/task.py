@@ -3,17 +3,18 @@
 Both sides speak JSON lines over a socket pair that the child inherits: nothing of it is in the argument list, which
 every user of the machine can read. The first line to the child is the :class:`Task`. After it come commands
 (``{"do": "accept"}``, ``{"do": "drain", "idle": seconds, "grace": seconds}``); the child sends reports
-(``loading``, ``loaded``, ``ready``, ``active``, ``draining``, ``failed``).
+(``loading``, ``loaded``, ``ready``, ``active``, ``alive``, ``draining``, ``failed``).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from dataclasses import asdict, dataclass
 
 ACTIVITY_PERIOD = 5.0
-"""Seconds between reports that requests came in (``active``)."""
+"""Seconds between reports that requests came in (``active``), or that there is nothing to report (``alive``)."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Channel:
             self.socket.sendall(line)
         except (BrokenPipeError, ConnectionResetError):
             return
+
+    def beat(self) -> None:
+        """A sign of life, which may get lost: a supervisor that does not read must not hold up the requests."""
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            self.socket.send(b'{"event": "alive"}\n', socket.MSG_DONTWAIT)
 
     def receive(self) -> str:
         """The next line; an empty string when the supervisor closed its end."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import grpc
     import httpx
 
-NOT_READY = "Wait until it is ready (endpoint.wait()), resume it if it is paused, or look at its logs."
+NOT_READY = "Wait until it is ready, resume it if it is paused, or look at its logs."
 """What to do about a service that does not answer."""
 
 
@@ -65,7 +65,7 @@ def late(service: str, timeout: float) -> DeadlineExceededError:
     """No answer within ``timeout`` seconds."""
     return DeadlineExceededError(
         f"The service {service!r} did not answer within {timeout:g} s.",
-        hint="Pass a longer timeout, send fewer rows, or look at its logs.",
+        hint="Allow it more time, send fewer rows, or look at its logs.",
     )
 
 

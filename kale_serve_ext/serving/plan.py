@@ -155,8 +155,10 @@ def _about_name(
     illegal = check_name(name)
     if illegal:
         return [illegal]
-    if current is None or updating:
+    if updating:
         return []
+    if current is None:
+        return [Check("ok", "NameFree", f"The name {name!r} is free.", "", "name")]
     if not current.ours:
         message = f"The name {name!r} is taken by a service that was not made here."
         return [Check("error", "NameTaken", message, "Choose another name.", "name")]

@@ -150,7 +150,7 @@ def _parse_request(text: str | bytes) -> JSON:
     except json.JSONDecodeError as error:
         raise InvalidInputError(
             f"The request is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
-            hint='Send such as {"instances": [[1.0, 2.0]]}, or pass a list, an array or a DataFrame instead of text.',
+            hint='Send JSON such as {"instances": [[1.0, 2.0]]}.',
             field="raw",
         ) from error
     return parsed

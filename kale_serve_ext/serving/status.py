@@ -132,7 +132,8 @@ def _judge(state: ServiceState) -> tuple[Phase, str]:
         return "Failed", why
     if state.serving_revision == state.revision and state.revision > 0 and _answers(state):
         missing = any(c.ready < c.wanted for c in state.components)
-        return "Ready", f"{_count(state)} replicas are ready." if missing else ""
+        silent = (r.message for c in state.components for r in c.replicas if r.ready and r.reason == "Unresponsive")
+        return "Ready", f"{_count(state)} replicas are ready." if missing else next(silent, "")
     return _on_the_way(state)
 
 

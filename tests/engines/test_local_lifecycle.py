@@ -134,6 +134,19 @@ def test_metadata_metrics_and_conditions(bench: Bench, ready: ServiceState) -> N
     }
 
 
+def test_a_frozen_predictor_is_told_and_left_alone(bench: Bench, ready: ServiceState) -> None:
+    (child,) = bench.status("iris").children
+    os.kill(child.pid, signal.SIGSTOP)
+    try:
+        frozen = bench.until("iris", lambda s: s.components[0].replicas[0].reason == "Unresponsive")
+    finally:
+        os.kill(child.pid, signal.SIGCONT)
+    assert "frozen, or busy" in frozen.components[0].replicas[0].message
+    after = bench.until("iris", lambda s: not s.components[0].replicas[0].reason)
+    assert (after.components[0].ready, after.components[0].replicas[0].restarts) == (1, 0)
+    assert bench.post(after, "/v1/models/iris:predict", {"instances": [[5.1, 3.5, 1.4, 0.2]]}).status_code == 200
+
+
 def test_a_killed_predictor_is_told_and_started_again(bench: Bench, ready: ServiceState) -> None:
     os.kill(bench.status(NAME).children[0].pid, signal.SIGKILL)
     told = bench.until(NAME, lambda s: s.components[0].replicas[0].exit_code == 137)

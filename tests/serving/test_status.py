@@ -108,6 +108,12 @@ CRASHED = replica(
             "It was restarted 3 times.",
         ),
         (state(component(ready(restarts=3)), serving_revision=1), "Ready", ""),
+        # It may be busy as well as frozen, so the phase stays.
+        (
+            state(component(replace(ready(), reason="Unresponsive", message="It says nothing.")), serving_revision=1),
+            "Ready",
+            "It says nothing.",
+        ),
         (
             state(component(replica(state="Waiting", reason="CrashLoopBackOff", exit_code=137, restarts=1))),
             "Failed",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ...errors import InvalidInputError
@@ -23,6 +23,7 @@ _SAME_AS = {"xgboost": ("xgboost-cpu",)}
 _KSERVE = "kserve>=0.20,<0.22"
 _OLDEST_KSERVE = (0, 15)
 _OLDEST_PYTHON = (3, 10)
+_MOST_NAMED = 5
 _IGNORED = {
     "batcher": "request batching",
     "logger": "request logging",
@@ -58,7 +59,13 @@ def check_interpreter(artifact: Artifact, runtime: Runtime, found: Interpreter) 
         command = f"{found.python} -m pip install {' '.join(repr(w) for w in wanted)}"
         message = f"The Python {found.python} lacks {names}."
         return [Check("error", "PackageMissing", message, f"Run: {command}", "runtime")]
-    return _skews(artifact, found, recorded)
+    return _skews(artifact, found, recorded) or [_fitting(artifact, found, needed)]
+
+
+def _fitting(artifact: Artifact, found: Interpreter, needed: Iterable[str]) -> Check:
+    names = [name for name in needed if name != "kserve"][:_MOST_NAMED]
+    has = ", ".join(f"{name} {_version(found, name)}" for name in ("kserve", *names))
+    return Check("ok", "Interpreter", f"Python {found.version} has what {artifact.name!r} needs: {has}.", "", "runtime")
 
 
 def _skews(artifact: Artifact, found: Interpreter, recorded: Mapping[str, str]) -> list[Check]:

@@ -31,6 +31,9 @@ LONGEST_DELAY = 300.0
 """Seconds between restarts of a process that keeps failing, in the end."""
 STABLE_AFTER = 60.0
 """Seconds of being ready after which earlier failures no longer count for the delay."""
+SILENT_AFTER = 3 * runner_task.ACTIVITY_PERIOD
+"""Seconds without a report after which a ready process is told as silent."""
+UNRESPONSIVE = "Unresponsive"
 MEMORY_PERIOD = 0.25
 """Seconds between looks at a limited process's memory."""
 
@@ -88,6 +91,7 @@ class Process:
         self._failed_with = ""
         self._killed_because = ""
         self._ending = False
+        self._silence: asyncio.TimerHandle | None = None
         self._task = asyncio.create_task(self._live())
 
     @property
@@ -205,6 +209,7 @@ class Process:
             pump.cancel()
             reports.cancel()
             self._commands.close()
+            self._listen_for_silence(False)
             self._process = self._commands = None
             self.loaded = self.ready = False
         return code
@@ -238,6 +243,9 @@ class Process:
         async for line in reader:
             report = json.loads(line)
             event = report["event"]
+            if event == "alive" and self._reason != UNRESPONSIVE:
+                self._listen_for_silence(self.ready)
+                continue
             if event == "loading" and not self._exit_code:
                 self._message = f"The {self.launch.component} is loading."
             elif event == "loaded":
@@ -252,7 +260,25 @@ class Process:
                 self.ready = False
             elif event == "failed":
                 self._failed_with = str(report["message"])
+            self._listen_for_silence(self.ready)
             self._changed()
+
+    def _listen_for_silence(self, on: bool) -> None:
+        """From now on again: what is ready speaks up every few seconds."""
+        if self._reason == UNRESPONSIVE:
+            self._reason = self._message = ""
+        if self._silence is not None:
+            self._silence.cancel()
+        self._silence = asyncio.get_running_loop().call_later(SILENT_AFTER, self._told_silent) if on else None
+
+    def _told_silent(self) -> None:
+        # Not ended for it: a model that computes for long keeps its server from speaking too.
+        self._reason = UNRESPONSIVE
+        self._message = (
+            f"The {self.launch.component} has said nothing for {SILENT_AFTER:.0f} s: it is frozen, or busy with a long "
+            "request."
+        )
+        self._changed()
 
     def _told_ready(self) -> None:
         self.ready = True
