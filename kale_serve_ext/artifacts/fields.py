@@ -63,7 +63,7 @@ def check_text(text: object, field: str, longest: int = LONGEST_TEXT) -> str:
     if text is None:
         return ""
     if not isinstance(text, str):
-        raise InvalidInputError(f"The {field} is a {type(text).__name__}, not text.", field=field)
+        raise InvalidInputError(f"The {field} is a {type(text).__name__}, not text.", hint="Give a str.", field=field)
     if len(text) > longest:
         raise InvalidInputError(
             f"The {field} has {len(text)} characters.", hint=f"At most {longest} are kept.", field=field
@@ -71,7 +71,9 @@ def check_text(text: object, field: str, longest: int = LONGEST_TEXT) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise InvalidInputError(f"The {field} is not text that can be written: {error}.", field=field) from error
+        raise InvalidInputError(
+            f"The {field} is not text that can be written: {error}.", hint="Give Unicode text.", field=field
+        ) from error
     return text
 
 

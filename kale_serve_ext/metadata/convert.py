@@ -28,7 +28,11 @@ def check(artifact: Artifact) -> None:
     """
     schema.mlmd_name(artifact.name, artifact.version or "1")
     if artifact.type not in schema.REGISTERED:
-        raise InvalidInputError(f"{artifact.type!r} is not a type that can be logged.", field="type")
+        raise InvalidInputError(
+            f"{artifact.type!r} is not a type that can be logged.",
+            hint=f"Types are {', '.join(schema.REGISTERED)}.",
+            field="type",
+        )
     for field, limit in LIMITS.items():
         _fits(field, str(getattr(artifact, field)), limit)
     if len(artifact.tags) > LARGEST_TAGS:
@@ -186,7 +190,9 @@ def _dump(field: str, value: JSON) -> str:
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"The {field} cannot be kept as JSON: {error}.", field=field) from error
+        raise InvalidInputError(
+            f"The {field} cannot be kept as JSON: {error}.", hint="Give plain values.", field=field
+        ) from error
 
 
 def _plain(value: pb.Value) -> JSON:

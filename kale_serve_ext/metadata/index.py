@@ -153,7 +153,11 @@ class Index:
             InvalidInputError: a cursor that is none, or of another query; a limit out of bounds.
         """
         if not 1 <= limit <= LARGEST_PAGE:
-            raise InvalidInputError(f"The limit {limit} is not between 1 and {LARGEST_PAGE}.", field="limit")
+            raise InvalidInputError(
+                f"The limit {limit} is not between 1 and {LARGEST_PAGE}.",
+                hint="Ask for fewer and use the next page's cursor.",
+                field="limit",
+            )
         wanted = _Filter(frozenset(types), search.casefold(), tag, format, name)
         before = _read_cursor(cursor, wanted) if cursor else None
         if wanted.narrows or name:

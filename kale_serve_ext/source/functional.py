@@ -44,7 +44,11 @@ def write_module(
     """
     for name in assets:
         if not name.isidentifier() or keyword.iskeyword(name):
-            raise InvalidInputError(f"{name!r} is not a name that code can use.", field=assets_field)
+            raise InvalidInputError(
+                f"{name[:200]!r} is not a name that code can use.",
+                hint=f"Name each of {assets_field} as the functions call it.",
+                field=assets_field,
+            )
     definitions = _definitions(roles, assets)
     _check_names(definitions, roles)
     sources = {name: source_of(definition) for name, definition in definitions.items()}

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from ...config import Settings
@@ -44,7 +44,12 @@ from .state import Ports, mapping, read_status
 from .tail import stream
 from .watch import watch_services
 
+if TYPE_CHECKING:
+    import httpx
+
 T = TypeVar("T")
+
+_WAIT = "Wait until it is ready, resume it if it is paused, or look at its logs."
 
 
 def info(namespace: str) -> EngineInfo:
@@ -93,7 +98,9 @@ class LocalEngine:
         name = str(metadata.get("name") or "")
         if str(metadata.get("namespace") or self._namespace) != self._namespace:
             raise InvalidNameError(
-                f"The manifest is for the namespace {metadata.get('namespace')!r}.", field="namespace"
+                f"The manifest is for the namespace {metadata.get('namespace')!r}.",
+                hint=f"This engine serves in {self._namespace!r}.",
+                field="namespace",
             )
         check_name(name)
         launches(manifest)
@@ -151,11 +158,15 @@ class LocalEngine:
             try:
                 answer = await connection.http.get("/metrics")
             except httpx.HTTPError as exc:
-                raise BackendUnavailableError(f"The {component} of {name} gives no metrics: {exc}") from exc
+                raise BackendUnavailableError(
+                    f"The {component} of {name} gives no metrics: {exc}", hint="Look at its logs, or try again."
+                ) from exc
         if answer.status_code == 503:
-            raise ServiceNotReadyError(
-                f"The {component} of {name} is not running: {answer.json().get('reason', '')}",
-                phase=str(answer.json().get("phase", "")),
+            phase, reason = _said(answer)
+            raise ServiceNotReadyError(f"The {component} of {name} is not running: {reason}", phase=phase, hint=_WAIT)
+        if not answer.is_success:
+            raise BackendUnavailableError(
+                f"The {component} of {name} gives no metrics (HTTP {answer.status_code}).", hint="Look at its logs."
             )
         return answer.text
 
@@ -182,16 +193,25 @@ class LocalEngine:
             if not state.supervised or state.failure:
                 phase = "Failed" if state.failure else "Stopped"
                 why = state.failure or "Nothing runs it since the machine was restarted."
-                raise ServiceNotReadyError(f"The service {name} is not running: {why}", phase=phase)
+                raise ServiceNotReadyError(f"The service {name} is not running: {why}", phase=phase, hint=_WAIT)
             status = await self._in_thread(read_status, home)
         has_transformer = status is not None and any(c.component == "transformer" for c in status.components)
         if component == "explainer" or (component == "transformer" and not has_transformer):
-            raise NotFoundError(f"The service {name} has no {component}.")
+            raise NotFoundError(f"The service {name} has no {component}.", hint="Ask its predictor.")
         key = "predictor" if component == "predictor" and has_transformer else "entry"
         ports = status.ports.get(key) if status else None
         if ports is None:
-            raise ServiceNotReadyError(f"The service {name} has no address yet.", phase="Pending")
+            raise ServiceNotReadyError(f"The service {name} has no address yet.", phase="Pending", hint=_WAIT)
         return ports
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+
+def _said(answer: httpx.Response) -> tuple[str, str]:
+    """Phase and reason, as a supervisor answers; of a model's own answer nothing."""
+    try:
+        body = mapping(answer.json())
+    except ValueError:
+        return "", f"HTTP {answer.status_code}"
+    return str(body.get("phase", "")), str(body.get("reason", ""))

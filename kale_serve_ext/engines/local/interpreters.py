@@ -73,9 +73,11 @@ async def inspect(python: str) -> Interpreter:
     try:
         out, err = await asyncio.wait_for(process.communicate(), _SECONDS)
     except asyncio.TimeoutError:
-        process.kill()
-        await process.wait()
         return Interpreter(python, ok=False, message=f"{python} did not answer within {_SECONDS:.0f} seconds.")
+    finally:
+        if process.returncode is None:  # late, or nobody waits for the answer any more
+            process.kill()
+            await process.wait()
     try:
         said = json.loads(out)
         made = Interpreter(python, str(said["version"]), dict(said["packages"]))
