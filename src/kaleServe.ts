@@ -31,6 +31,7 @@ export class KaleServe implements IKaleServe {
       trans,
       pollInterval: this.settings.pollInterval * 1000
     });
+    this.services.stateChanged.connect(this._onServices, this);
   }
 
   readonly client: KaleServeClient;
@@ -53,6 +54,22 @@ export class KaleServe implements IKaleServe {
     this.models.start();
   }
 
+  /**
+   * The server that lists services again after it was away can tell the rest too: nothing goes on saying that it is away.
+   */
+  private _onServices(): void {
+    const isAway = this.services.error !== null;
+    if (this._wasAway && !isAway) {
+      for (const model of [this.health, this.models]) {
+        if (model.error) {
+          void model.refresh();
+        }
+      }
+    }
+    this._wasAway = isAway;
+  }
+
+  private _wasAway = false;
   private _settings: IKaleServeSettings = {
     pollInterval: 10,
     pageSize: 50,

@@ -34,6 +34,21 @@ export default function LogsView(props: {
     void model.load();
     return () => model.dispose();
   }, [model]);
+  React.useEffect(() => {
+    let wasAway = false;
+    const onServices = () => {
+      const isAway = kale.services.error !== null;
+      if (wasAway && !isAway && model.follow && !model.isStreaming) {
+        // What was followed ended with the connection, not with the service.
+        void model.load();
+      }
+      wasAway = isAway;
+    };
+    kale.services.stateChanged.connect(onServices);
+    return () => {
+      kale.services.stateChanged.disconnect(onServices);
+    };
+  }, [kale, model]);
   return (
     <UseSignal signal={kale.services.stateChanged}>
       {() => (

@@ -217,8 +217,17 @@ export class ModelListModel extends VDomModel {
     }
     const known = this._items.slice(0, page.items.length);
     if (page.total !== this._total || !isSame(known, page.items)) {
-      this._items = page.items;
-      this._cursor = page.next_cursor;
+      const merged = [...page.items, ...without(this._items, page.items)];
+      if (
+        merged.length - this._items.length === page.total - this._total &&
+        page.items.some(item => holds(this._items, item))
+      ) {
+        // What is new is all on the first page: whoever has scrolled far down stays there.
+        this._items = merged;
+      } else {
+        this._items = page.items;
+        this._cursor = page.next_cursor;
+      }
       this._total = page.total;
       this._details.clear();
       this.stateChanged.emit();
@@ -272,6 +281,28 @@ function append(
 ): RegisteredName[] {
   const known = new Set(before.map(item => item.latest.id));
   return [...before, ...page.filter(item => !known.has(item.latest.id))];
+}
+
+/**
+ * The names that are not on a newer page.
+ */
+function without(
+  before: readonly RegisteredName[],
+  page: readonly RegisteredName[]
+): RegisteredName[] {
+  const newer = new Set(page.map(keyOf));
+  return before.filter(item => !newer.has(keyOf(item)));
+}
+
+function holds(
+  items: readonly RegisteredName[],
+  { latest }: RegisteredName
+): boolean {
+  return items.some(item => item.latest.id === latest.id);
+}
+
+function keyOf({ latest }: RegisteredName): string {
+  return `${latest.type} ${latest.name}`;
 }
 
 function isSame(

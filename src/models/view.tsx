@@ -16,7 +16,7 @@ export function ModelsView(props: {
   model: ModelListModel;
   services: readonly Service[];
   /**
-   * Whether the server part is missing, which is told elsewhere.
+   * Whether the server, or our part of it, is not there, which is told elsewhere.
    */
   isAway: boolean;
   state: PanelState;
@@ -43,6 +43,7 @@ export function ModelsView(props: {
           onChange={event => {
             state.query = event.target.value;
             model.query = event.target.value;
+            showTop(event.target);
           }}
         />
       }
@@ -74,6 +75,21 @@ export function ModelsView(props: {
       )}
     </Section>
   );
+}
+
+/**
+ * What is found begins at the top, wherever the list was scrolled to.
+ */
+function showTop(search: HTMLElement): void {
+  const section = search.closest('section');
+  const sight = section?.parentElement;
+  if (
+    section &&
+    sight &&
+    section.getBoundingClientRect().top < sight.getBoundingClientRect().top
+  ) {
+    section.scrollIntoView({ block: 'start' });
+  }
 }
 
 function Empty(props: {

@@ -49,6 +49,7 @@ export default function PanelView(props: IPanelViewProps): JSX.Element {
                   <>
                     <ServicesView
                       model={kale.services}
+                      isAway={isAway(kale)}
                       client={kale.client}
                       state={state}
                       actions={actions}
@@ -57,9 +58,7 @@ export default function PanelView(props: IPanelViewProps): JSX.Element {
                     <ModelsView
                       model={kale.models}
                       services={kale.services.services}
-                      isAway={
-                        kale.health.error?.reason === 'ExtensionMissing'
-                      }
+                      isAway={isAway(kale)}
                       state={state}
                       actions={actions}
                     />
@@ -72,4 +71,12 @@ export default function PanelView(props: IPanelViewProps): JSX.Element {
       </UseSignal>
     </TransContext.Provider>
   );
+}
+
+/**
+ * Whether the server, or our part of it, is not there: that is told once, at the top.
+ */
+function isAway({ health }: IKaleServe): boolean {
+  const reason = health.error?.reason;
+  return reason === 'ExtensionMissing' || reason === 'Network';
 }

@@ -63,6 +63,9 @@ export function InputFields(props: {
                   type="text"
                   inputMode={field.kind === 'text' ? 'text' : 'decimal'}
                   value={texts[index] ?? ''}
+                  placeholder={
+                    field.kind === 'text' ? undefined : trans.__('missing')
+                  }
                   autoComplete="off"
                   spellCheck={false}
                   onChange={event => change(index, event.target.value)}

@@ -171,7 +171,28 @@ export function parseJSON(
  */
 export function asText(value: JSONValue): string {
   const short = JSON.stringify(value);
-  return short.length <= 60 ? short : JSON.stringify(value, null, 2);
+  if (short.length <= 60) {
+    return short;
+  }
+  return Array.isArray(value) && value.every(isPlain)
+    ? linesOf(value)
+    : JSON.stringify(value, null, 2);
+}
+
+/**
+ * Many numbers, some on each line: one on each would be a very long text.
+ */
+function linesOf(values: readonly JSONValue[]): string {
+  const lines: string[] = [];
+  for (let start = 0; start < values.length; start += 10) {
+    const line = values.slice(start, start + 10);
+    lines.push(`  ${line.map(value => JSON.stringify(value)).join(', ')}`);
+  }
+  return `[\n${lines.join(',\n')}\n]`;
+}
+
+function isPlain(value: JSONValue): boolean {
+  return value === null || typeof value !== 'object';
 }
 
 /**

@@ -1,6 +1,8 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { VDomModel } from '@jupyterlab/ui-components';
+import { PromiseDelegate } from '@lumino/coreutils';
 import { Debouncer } from '@lumino/polling';
+import { Signal } from '@lumino/signaling';
 import type { KaleServeClient } from '../api/client';
 import { ApiError } from '../api/errors';
 import type {
@@ -137,9 +139,13 @@ export class ServeFormModel extends VDomModel {
     return this._serveError;
   }
 
+  /**
+   * Whether Serve can be pressed. It can while the plan is being made, and waits for it then: whoever goes from the last
+   * field to the button by keyboard must find it.
+   */
   get canServe(): boolean {
     return (
-      !this._isPlanning && !this._isServing && this._lastPlan?.ok === true
+      !this._isServing && (this._isPlanning || this._lastPlan?.ok === true)
     );
   }
 
@@ -189,7 +195,7 @@ export class ServeFormModel extends VDomModel {
   }
 
   /**
-   * Serve what is planned; null where it could not be, with the reason in `serveError`.
+   * Serve what is chosen, once its plan is made; null where it could not be, with the reason in the plan or `serveError`.
    */
   async serve(): Promise<Service | null> {
     if (!this.canServe) {
@@ -199,6 +205,11 @@ export class ServeFormModel extends VDomModel {
     this._serveError = null;
     this._emit();
     try {
+      const chosen = this._changes;
+      await this._planned();
+      if (!this._lastPlan?.ok || chosen !== this._changes) {
+        return null;
+      }
       return await this._services.serve({
         ...this._body,
         name: this.name || this._lastPlan?.name
@@ -219,10 +230,30 @@ export class ServeFormModel extends VDomModel {
     this._planner.dispose();
     this._request?.abort();
     super.dispose();
+    Signal.clearData(this);
+  }
+
+  /**
+   * Settled when what is chosen has a plan, or is known to have none.
+   */
+  private async _planned(): Promise<void> {
+    if (!this._isPlanning) {
+      return;
+    }
+    const planned = new PromiseDelegate<void>();
+    const look = () => {
+      if (!this._isPlanning) {
+        planned.resolve();
+      }
+    };
+    this.stateChanged.connect(look);
+    await planned.promise;
+    this.stateChanged.disconnect(look);
   }
 
   private _change(change: ServeBody): void {
     this._body = { ...this._body, ...change };
+    this._changes++;
     this._isPlanning = true;
     this._serveError = null;
     this._emit();
@@ -286,6 +317,7 @@ export class ServeFormModel extends VDomModel {
   private _versions: readonly Artifact[] = [];
   private _transformers: readonly RegisteredName[] = [];
   private _transformerVersions = new Map<string, readonly Artifact[]>();
+  private _changes = 0;
   private _lastPlan: Plan | null = null;
   private _isNamed = false;
   private _isPlanning = false;

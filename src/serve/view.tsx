@@ -37,14 +37,24 @@ function ServeForm(props: {
   const trans = useTrans();
   const { model, isUpdate } = props;
   const { artifact, plan, serveError } = model;
+  const form = React.useRef<HTMLFormElement>(null);
+  const [refusals, setRefusals] = React.useState(0);
+  React.useEffect(() => {
+    if (refusals > 0) {
+      form.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus();
+    }
+  }, [refusals]);
   return (
     <form
+      ref={form}
       className="jp-KaleDialog-form"
       onSubmit={event => {
         event.preventDefault();
         void model.serve().then(service => {
           if (service) {
             props.onServed(service);
+          } else {
+            setRefusals(count => count + 1);
           }
         });
       }}

@@ -37,7 +37,7 @@ export class ServicesModel extends VDomModel {
       frequency: {
         interval: options.pollInterval ?? 10_000,
         backoff: true,
-        max: 60_000
+        max: 20_000
       },
       standby: 'when-hidden'
     });

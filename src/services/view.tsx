@@ -14,6 +14,10 @@ import { ServiceRow } from './row';
  */
 export function ServicesView(props: {
   model: ServicesModel;
+  /**
+   * Whether the server, or our part of it, is not there, which is told elsewhere.
+   */
+  isAway: boolean;
   client: KaleServeClient;
   state: PanelState;
   actions: IActions;
@@ -29,11 +33,11 @@ export function ServicesView(props: {
       count={services.length}
       state={state}
     >
-      {error && error.reason !== 'ExtensionMissing' && (
+      {error && !props.isAway && (
         <ErrorNote error={error} onRetry={() => void model.refresh()} />
       )}
       {services.length > 0 ? (
-        <ul className="jp-KaleList">
+        <ul className={`jp-KaleList${error ? ' jp-mod-stale' : ''}`}>
           {services.map(service => {
             const key = refKey(service.ref);
             return (

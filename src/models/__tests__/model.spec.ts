@@ -97,6 +97,38 @@ describe('ModelListModel', () => {
     model.dispose();
   });
 
+  it('adds what is new at the top, and keeps the pages below', async () => {
+    let first = page([3, 2], 'next', 3);
+    const server = new FakeServer().on(
+      'GET models',
+      (sent: { query: URLSearchParams }) => ({
+        json: sent.query.get('cursor') === 'next' ? page([1], '', 3) : first
+      })
+    );
+    const model = new ModelListModel({
+      client: server.client,
+      trans,
+      pollInterval: 20
+    });
+    model.start();
+    await settled();
+    await model.more();
+    first = page([4, 3], 'other', 4);
+    const until = async (wanted: number[]) => {
+      for (let i = 0; i < 200 && ids(model).join() !== wanted.join(); i++) {
+        await new Promise(done => setTimeout(done, 10));
+      }
+      expect(ids(model)).toEqual(wanted);
+    };
+    await until([4, 3, 2, 1]);
+    expect(model.total).toBe(4);
+    // Nothing of the page is known: what lies between is not known either.
+    first = page([9, 8], 'far', 9);
+    await until([9, 8]);
+    expect(model.hasMore).toBe(true);
+    model.dispose();
+  });
+
   it('keeps what it has when a list fails, and says why', async () => {
     const server = new FakeServer().on('GET models', page([1]));
     const model = setUp(server);

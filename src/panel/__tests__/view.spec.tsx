@@ -55,6 +55,23 @@ async function setUp(
 const region = (name: string) => screen.getByRole('region', { name });
 
 describe('PanelView', () => {
+  it('says once that the server is away, and keeps what was listed', async () => {
+    const { kale, server } = await setUp({ services: [makeService('my-iris')] });
+    for (const start of ['GET health', 'GET services', 'GET models']) {
+      server.on(start, () => {
+        throw new TypeError('Failed to fetch');
+      });
+    }
+    await act(async () => {
+      await kale.health.refresh();
+      await kale.services.refresh();
+      await kale.models.refresh();
+    });
+    expect(screen.getAllByRole('alert')).toHaveLength(1);
+    expect(screen.getByRole('alert')).toHaveTextContent('cannot be reached');
+    expect(screen.getByRole('button', { name: 'my-iris' })).toBeInTheDocument();
+  });
+
   it('has rows that are known by the names of models and services', async () => {
     const { actions, user } = await setUp({ services: [makeService('my-iris')] });
     const row = within(region('Services')).getByRole('listitem', {

@@ -1,6 +1,7 @@
 import { makeSignature } from '../../__tests__/fixtures';
 import type { JSONValue } from '../../api/types';
 import {
+  asText,
   fieldsOf,
   MOST_FIELDS,
   parseJSON,
@@ -153,5 +154,15 @@ describe('parseJSON', () => {
   it('gives the value, or the complaint', () => {
     expect(parseJSON('[1]').value).toEqual([1]);
     expect(parseJSON('[1').problem).toMatch(/JSON/);
+  });
+});
+
+describe('asText', () => {
+  it('writes many numbers on few lines, and they stay what they were', () => {
+    const row = Array.from({ length: 25 }, (_, index) => index / 8);
+    const text = asText(row);
+    expect(JSON.parse(text)).toEqual(row);
+    expect(text.split('\n')).toHaveLength(5);
+    expect(asText([1, 2])).toBe('[1,2]');
   });
 });

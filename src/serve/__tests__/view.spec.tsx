@@ -3,6 +3,7 @@ import userEvent from '@testing-library/user-event';
 import * as React from 'react';
 import {
   FakeServer,
+  later,
   makeArtifact,
   makeDetail,
   makeKale,
@@ -150,6 +151,36 @@ describe('ServeView', () => {
     await user.click(serveButton());
     await waitFor(() => expect(served).toHaveLength(1));
     expect(server.of('POST services')[0].body).toMatchObject(wanted);
+  });
+
+  it('can be served before its plan is made, and waits for it', async () => {
+    const { server, served, user } = await setUp(makePlan());
+    const plan = later<{ json: Plan }>();
+    server.on('POST plan', () => plan.promise);
+    await user.selectOptions(screen.getByLabelText('Protocol'), 'v2');
+    await waitFor(() => expect(server.of('POST plan')).toHaveLength(2));
+    await user.click(serveButton());
+    expect(server.of('POST services')).toHaveLength(0);
+    plan.resolve({ json: makePlan({ protocol: 'v2' }) });
+    await waitFor(() => expect(served).toHaveLength(1));
+    expect(server.of('POST services')[0].body).toMatchObject({
+      protocol: 'v2'
+    });
+  });
+
+  it('serves nothing whose plan turns out bad, and goes to the field', async () => {
+    const { server, user } = await setUp(makePlan());
+    const plan = later<{ json: Plan }>();
+    server.on('POST plan', () => plan.promise);
+    const name = screen.getByLabelText('Name');
+    await user.type(name, '!');
+    await user.click(serveButton());
+    expect(name).not.toHaveFocus();
+    const checks = [check({ field: 'name', message: 'Not legal.' })];
+    plan.resolve({ json: makePlan({ ok: false, checks }) });
+    await waitFor(() => expect(name).toHaveFocus());
+    expect(name).toBeInvalid();
+    expect(server.of('POST services')).toHaveLength(0);
   });
 
   it('stays open, and says why, where serving fails', async () => {
