@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..ml import JSON, Signature
+from ..source.installed import distributions_of_modules
 
 
 class Format(Protocol):
@@ -120,5 +121,5 @@ def installed(*names: str) -> str:
 def distributions(modules: Iterable[str]) -> tuple[str, ...]:
     """The installed distributions that bring these top-level modules; those of the standard library bring none."""
     wanted = {m.partition(".")[0] for m in modules}
-    known = metadata.packages_distributions()
+    known = distributions_of_modules()
     return tuple(sorted({name for module in wanted for name in known.get(module, [])}))

@@ -12,10 +12,11 @@ import pickle
 import sys
 import sysconfig
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import IO, cast
+
+from .installed import distributions_of_modules
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def is_local(module: str) -> bool:
     paths = sysconfig.get_paths()
     if any(Path(file).is_relative_to(paths[key]) for key in ("purelib", "platlib", "stdlib", "platstdlib")):
         return False
-    return top not in metadata.packages_distributions()
+    return top not in distributions_of_modules()
 
 
 def dump(obj: object, path: Path) -> frozenset[str]:
