@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
     # Without this the log of a service that nobody has called would be empty.
     took = time.monotonic() - began
     logging.getLogger("kale_serve").info(
-        "Loaded %s of %s in %.1f s with Python %s.", task.kind, task.name, took, platform.python_version()
+        "Loaded %s (%s) in %.1f s with Python %s.", task.name, task.kind, took, platform.python_version()
     )
     serve(task, model, channel)
 
