@@ -80,7 +80,7 @@ def detect_path(path: Path) -> Format:
     raise UnsupportedModelError(
         f"{path} does not look like a saved model. Known are scikit-learn (.joblib, .pkl), "
         "XGBoost (.ubj, .json, .bst), LightGBM (.bst, .txt) and custom code (a .py with a subclass of kserve.Model).",
-        hint="Choose the model's file or folder, or name its format.",
+        hint="Choose the model's own file or folder, or save the model again in one of these forms.",
         field="path",
     )
 

@@ -28,10 +28,7 @@ export function ServiceDetails(props: {
     <div className="jp-KaleDetails">
       {service.phase !== 'Ready' && <Steps steps={service.steps} />}
       {service.log_tail && (
-        <figure className="jp-KaleDetails-log">
-          <figcaption>{trans.__('Last lines of the log')}</figcaption>
-          <pre tabIndex={0}>{service.log_tail}</pre>
-        </figure>
+        <LogTail text={service.log_tail} />
       )}
       <Facts
         items={[
@@ -112,6 +109,27 @@ export function ServiceDetails(props: {
         <ManifestView manifest={service.manifest} />
       </Fold>
     </div>
+  );
+}
+
+/**
+ * The end of the failing process's log. What went wrong is said in its very last lines.
+ */
+function LogTail({ text }: { text: string }): JSX.Element {
+  const trans = useTrans();
+  const pre = React.useRef<HTMLPreElement>(null);
+  React.useEffect(() => {
+    if (pre.current) {
+      pre.current.scrollTop = pre.current.scrollHeight;
+    }
+  }, [text]);
+  return (
+    <figure className="jp-KaleDetails-log">
+      <figcaption>{trans.__('Last lines of the log')}</figcaption>
+      <pre ref={pre} tabIndex={0}>
+        {text}
+      </pre>
+    </figure>
   );
 }
 
