@@ -140,7 +140,12 @@ export class KaleServeClient {
     const decoder = new TextDecoder();
     try {
       for (;;) {
-        const { done, value } = await reader.read();
+        const { done, value } = await reader.read().catch((error: unknown) => {
+          // A connection that breaks in the middle is told as one that could not be made.
+          throw error instanceof TypeError
+            ? new ServerConnection.NetworkError(error)
+            : error;
+        });
         if (done) {
           break;
         }

@@ -44,6 +44,20 @@ describe('LogsView', () => {
     ]);
   });
 
+  it('says that the connection broke while it was read', async () => {
+    const server = new FakeServer().on(
+      LOGS,
+      () =>
+        new Response(
+          new ReadableStream({
+            pull: controller => controller.error(new TypeError('network error'))
+          })
+        )
+    );
+    await setUp(server);
+    expect(screen.getByRole('alert')).toHaveTextContent('cannot be reached');
+  });
+
   it('reads the run before without following it', async () => {
     const server = new FakeServer().on(LOGS, () => ({ text: '' }));
     const { user } = await setUp(server);
