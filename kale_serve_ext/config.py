@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from .errors import InvalidInputError
+from .errors import BackendUnavailableError, InvalidInputError
 
 PREFIX = "KALE_SERVE_"
 
@@ -87,13 +87,28 @@ class Settings:
         return private_dir(base / digest)
 
 
+def make_dir(path: Path, setting: str = "DATA_DIR") -> None:
+    """Make a folder that the setting ``KALE_SERVE_<setting>`` has led to, 0700 where it is new.
+
+    Raises:
+        BackendUnavailableError: it cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackendUnavailableError(
+            f"The folder {path} cannot be made: {error.strerror or error}.",
+            hint=f"Make room for it, or set {PREFIX}{setting} to a folder that you can write to.",
+        ) from error
+
+
 def private_dir(path: Path) -> Path:
     """Make ``path`` a folder that only its owner can enter, and refuse one that is not ours.
 
     Raises:
         InvalidInputError: somebody else owns it, or it is a link (a trap laid in a shared temporary folder).
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_dir(path, "RUNTIME_DIR")
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise InvalidInputError(

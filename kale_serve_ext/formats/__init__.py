@@ -52,6 +52,12 @@ def detect(obj: object) -> Format:
     for format_ in _ALL:
         if format_.matches(obj):
             return format_
+    if isinstance(obj, (str, Path)):
+        raise UnsupportedModelError(
+            f"{str(obj)[:200]!r} is a path, not a model.",
+            hint=f"For a model that is saved already: Model(artifact_uri={str(obj)[:200]!r}).",
+            field="model",
+        )
     cls = obj if isinstance(obj, type) else type(obj)
     raise UnsupportedModelError(
         f"A {cls.__module__}.{cls.__qualname__} cannot be saved as a model. Supported are {_titles()}.",

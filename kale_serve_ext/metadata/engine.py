@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from ..config import Settings
+from ..config import Settings, make_dir
 from ..errors import MetadataUnavailableError
 from ..locks import is_locked, locked_async
 from . import environment
@@ -121,7 +121,7 @@ class EmbeddedEngine:
 
     async def _spawn(self, python: str) -> None:
         data = folder(self._settings)
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_dir(data)
         process = await asyncio.create_subprocess_exec(
             *(python, "-I", str(SCRIPT)),
             *("--database", str(data / "mlmd.db")),

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import Settings
+from ..config import Settings, make_dir
 from ..errors import MetadataUnavailableError
 from ..locks import is_locked, locked_async
 from .pythons import Interpreter, find_python, find_uv, wheel_for, why_none
@@ -52,7 +52,7 @@ async def ensure_environment(settings: Settings, progress: Callable[[str], None]
     if ready:
         return ready
     folder = environment_dir(settings)
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_dir(folder.parent)
     told = progress or (lambda _: None)
 
     def tell(message: str) -> None:

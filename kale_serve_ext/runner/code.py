@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve.errors import InferenceError, InvalidInput
+from starlette.exceptions import HTTPException
 
 from .task import Task
 
@@ -104,8 +106,15 @@ def _response(body: dict[str, object]) -> InferResponse:
 
 
 async def _call(function: Callable[..., object], body: object) -> object:
-    made = function(body)
-    return await made if inspect.isawaitable(made) else made
+    try:
+        made = function(body)
+        return await made if inspect.isawaitable(made) else made
+    except (InvalidInput, InferenceError, HTTPException):
+        # What the function itself says of the request.
+        raise
+    except Exception as exc:
+        name = getattr(function, "__name__", "function")
+        raise InferenceError(f"The transformer's {name} failed: {type(exc).__name__}: {exc}") from exc
 
 
 def _function(module: ModuleType, name: str) -> Callable[..., object] | None:

@@ -214,9 +214,11 @@ def _steps(state: ServiceState, phase: Phase, reason: str) -> tuple[Step, ...]:
     for component in state.components:
         name = component.component
         current = [r for r in component.replicas if r.revision == state.revision]
-        started = any(r.state == "Running" for r in current)
-        ready = any(r.ready for r in current) and component.ready > 0
         failed = failing is not None and failing[0].component == name
+        # What ended has been started: it is the loading that went wrong.
+        ended = failed and failing is not None and failing[1].exit_code is not None
+        started = ended or any(r.state == "Running" for r in current)
+        ready = any(r.ready for r in current) and component.ready > 0
         titles = (f"Start the {name}", "Load the model" if name == "predictor" else f"Load the {name}")
         done = (started or ready, ready)
         open_step = "failed" if failed else "active"

@@ -369,3 +369,9 @@ class TestChoosing:
         )
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert ran.stdout.strip() == "set()"
+
+
+def test_a_path_in_the_place_of_a_model_is_pointed_the_right_way() -> None:
+    with pytest.raises(UnsupportedModelError, match="is a path") as error:
+        formats.detect("models/iris.joblib")
+    assert "artifact_uri='models/iris.joblib'" in error.value.hint

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from kale_serve_ext.config import Settings
-from kale_serve_ext.errors import MetadataUnavailableError
+from kale_serve_ext.errors import BackendUnavailableError, MetadataUnavailableError
 from kale_serve_ext.metadata import environment, open_metadata
 from kale_serve_ext.metadata.pythons import Interpreter, find_python, probe, wheel_for, why_none
 from tests.metadata.conftest import NOTEBOOK, alive, model, until
@@ -260,7 +260,7 @@ def test_no_python_and_no_uv_is_said_in_one_sentence(bare: Settings, tmp_path: P
     code = f"""if True:
         import asyncio, sys
         from kale_serve_ext.config import Settings
-        from kale_serve_ext.errors import MetadataUnavailableError
+        from kale_serve_ext.errors import BackendUnavailableError, MetadataUnavailableError
         from kale_serve_ext.metadata import environment, pythons
         sys.executable = {str(fake)!r}
         pythons.candidates = lambda: iter([])
@@ -285,3 +285,10 @@ def test_a_killed_installer_is_seen_as_such(bare: Settings) -> None:
     holder.communicate()
     until(lambda: environment.making(bare).state == "missing", "the lock to be let go")
     assert folder.with_name(f"{folder.name}.json").exists()
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(settings: Settings) -> None:
+    nowhere = replace(settings, data_dir=Path("/proc/nowhere"), metadata_python="")
+    with pytest.raises(BackendUnavailableError, match="/proc/nowhere") as error:
+        asyncio.run(environment.ensure_environment(nowhere))
+    assert "KALE_SERVE_DATA_DIR" in error.value.hint

@@ -218,6 +218,10 @@ def test_a_damaged_service_is_still_told() -> None:
         ),
         (
             state(component(CRASHED)),
+            ["done Start the predictor", "failed Load the model", "waiting Answer requests"],
+        ),
+        (
+            state(component(replace(CRASHED, exit_code=None))),
             ["failed Start the predictor", "waiting Load the model", "waiting Answer requests"],
         ),
         (
