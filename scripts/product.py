@@ -90,21 +90,23 @@ def wheel_environment(name: str, *extras: str, beside: Sequence[str] = (), const
 def install_checkout(*extras: str) -> None:
     """The checkout itself in ``.venv``, editable, with these extras; a rebuilt panel shows without a new install."""
     build_panel()
+    installed = VENV / "share" / "jupyter" / "labextensions" / "kale-serve-ext"
 
     def install_it() -> None:
         wanted = f"{ROOT}[{','.join(extras)}]"
+        # Through the link, an installer that replaces what is there would write into the checkout.
+        if installed.is_symlink():
+            installed.unlink()
         install(VENV, "--build-constraints", str(CONSTRAINTS), "--editable", wanted)
-        installed = VENV / "share" / "jupyter" / "labextensions" / "kale-serve-ext"
-        if not installed.is_symlink():
-            shutil.rmtree(installed, ignore_errors=True)
-            installed.symlink_to(PANEL)
+        shutil.rmtree(installed, ignore_errors=True)
+        installed.symlink_to(PANEL)
 
     once(
         f"checkout-{'-'.join(extras)}",
         "Installing the product into .venv",
         install_it,
         inputs=[ROOT / "pyproject.toml", CONSTRAINTS, ROOT / "package.json", ROOT / "hook", ROOT / "jupyter-config"],
-        result=VENV / "share" / "jupyter" / "labextensions" / "kale-serve-ext",
+        result=installed,
         also=str(VENV / "bin" / "python"),
     )
 
