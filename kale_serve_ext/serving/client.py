@@ -124,7 +124,7 @@ class Client:
         if protocol not in (None, "grpc-v2") or not tensors.fits(data) or not (protocol or target.arrays):
             return None
         try:
-            response = target.infer_now(tensors.encode(_array(data), target.model), timeout=timeout)
+            response = target.infer_now(tensors.encode(data, target.model), timeout=timeout)
         except grpc.RpcError as error:
             told = failures.of_grpc(self._name, error, timeout)
             if isinstance(told, failures.Undelivered):
@@ -266,22 +266,16 @@ class Client:
 def _stub(connection: Connection) -> Callable[..., Awaitable[tensors.Response]] | None:
     if connection.grpc is None:
         return None
-    made = tensors.messages()
     return connection.grpc.unary_unary(
-        tensors.METHOD,
-        request_serializer=made.ModelInferRequest.SerializeToString,
-        response_deserializer=made.ModelInferResponse.FromString,
+        tensors.METHOD, response_deserializer=tensors.messages().ModelInferResponse.FromString
     )
 
 
 def _blocking_stub(connection: Connection) -> Callable[..., tensors.Response] | None:
     if connection.blocking_grpc is None:
         return None
-    made = tensors.messages()
     stub: Callable[..., tensors.Response] = connection.blocking_grpc().unary_unary(
-        tensors.METHOD,
-        request_serializer=made.ModelInferRequest.SerializeToString,
-        response_deserializer=made.ModelInferResponse.FromString,
+        tensors.METHOD, response_deserializer=tensors.messages().ModelInferResponse.FromString
     )
     return stub
 

@@ -34,13 +34,16 @@ def response(*outputs: tuple[str, str, list[int], bytes]) -> Response:
         (np.array([[1]], dtype="u1"), "UINT8", [1, 1]),
         (np.array([[1.5, 2.5]], dtype=">f8"), "FP64", [1, 2]),
         (np.arange(6.0).reshape(2, 3)[:, ::2], "FP64", [2, 2]),
+        (np.arange(6.0).reshape(2, 3).T, "FP64", [3, 2]),
+        (np.zeros((300, 50)), "FP64", [300, 50]),
+        (np.array([[0.5]], dtype="f2"), "FP16", [1, 1]),
     ],
     ids=str,
 )
 def test_an_array_is_sent_as_it_lies_in_memory(array: np.ndarray, datatype: str, shape: list[int]) -> None:
     assert tensors.fits(array)
     sent = tensors.encode(array, "iris")
-    made = tensors.messages().ModelInferRequest.FromString(sent.SerializeToString())  # type: ignore[attr-defined]
+    made = tensors.messages().ModelInferRequest.FromString(sent)  # type: ignore[attr-defined]
 
     assert made.model_name == "iris"
     assert (made.inputs[0].datatype, list(made.inputs[0].shape)) == (datatype, shape)

@@ -37,8 +37,9 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", _MAX_MESSAGE),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.service_config", _RETRY),
 ]
+_RETRYING = [*_OPTIONS, ("grpc.service_config", _RETRY)]
+_ONCE = [*_OPTIONS, ("grpc.enable_retries", 0)]
 
 
 @dataclass
@@ -75,18 +76,18 @@ class Connections:
         if channel is None:
             import grpc.aio
 
-            channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+            channel = grpc.aio.insecure_channel(address, options=_RETRYING)
             channels[address] = channel
         return channel
 
     def blocking_grpc(self, address: str) -> BlockingChannel:
-        """A channel for any thread."""
+        """A channel for any thread. It tries once, which is quicker; who uses it tries again by the other way."""
         channel = self._blocking.get(address)
         if channel is None:
             import grpc
 
             # Of two threads that come first together, one keeps its channel to itself.
-            channel = self._blocking.setdefault(address, grpc.insecure_channel(address, options=_OPTIONS))
+            channel = self._blocking.setdefault(address, grpc.insecure_channel(address, options=_ONCE))
         return channel
 
     async def close(self) -> None:
