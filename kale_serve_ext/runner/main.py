@@ -11,13 +11,9 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from .load import in_short, load
 from .task import Channel, Task
-
-if TYPE_CHECKING:
-    from kserve import Model
 
 LAST_LINES = 4000
 """Characters of a traceback that are reported; the log has all of it."""
@@ -40,13 +36,13 @@ def main(argv: Sequence[str]) -> None:
     channel.report("loading", pid=os.getpid())
     began = time.monotonic()
     try:
-        model = _load(task)
+        model = load(task)
         from .server import serve
     except BaseException as exc:
         text = traceback.format_exc()
         sys.stderr.write(text)
         sys.stderr.flush()
-        channel.report("failed", message=_in_short(exc), traceback=text[-LAST_LINES:])
+        channel.report("failed", message=in_short(exc), traceback=text[-LAST_LINES:])
         raise SystemExit(1) from None
     # Without this the log of a service that nobody has called would be empty.
     took = time.monotonic() - began
@@ -66,54 +62,3 @@ def die_with(parent: int) -> None:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != parent:
         raise SystemExit("The supervisor is gone.")
-
-
-def _load(task: Task) -> Model:
-    directory = Path(task.path)
-    if not directory.is_dir():
-        raise FileNotFoundError(f"The snapshot {directory} is gone.")
-    if task.digest:
-        _verify(directory, task.digest)
-    # kserve reads the arguments when it is imported, as in its own images.
-    sys.argv = [sys.argv[0], *_server_arguments(task)]
-    from .logs import quieten
-
-    quieten()
-    if task.kind == "transformer":
-        from .code import load_transformer
-
-        return load_transformer(task)
-    if task.kind == "custom":
-        from .code import load_custom
-
-        return load_custom(task)
-    from .models import load_model
-
-    return load_model(task)
-
-
-def _verify(directory: Path, expected: str) -> None:
-    from ..digest import digest_of
-
-    found = digest_of(directory)
-    if found != expected:
-        raise RuntimeError(
-            f"The snapshot {directory} is not what was logged: its content has the hash {found}, "
-            f"recorded is {expected}. It was changed or damaged; log the model again."
-        )
-
-
-def _server_arguments(task: Task) -> list[str]:
-    arguments = [*task.args, "--enable_latency_logging", "false", "--configure_logging", "false"]
-    if "--model_name" not in arguments:
-        arguments += ["--model_name", task.name]
-    if task.predictor_host:
-        arguments += ["--predictor_host", task.predictor_host]
-        if "--predictor_protocol" not in arguments:
-            arguments += ["--predictor_protocol", task.protocol]
-    return arguments
-
-
-def _in_short(exc: BaseException) -> str:
-    text = str(exc).strip()
-    return f"{type(exc).__name__}: {text}"[:1000] if text else type(exc).__name__
