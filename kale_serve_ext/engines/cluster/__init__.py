@@ -1,0 +1,1 @@
+"""The cluster engine: InferenceServices in Kubernetes, by KServe."""
