@@ -2,16 +2,20 @@
 #
 #   PYTHON=/path/to/python   the Python to use (3.10 to 3.13); found by itself otherwise
 #   LAB_ARGS="..."           more arguments for `jupyter lab`
-#   PARTS="lint pytest ..."  only these parts of `make test`: lint docs pytest jest browser
+#   PARTS="lint pytest ..."  only these parts of `make test`: lint docs pytest cluster jest browser
 #   PYTEST_ARGS="..."        more arguments for pytest
 
-.PHONY: lab test lint docs images benchmarks wheel dev api constraints clean
+.PHONY: lab test test-cluster lint docs images benchmarks wheel dev api constraints clean
 
 lab: .venv/bin/uv
 	@.venv/bin/python scripts/lab.py $(LAB_ARGS)
 
 test: .venv/bin/uv
 	@.venv/bin/python scripts/check.py $(PARTS)
+
+# The tests that need Kubernetes with KServe: that of $KUBECONFIG, or one that the program $KALE_TEST_CLUSTER starts.
+test-cluster: .venv/bin/uv
+	@.venv/bin/python scripts/check.py cluster
 
 lint docs: .venv/bin/uv
 	@.venv/bin/python scripts/check.py $@

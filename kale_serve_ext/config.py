@@ -45,9 +45,17 @@ class Settings:
     """Seconds without a call after which the embedded engine ends; the next call starts it again
     (``KALE_SERVE_METADATA_IDLE``)."""
     engine: str = "local"
-    """Where services run: ``local`` (``KALE_SERVE_ENGINE``)."""
-    namespace: str = "default"
-    """Namespace of new services (``KALE_SERVE_NAMESPACE``)."""
+    """Where services run: ``local`` or ``cluster`` (``KALE_SERVE_ENGINE``)."""
+    namespace: str = ""
+    """Namespace of new services (``KALE_SERVE_NAMESPACE``): ``default`` locally, the context's own in a cluster."""
+    context: str = ""
+    """The kubeconfig's context of the cluster engine, its current one by default, or ``in-cluster``
+    (``KALE_SERVE_CONTEXT``)."""
+    kubeconfig: str = ""
+    """A kubeconfig's path (``KALE_SERVE_KUBECONFIG``); found as ``kubectl`` does by default."""
+    cluster_storage: str = ""
+    """Where pods get the files of artifacts that are on this machine: ``s3://BUCKET/FOLDER?endpoint=URL``
+    (``KALE_SERVE_CLUSTER_STORAGE``). Its credentials come from where AWS's own clients look for them."""
 
     @classmethod
     def from_environ(cls) -> Settings:

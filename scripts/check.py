@@ -1,7 +1,7 @@
 """Everything that ``make test`` runs, against the wheel in clean environments; ends with a summary.
 
-Parts: ``lint``, ``docs``, ``pytest``, ``jest`` and ``browser``; all of them unless some are named. A part that fails
-does not keep the others from running. The counts are left in ``.cache/results/counts.txt`` for the CI script.
+Parts: ``lint``, ``docs``, ``pytest``, ``cluster``, ``jest`` and ``browser``; all of them unless some are named. A part
+that fails does not keep the others from running. The counts are left in ``.cache/results/counts.txt`` for the CI script.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cluster import environment
 from machine import find_browser, install_browser
 from metadata import prepare_for_tests
 from product import JLPM, install_node_packages, jlpm, node_environ, wheel_environment
@@ -23,7 +24,8 @@ from steps import CACHE, ROOT, once
 
 import api
 
-PARTS = ("lint", "docs", "pytest", "jest", "browser")
+PARTS = ("lint", "docs", "pytest", "cluster", "jest", "browser")
+CLUSTER_TESTS = ROOT / "tests" / "cluster"
 RESULTS = CACHE / "results"
 
 
@@ -89,8 +91,18 @@ def pytest(tools: Path) -> Counts:
     arguments = shlex.split(os.environ.get("PYTEST_ARGS", ""))
     environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     environ["KUBEFLOW_ENVIRONMENT"] = str(_kubeflow_environment())
-    code = part.execute([tools / "pytest", f"--junitxml={report}", *arguments], env=environ)
-    part.counts += pytest_counts(report, code)
+    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", f"--ignore={CLUSTER_TESTS}", *arguments]
+    part.counts += pytest_counts(report, part.execute(command, env=environ))
+    return part.done()
+
+
+def cluster(tools: Path, *, asked: bool) -> Counts:
+    """The tests that need a Kubernetes cluster with KServe, against the installed wheel."""
+    part = Part("cluster")
+    report = RESULTS / "cluster.xml"
+    environ = {**os.environ, **environment(asked=asked), "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", CLUSTER_TESTS]
+    part.counts += pytest_counts(report, part.execute(command, env=environ))
     return part.done()
 
 
@@ -155,7 +167,7 @@ def main(wanted: Sequence[str]) -> int:
         install_browser_tests()
 
     total = Counts()
-    if {"pytest", "browser"}.intersection(parts):
+    if {"pytest", "cluster", "browser"}.intersection(parts):
         os.environ.update(prepare_for_tests(tools))
     # Lint and types beside the panel's unit tests: both leave a core idle by turns. What serves models runs alone.
     beside: list[Counts] = []
@@ -171,6 +183,8 @@ def main(wanted: Sequence[str]) -> int:
         total += beside[0] if beside else Counts(failed=["jest: did not run"])
     if "pytest" in parts:
         total += pytest(tools)
+    if "cluster" in parts:
+        total += cluster(tools, asked="cluster" in wanted)
     if "browser" in parts:
         total += browser(wheel_environment("product", "examples"))
 

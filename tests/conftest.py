@@ -8,13 +8,14 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kale_serve_ext import session, sync
 from kale_serve_ext.config import Settings
 from kale_serve_ext.metadata import open_metadata
 from kale_serve_ext.metadata.environment import ensure_environment
@@ -29,22 +30,41 @@ def metadata_python(pytestconfig: pytest.Config) -> str:
     return asyncio.run(ensure_environment(replace(given, data_dir=folder), print))
 
 
+@pytest.fixture(scope="session")
+def new_workspace(
+    tmp_path_factory: pytest.TempPathFactory, metadata_python: str
+) -> Callable[[Settings], AbstractContextManager[Settings]]:
+    """Makes workspaces for whole test modules: settings with folders of their own, also in the environment.
+
+    What is served by them goes with them.
+    """
+
+    @contextmanager
+    def workspace(like: Settings) -> Iterator[Settings]:
+        with _runtime_dir() as runtime, pytest.MonkeyPatch.context() as patch:
+            folder = tmp_path_factory.mktemp("workspace") / "data"
+            made = replace(like, data_dir=folder, runtime_dir=runtime, metadata_python=metadata_python)
+            for name, value in made.to_environ().items():
+                patch.setenv(name, value)
+            yield made
+            engine = session.engine()
+            for state in sync.run(engine.services()):
+                sync.run(engine.delete(state.ref.name))
+            sync.run(session.close())
+
+    return workspace
+
+
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metadata_python: str) -> Iterator[Settings]:
     """Settings with folders of this test only; also in the environment, for the processes that it starts."""
-    # Unix sockets need a short path, which pytest's tmp_path is not.
-    runtime = tempfile.mkdtemp(prefix="ks-")
-    made = replace(
-        Settings.from_environ(), data_dir=tmp_path / "data", runtime_dir=runtime, metadata_python=metadata_python
-    )
-    for name, value in made.to_environ().items():
-        monkeypatch.setenv(name, value)
-    yield made
-    for lock in Path(runtime).rglob("metadata.lock"):
-        # The engine is nobody's child; it would end by itself when its socket is gone, a little later.
-        with suppress(ValueError, ProcessLookupError):
-            os.kill(int(lock.read_text()), signal.SIGTERM)
-    shutil.rmtree(runtime, ignore_errors=True)
+    with _runtime_dir() as runtime:
+        made = replace(
+            Settings.from_environ(), data_dir=tmp_path / "data", runtime_dir=runtime, metadata_python=metadata_python
+        )
+        for name, value in made.to_environ().items():
+            monkeypatch.setenv(name, value)
+        yield made
 
 
 @pytest.fixture
@@ -53,3 +73,16 @@ def metadata(settings: Settings) -> Iterator[Metadata]:
     opened = open_metadata(settings)
     yield opened
     asyncio.run(opened.close())
+
+
+@contextmanager
+def _runtime_dir() -> Iterator[str]:
+    """A runtime folder; the metadata engine that was started for it ends with it."""
+    # Unix sockets need a short path, which pytest's tmp_path is not.
+    folder = tempfile.mkdtemp(prefix="ks-")
+    yield folder
+    for lock in Path(folder).rglob("metadata.lock"):
+        # The engine is nobody's child; it would end by itself when its socket is gone, a little later.
+        with suppress(ValueError, ProcessLookupError):
+            os.kill(int(lock.read_text()), signal.SIGTERM)
+    shutil.rmtree(folder, ignore_errors=True)

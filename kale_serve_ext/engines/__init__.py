@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from .base import Engine, EngineInfo
 
 
+LOCAL_NAMESPACE = "default"
+
+
 def open_engine(settings: Settings, *, kind: str = "", context: str = "", namespace: str = "") -> Engine:
     """The engine of the settings, or the one that ``kind`` and ``context`` name, for one namespace.
 
@@ -28,13 +31,25 @@ def open_engine(settings: Settings, *, kind: str = "", context: str = "", namesp
             )
         from .local.engine import LocalEngine
 
-        return LocalEngine(settings, namespace or settings.namespace)
+        return LocalEngine(settings, namespace or settings.namespace or LOCAL_NAMESPACE)
+    if kind == "cluster":
+        from .cluster.engine import ClusterEngine
+
+        return ClusterEngine(settings, context, namespace)
     named = f"{kind}/{context}" if context else kind
-    raise InvalidInputError(f"There is no engine {named[:80]!r}.", hint="Known engines: local.", field="engine")
+    raise InvalidInputError(
+        f"There is no engine {named[:80]!r}.", hint="Known engines: local, cluster.", field="engine"
+    )
 
 
 def engines(settings: Settings) -> list[EngineInfo]:
     """The engines that can be opened, the one of the settings first."""
     from .base import EngineInfo
 
-    return [EngineInfo(kind="local", context="localhost", namespace=settings.namespace)]
+    here = EngineInfo(kind="local", context="localhost", namespace=settings.namespace or LOCAL_NAMESPACE)
+    if settings.engine != "cluster":
+        return [here]
+    from .cluster.credentials import find_place
+    from .cluster.engine import info
+
+    return [info(find_place(settings.kubeconfig, settings.context), settings.namespace), here]

@@ -56,6 +56,8 @@ class Runtime:
     python: str = ""
     image: str = ""
     assumed: bool = False
+    preference: int = 0
+    """The engine's own order, lower first. Equal ones are told apart by what is known of KServe's own runtimes."""
 
 
 @dataclass(frozen=True)

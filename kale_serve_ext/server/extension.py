@@ -55,8 +55,22 @@ class KaleServeApp(ExtensionApp):
         help="""Seconds without a call after which the embedded engine ends; the next call starts it
         again.""",
     ).tag(config=True)
-    engine = Unicode(help="""Where services run: `local`, as processes on this machine.""").tag(config=True)
-    namespace = Unicode(help="""Namespace of new services.""").tag(config=True)
+    engine = Unicode(
+        help="""Where services run: `local`, as processes on this machine, or `cluster`, by KServe in Kubernetes."""
+    ).tag(config=True)
+    namespace = Unicode(
+        help="""Namespace of new services. By default `default` on this machine and the context's own in a cluster."""
+    ).tag(config=True)
+    context = Unicode(
+        help="""Which context of the kubeconfig the cluster engine uses, `in-cluster` for the pod's own service
+        account. By default the current one."""
+    ).tag(config=True)
+    kubeconfig = Unicode(help="""Path of the kubeconfig. By default it is found as `kubectl` does.""").tag(config=True)
+    cluster_storage = Unicode(
+        help="""Where pods get the files of artifacts that are on this machine:
+        `s3://BUCKET/FOLDER?endpoint=http://HOST:PORT`. Credentials come from where AWS's own clients look for them
+        and are kept in a Secret beside the services."""
+    ).tag(config=True)
 
     max_services = Integer(
         0, min=0, help="""How many services the panel may have at a time; 0 is without limit."""
@@ -127,6 +141,18 @@ class KaleServeApp(ExtensionApp):
     def _default_namespace(self) -> str:
         return Settings.from_environ().namespace
 
+    @default("context")
+    def _default_context(self) -> str:
+        return Settings.from_environ().context
+
+    @default("kubeconfig")
+    def _default_kubeconfig(self) -> str:
+        return Settings.from_environ().kubeconfig
+
+    @default("cluster_storage")
+    def _default_cluster_storage(self) -> str:
+        return Settings.from_environ().cluster_storage
+
     @property
     def server(self) -> ServerApp:
         """The Jupyter server that this extends; there from the moment that it is linked to it."""
@@ -153,6 +179,9 @@ class KaleServeApp(ExtensionApp):
             metadata_idle=self.metadata_idle,
             engine=self.engine,
             namespace=self.namespace,
+            context=self.context,
+            kubeconfig=self.kubeconfig,
+            cluster_storage=self.cluster_storage,
         )
         os.environ.update(settings.to_environ())
         self.backends = Backends(settings, self.log)

@@ -59,12 +59,17 @@ def in_order(runtimes: Sequence[Runtime], model: Artifact) -> list[Runtime]:
     """The runtimes, the one that should serve the model first; of two alike the one with the model's own Python."""
     preferred = CATALOGUE.get(model.format, ())
 
-    def rank(runtime: Runtime) -> tuple[int, int, int]:
+    def rank(runtime: Runtime) -> tuple[int, int, int, int]:
         fits = 0 if model.format in runtime.formats else 1
         # One server under several interpreters: NAME--KERNEL.
         name = runtime.name.partition("--")[0]
         place = preferred.index(name) if name in preferred else len(preferred)
-        return fits, place, 0 if runtime.python and runtime.python == model.environment.python else 1
+        return (
+            fits,
+            runtime.preference,
+            place,
+            0 if runtime.python and runtime.python == model.environment.python else 1,
+        )
 
     return sorted(runtimes, key=rank)
 

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from kale_serve_ext import Model, Transformer, session
+from kale_serve_ext import Model, Transformer
 from kale_serve_ext.config import Settings
-from kale_serve_ext.sync import run
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory, metadata_python: str) -> Iterator[Settings]:
+def workspace(new_workspace: Callable[[Settings], AbstractContextManager[Settings]]) -> Iterator[Settings]:
     """Settings of this module, also in the environment; what was served goes with it."""
-    # Unix sockets need a short path.
-    runtime = tempfile.mkdtemp(prefix="ks-")
-    made = replace(
-        Settings.from_environ(),
-        data_dir=tmp_path_factory.mktemp("workspace") / "data",
-        runtime_dir=runtime,
-        metadata_python=metadata_python,
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in made.to_environ().items():
-            patch.setenv(name, value)
+    with new_workspace(Settings.from_environ()) as made:
         yield made
-        engine = session.engine()
-        for state in run(engine.services()):
-            run(engine.delete(state.ref.name))
-        run(session.close())
-    for lock in Path(runtime).rglob("metadata.lock"):
-        # The metadata engine is nobody's child and would end by itself a little later.
-        with suppress(ValueError, ProcessLookupError):
-            os.kill(int(lock.read_text()), signal.SIGTERM)
-    shutil.rmtree(runtime, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,361 @@
+"""The cluster engine: InferenceServices of one namespace, applied to and read from a Kubernetes API server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from ...config import Settings
+from ...errors import (
+    BackendUnavailableError,
+    ConflictError,
+    DeadlineExceededError,
+    InvalidInputError,
+    InvalidNameError,
+    KaleServeError,
+    NotFoundError,
+    PermissionDeniedError,
+    ServiceNotReadyError,
+)
+from ...records import Artifact
+from ..base import (
+    Check,
+    Component,
+    Connection,
+    EngineInfo,
+    LogEvent,
+    Manifest,
+    Runtime,
+    ServiceEvent,
+    ServiceState,
+    Staged,
+)
+from . import objects as paths
+from . import reach, runtimes
+from .api import STRATEGIC, Api
+from .credentials import IN_CLUSTER, Place, find_place
+from .eventlog import log_events
+from .logs import stream
+from .objects import read_all, read_one, watch_all
+from .state import Objects, service_state, wanted_log
+
+if TYPE_CHECKING:
+    import httpx
+
+STOP = "serving.kserve.io/stop"
+STORAGE_NOTE = "serving.kserve.io/storageSecretName"
+_DELETED_WITHIN = 120.0
+_LOG_LINES = 20
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def info(place: Place, namespace: str) -> EngineInfo:
+    # gRPC needs a port-forward from outside, which is not there yet.
+    return EngineInfo(kind="cluster", context=place.context, namespace=namespace or place.namespace, grpc=False)
+
+
+class ClusterEngine:
+    """The :class:`~kale_serve_ext.engines.base.Engine` of one namespace of one cluster. Use it from one loop."""
+
+    def __init__(self, settings: Settings, context: str = "", namespace: str = "") -> None:
+        self._settings = settings
+        self._place = find_place(settings.kubeconfig, context or settings.context)
+        self._info = info(self._place, namespace or settings.namespace)
+        self._namespace = self._info.namespace
+        self._api = Api(self._place)
+        self._services = paths.SERVICES.format(self._namespace)
+        self._logs: dict[str, tuple[str, str]] = {}
+        self._clients: dict[str, httpx.AsyncClient] = {}
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    async def runtimes(self, artifact: Artifact | None = None) -> list[Runtime]:
+        from ... import __version__
+
+        namespaced, _ = await self._api.list(paths.RUNTIMES.format(self._namespace))
+        cluster_wide: list[Manifest] | None
+        try:
+            cluster_wide, _ = await self._api.list(paths.CLUSTER_RUNTIMES)
+        except PermissionDeniedError:
+            # As for the account of a Kubeflow notebook.
+            cluster_wide = None
+        return runtimes.in_order(namespaced, cluster_wide, __version__, artifact.format if artifact else "")
+
+    async def check(self, artifact: Artifact, runtime: Runtime) -> list[Check]:
+        if runtime.assumed:
+            message = f"{runtime.name} is assumed to be here: the cluster's runtimes may not be read."
+            hint = "The right to list clusterservingruntimes would tell."
+            return [Check("warning", "RuntimeAssumed", message, hint, "runtime")]
+        return []
+
+    async def stage(self, artifact: Artifact) -> Staged:
+        parts = urlsplit(artifact.uri)
+        if parts.scheme in ("s3", "pvc", "gs", "hf", "https", "oci"):
+            return Staged(artifact.uri)
+        if parts.scheme != "file":
+            raise InvalidInputError(
+                f"The snapshot of {artifact.name} is {artifact.uri[:200]!r}, which no pod can read.",
+                hint="Log it again with a store of this package.",
+                field="version",
+            )
+        return await self._upload(artifact, Path(url2pathname(parts.path)))
+
+    async def dry_run(self, manifest: Manifest) -> list[Check]:
+        try:
+            await self._api.apply(self._path_of(manifest), manifest, dry_run=True)
+        except (InvalidInputError, ConflictError, PermissionDeniedError) as error:
+            return [Check("error", f"Cluster{error.reason}", error.message, error.hint)]
+        except BackendUnavailableError as error:
+            return [Check("error", "ClusterRefuses", error.message, error.hint)]
+        return [Check("ok", "Accepted", f"The cluster {self._place.context!r} would accept it.")]
+
+    async def apply(self, manifest: Manifest, staged: Sequence[Staged] = ()) -> ServiceState:
+        owned = [o for s in staged for o in s.owned]
+        made = [path for o in owned if (path := await self._make(o))]
+        try:
+            stored = await self._api.apply(self._path_of(manifest), manifest)
+        except BaseException:
+            for path in made:
+                with contextlib.suppress(KaleServeError):
+                    await self._api.delete(path)
+            raise
+        for one in owned:
+            await self._own(one, stored)
+        return await self.get(_name(stored))
+
+    async def set_paused(self, name: str, paused: bool) -> ServiceState:
+        note = {STOP: "true" if paused else None}
+        await self._api.patch(f"{self._services}/{_checked(name)}", {"metadata": {"annotations": note}})
+        return await self.get(name)
+
+    async def get(self, name: str) -> ServiceState:
+        try:
+            found = await read_one(self._api, self._namespace, _checked(name))
+        except NotFoundError as error:
+            raise self._missing(name) from error
+        return await self._told(found)
+
+    async def services(self) -> list[ServiceState]:
+        found = await read_all(self._api, self._namespace)
+        return list(await asyncio.gather(*(self._told(o) for o in found.values())))
+
+    async def watch(self) -> AsyncGenerator[ServiceEvent, None]:
+        known: dict[str, ServiceState] = {}
+        async with contextlib.aclosing(watch_all(self._api, self._namespace)) as readings:
+            async for reading in readings:
+                for name in known.keys() - reading.keys():
+                    gone = known.pop(name)
+                    yield ServiceEvent("deleted", gone.ref, None)
+                for name, found in reading.items():
+                    state = await self._told(found)
+                    before = known.get(name)
+                    if state != before:
+                        known[name] = state
+                        yield ServiceEvent("modified" if before else "added", state.ref, state)
+
+    async def delete(self, name: str) -> None:
+        path = f"{self._services}/{_checked(name)}"
+        try:
+            # In the foreground: it is there until what was made for it is gone.
+            await self._api.delete(path, "Foreground")
+        except NotFoundError as error:
+            raise self._missing(name) from error
+        end = time.monotonic() + _DELETED_WITHIN
+        while time.monotonic() < end:
+            try:
+                await self._api.get(path)
+            except NotFoundError:
+                return
+            await asyncio.sleep(0.5)
+        raise DeadlineExceededError(
+            f"{name!r} is being deleted, and still there after {_DELETED_WITHIN:g} s.", hint="Look at its events."
+        )
+
+    async def logs(
+        self,
+        name: str,
+        component: Component = "predictor",
+        *,
+        tail: int = 200,
+        previous: bool = False,
+        follow: bool = False,
+    ) -> AsyncGenerator[str, None]:
+        found = await self._objects(name)
+        pieces = stream(self._api, self._namespace, found, component, tail=tail, previous=previous, follow=follow)
+        async with contextlib.aclosing(pieces) as text:
+            async for piece in text:
+                yield piece
+
+    async def events(self, name: str) -> list[LogEvent]:
+        return log_events(await self._objects(name))
+
+    async def metrics(self, name: str, component: Component = "predictor") -> str:
+        import httpx
+
+        async with self.connect(name, component) as connection:
+            try:
+                answer = await connection.http.get("/metrics")
+            except httpx.HTTPError as error:
+                raise BackendUnavailableError(
+                    f"The {component} of {name} gives no metrics: {error}", hint="Look at its logs, or try again."
+                ) from error
+        if not answer.is_success:
+            raise BackendUnavailableError(f"The {component} of {name} gives no metrics (HTTP {answer.status_code}).")
+        return answer.text
+
+    @contextlib.asynccontextmanager
+    async def connect(self, name: str, component: Component | None = None) -> AsyncIterator[Connection]:
+        manifest = await self._api.get(f"{self._services}/{_checked(name)}")
+        spec = manifest.get("spec")
+        parts = spec if isinstance(spec, dict) else {}
+        wanted = component or ("transformer" if "transformer" in parts else "predictor")
+        if wanted not in parts:
+            raise NotFoundError(f"The service {name} has no {wanted}.", hint="Ask its predictor.")
+        annotations = _notes(manifest)
+        if str(annotations.get(STOP, "")).lower() == "true":
+            raise ServiceNotReadyError(f"The service {name} is paused.", phase="Paused", hint="Resume it.")
+        http, url = await self._client_of(f"{name}-{wanted}")
+        yield Connection(http=http, grpc=None, url=url)
+
+    async def close(self) -> None:
+        # They share the API's connections, which it closes itself.
+        self._clients.clear()
+        await self._api.close()
+
+    async def _client_of(self, service: str) -> tuple[httpx.AsyncClient, str]:
+        import httpx
+
+        inside = self._place.context == IN_CLUSTER
+        server = await self._api.client()
+        url = (
+            reach.direct(self._namespace, service)
+            if inside
+            else reach.proxied(str(server.base_url), self._namespace, service)
+        )
+        if service not in self._clients:
+            transport = None if inside else reach.ProxyTransport(self._api, server, service)
+            timeout = httpx.Timeout(60.0, connect=5.0)
+            self._clients[service] = httpx.AsyncClient(
+                base_url=url, transport=transport, timeout=timeout, trust_env=False
+            )
+        return self._clients[service], url
+
+    async def _upload(self, artifact: Artifact, folder: Path) -> Staged:
+        from .s3 import S3Target, credentials_objects, upload
+
+        if not self._settings.cluster_storage:
+            raise InvalidInputError(
+                f"The files of {artifact.name!r} are on this machine only, where no pod can read them.",
+                hint="Set KALE_SERVE_CLUSTER_STORAGE to s3://BUCKET/FOLDER?endpoint=http://HOST:PORT.",
+                field="version",
+            )
+        target = S3Target.parse(self._settings.cluster_storage)
+        uri = await asyncio.to_thread(upload, folder, artifact.digest, target)
+        secret, _ = await asyncio.to_thread(credentials_objects, target, self._namespace)
+        return Staged(uri, {STORAGE_NOTE: _name(secret)}, (secret,))
+
+    async def _make(self, wanted: Manifest) -> str:
+        """Apply an object that services share; its path where it is new."""
+        path = f"{paths.SECRETS.format(self._namespace)}/{_name(wanted)}"
+        try:
+            await self._api.get(path)
+            new = False
+        except NotFoundError:
+            new = True
+        await self._api.apply(path, wanted)
+        return path if new else ""
+
+    async def _own(self, owned: Manifest, service: Manifest) -> None:
+        """Make the service one of the object's owners: with the last of them it goes."""
+        metadata = service.get("metadata")
+        uid = metadata.get("uid") if isinstance(metadata, dict) else ""
+        owner: Manifest = {
+            "apiVersion": service.get("apiVersion"),
+            "kind": service.get("kind"),
+            "name": _name(service),
+            "uid": uid,
+        }
+        path = f"{paths.SECRETS.format(self._namespace)}/{_name(owned)}"
+        await self._api.patch(path, {"metadata": {"ownerReferences": [owner]}}, STRATEGIC)
+
+    async def _objects(self, name: str) -> Objects:
+        try:
+            return await read_one(self._api, self._namespace, _checked(name))
+        except NotFoundError as error:
+            raise self._missing(name) from error
+
+    async def _told(self, found: Objects) -> ServiceState:
+        return service_state(found, context=self._place.context, logs=await self._last_lines(found))
+
+    async def _last_lines(self, found: Objects) -> dict[str, str]:
+        """The failing container's last lines by pod, read once for each of its runs."""
+        wanted = wanted_log(found)
+        if wanted is None:
+            return {}
+        pod, container, previous = wanted
+        run = f"{container} {previous} {_restarts(found, pod)}"
+        if self._logs.get(pod, ("", ""))[0] != run:
+            path = f"{paths.PODS.format(self._namespace)}/{pod}/log"
+            query = {"container": container, "tailLines": str(_LOG_LINES), "previous": str(previous).lower()}
+            try:
+                async with contextlib.aclosing(self._api.stream(path, **query)) as pieces:
+                    text = "".join([piece async for piece in pieces])
+            except KaleServeError:
+                return {}  # the pod has gone meanwhile, or its log may not be read
+            self._logs[pod] = (run, text)
+        return {pod: self._logs[pod][1]}
+
+    def _missing(self, name: str) -> NotFoundError:
+        where = f"the namespace {self._namespace!r} of {self._place.context!r}"
+        return NotFoundError(f"There is no service {name[:100]!r} in {where}.", hint="%services lists them.")
+
+    def _path_of(self, manifest: Manifest) -> str:
+        metadata = manifest.get("metadata")
+        given = metadata.get("namespace") if isinstance(metadata, dict) else None
+        if given not in (None, self._namespace):
+            raise InvalidNameError(
+                f"The manifest is for the namespace {given!r}.",
+                hint=f"This engine serves in {self._namespace!r}.",
+                field="namespace",
+            )
+        return f"{self._services}/{_checked(_name(manifest))}"
+
+
+def _restarts(found: Objects, pod: str) -> str:
+    status = next((p.get("status") for p in found.pods if _name(p) == pod), None)
+    listed = status.get("containerStatuses") if isinstance(status, dict) else None
+    counts = [str(s.get("restartCount")) for s in listed if isinstance(s, dict)] if isinstance(listed, list) else []
+    return " ".join(counts)
+
+
+def _notes(manifest: Manifest) -> Manifest:
+    metadata = manifest.get("metadata")
+    notes = metadata.get("annotations") if isinstance(metadata, dict) else None
+    return notes if isinstance(notes, dict) else {}
+
+
+def _name(manifest: Manifest) -> str:
+    metadata = manifest.get("metadata")
+    return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
+
+
+def _checked(name: str) -> str:
+    """A name that is safe in a path.
+
+    Raises:
+        InvalidNameError: it is no DNS label.
+    """
+    if not _LABEL.fullmatch(name):
+        raise InvalidNameError(
+            f"{name[:100]!r} cannot be the name of a service.", hint="Use small letters, digits and '-'.", field="name"
+        )
+    return name

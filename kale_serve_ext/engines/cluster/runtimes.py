@@ -1,0 +1,92 @@
+"""The (Cluster)ServingRuntimes, in the order in which KServe would choose among them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+from ...ml import JSON
+from ..base import Manifest, Runtime
+
+_OWN = "kale-serve-ext"
+
+STOCK: tuple[Runtime, ...] = tuple(
+    Runtime(name, title, formats, protocols, assumed=True)
+    for name, title, formats, protocols in (
+        ("kserve-sklearnserver", "KServe sklearn server", ("sklearn",), ("v1", "v2")),
+        ("kserve-xgbserver", "KServe XGBoost server", ("xgboost",), ("v1", "v2")),
+        ("kserve-lgbserver", "KServe LightGBM server", ("lightgbm",), ("v1", "v2")),
+        ("kserve-pmmlserver", "KServe PMML server", ("pmml",), ("v1", "v2")),
+        ("kserve-tensorflow-serving", "TensorFlow Serving", ("tensorflow",), ("v1",)),
+        ("kserve-tritonserver", "Triton", ("triton", "onnx", "tensorflow", "tensorrt", "pytorch"), ("v2",)),
+        ("kserve-torchserve", "TorchServe", ("pytorch",), ("v1", "v2")),
+        ("kserve-huggingfaceserver", "Hugging Face server", ("huggingface",), ("v2", "v1")),
+        ("kserve-mlserver", "MLServer", ("sklearn", "xgboost", "lightgbm", "mlflow"), ("v2",)),
+    )
+)
+"""Those that KServe brings, for where its cluster-wide ones may not be read."""
+
+
+def in_order(
+    namespaced: Sequence[Manifest], cluster_wide: Sequence[Manifest] | None, version: str, model_format: str = ""
+) -> list[Runtime]:
+    """Every enabled runtime, in the order in which KServe would take them for a model of this format.
+
+    That is the namespace's own before the cluster's, those that may be chosen unasked first, then by falling priority.
+    But MLServer comes last, where KServe would take it first for v2: its maker has given it up, and KServe's own
+    servers speak v2 too.
+
+    Args:
+        cluster_wide: None where they may not be read.
+        version: of this package's image, which serves the user's own code.
+    """
+
+    def rank(given: Manifest) -> tuple[bool, bool, int, str]:
+        formats = _mappings(_mapping(given.get("spec")).get("supportedModelFormats"))
+        own = [f for f in formats if f.get("name") == model_format]
+        unasked = any(f.get("autoSelect") for f in own)
+        priority = max((int(str(f.get("priority") or 0)) for f in own), default=0)
+        return "mlserver" in _name(given), not unasked, -priority, _name(given)
+
+    found = [_runtime(r) for r in sorted(namespaced, key=rank) if _enabled(r)]
+    known = {r.name for r in found}
+    if cluster_wide is None:
+        found += [r for r in STOCK if r.name not in known]
+    else:
+        found += [_runtime(r) for r in sorted(cluster_wide, key=rank) if _enabled(r) and _name(r) not in known]
+    found.append(Runtime(_OWN, "Your own code", ("custom",), ("v1", "v2"), image=f"{_OWN}/predictor:{version}"))
+    return [replace(runtime, preference=place) for place, runtime in enumerate(found)]
+
+
+def _runtime(given: Manifest) -> Runtime:
+    spec = _mapping(given.get("spec"))
+    formats = dict.fromkeys(str(f.get("name")) for f in _mappings(spec.get("supportedModelFormats")))
+    listed = spec.get("protocolVersions")
+    protocols = [str(p) for p in listed] if isinstance(listed, list) else []
+    containers = _mappings(spec.get("containers"))
+    return Runtime(
+        name=_name(given),
+        display_name=_name(given),
+        formats=tuple(formats),
+        # What goes by gRPC has the protocol's name without the prefix here.
+        protocols=tuple(dict.fromkeys(p.removeprefix("grpc-") for p in protocols)),
+        image=str(containers[0].get("image") or "") if containers else "",
+    )
+
+
+def _enabled(given: Manifest) -> bool:
+    spec = _mapping(given.get("spec"))
+    return not spec.get("disabled") and not spec.get("multiModel") and not spec.get("workerSpec")
+
+
+def _name(given: Manifest) -> str:
+    return str(_mapping(given.get("metadata")).get("name") or "")
+
+
+def _mapping(value: JSON) -> Mapping[str, JSON]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: JSON) -> list[Mapping[str, JSON]]:
+    return [cast("Mapping[str, JSON]", v) for v in value if isinstance(v, Mapping)] if isinstance(value, list) else []

@@ -1,0 +1,104 @@
+"""A real Kubernetes with KServe: the one of ``$KUBECONFIG``, in a namespace that is made and removed for the tests."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from kale_serve_ext import sync
+from kale_serve_ext.config import Settings
+from kale_serve_ext.engines.base import Manifest, ServiceState
+from kale_serve_ext.engines.cluster.api import MERGE, Api
+from kale_serve_ext.engines.cluster.credentials import find_place
+from kale_serve_ext.engines.cluster.engine import ClusterEngine
+from kale_serve_ext.errors import NotFoundError
+from kale_serve_ext.serving.status import describe
+from kale_serve_ext.serving.types import Service
+
+GONE_WITHIN = 120.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without a cluster these tests are skipped, and the summary says what they lack."""
+    if os.environ.get("KUBECONFIG"):
+        return
+    for item in items:
+        if "/cluster/" in item.path.as_posix():
+            item.add_marker(pytest.mark.skip(reason="needs a Kubernetes cluster with KServe ($KUBECONFIG)"))
+
+
+@dataclass(frozen=True)
+class Kube:
+    """The API server, as the kubeconfig's user."""
+
+    api: Api
+
+    def list(self, path: str) -> list[Manifest]:
+        return sync.run(self.api.list(path))[0]
+
+    def get(self, path: str) -> Manifest:
+        return sync.run(self.api.get(path))
+
+    def create(self, path: str, body: Manifest) -> Manifest:
+        return sync.run(self.api.create(path, body))
+
+    def patch_merge(self, path: str, body: Manifest) -> Manifest:
+        return sync.run(self.api.patch(path, body, MERGE))
+
+    def delete(self, path: str) -> None:
+        sync.run(self.api.delete(path))
+
+
+@pytest.fixture(scope="session")
+def kube_admin() -> Iterator[Kube]:
+    api = Api(find_place(os.environ["KUBECONFIG"]))
+    yield Kube(api)
+    sync.run(api.close())
+
+
+@pytest.fixture(scope="module")
+def namespace(kube_admin: Kube) -> Iterator[str]:
+    name = f"kale-test-{secrets.token_hex(3)}"
+    kube_admin.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    kube_admin.delete(f"/api/v1/namespaces/{name}")
+    end = time.monotonic() + GONE_WITHIN
+    while time.monotonic() < end:
+        try:
+            kube_admin.get(f"/api/v1/namespaces/{name}")
+        except NotFoundError:
+            return
+        time.sleep(0.5)
+    pytest.fail(f"the namespace {name} is still there after {GONE_WITHIN:g} s")
+
+
+@pytest.fixture(scope="module")
+def settings(namespace: str) -> Settings:
+    """The cluster engine's; artifacts reach the pods by the S3 of ``$KALE_S3_ENDPOINT``."""
+    endpoint = os.environ.get("KALE_S3_ENDPOINT", "")
+    storage = f"s3://kale-test/{namespace}?endpoint={endpoint}" if endpoint else ""
+    return replace(Settings.from_environ(), engine="cluster", namespace=namespace, cluster_storage=storage)
+
+
+@pytest.fixture(scope="module")
+def engine(settings: Settings) -> Iterator[ClusterEngine]:
+    made = ClusterEngine(settings)
+    yield made
+    sync.run(made.close())
+
+
+def until(engine: ClusterEngine, name: str, phase: str, deadline: float = 90.0) -> Service:
+    """Look until the service is in this phase."""
+    end = time.monotonic() + deadline
+    while True:
+        state: ServiceState = sync.run(engine.get(name))
+        service = describe(state)
+        if service.phase == phase:
+            return service
+        assert time.monotonic() < end, f"not {phase} within {deadline:g} s: {service.phase}: {service.reason}"
+        time.sleep(0.2)

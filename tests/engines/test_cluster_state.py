@@ -1,0 +1,735 @@
+"""What is said of a service, by what the API server has of it. The dicts are cut down from those of a real cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+import pytest
+
+from kale_serve_ext.engines.base import Condition, Manifest, ServiceState
+from kale_serve_ext.engines.cluster.eventlog import log_events
+from kale_serve_ext.engines.cluster.state import Objects, grouped, service_state, wanted_log
+from kale_serve_ext.ml import JSON
+from kale_serve_ext.serving.status import describe
+
+NOW = 1_800_000_000.0
+TRACEBACK = 'Traceback (most recent call last):\n  File "load.py", line 1, in <module>\nValueError: no such column\n'
+NO_BUCKET = "Traceback (most recent call last):\nRuntimeError: S3 authentication failed.\n"
+PULL = 'Failed to pull image "registry.invalid/none": no such host'
+REFUSED = "Readiness probe failed: dial tcp 10.244.0.9:8080: connect: connection refused"
+QUOTA = 'pods "iris-predictor-1-x7k2p" is forbidden: exceeded quota: q, requested: requests.cpu=50m'
+COLLISION = 'Operation cannot be fulfilled on "iris": the object has been modified; please apply your changes'
+
+
+def at(ago: float) -> str:
+    """The time so many seconds ago, as the API writes it."""
+    return datetime.fromtimestamp(NOW - ago, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def written(ago: float, manager: str = "kserve-manager", **more: JSON) -> dict[str, JSON]:
+    return {"manager": manager, "time": at(ago), "fieldsV1": {"f:spec": {}}, **more}
+
+
+def service(
+    generation: int = 1, status: Mapping[str, JSON] | None = None, changed: float = 60, **metadata: JSON
+) -> Manifest:
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": "iris",
+            "namespace": "team",
+            "uid": "s1",
+            "generation": generation,
+            "creationTimestamp": at(600),
+            "labels": {"app.kubernetes.io/managed-by": "kale-serve-ext"},
+            "managedFields": [written(changed, "kale-serve-ext")],
+            **metadata,
+        },
+        "spec": {"predictor": {"model": {"modelFormat": {"name": "sklearn"}}}},
+        "status": dict(status or {}),
+    }
+
+
+def marks(component: str = "predictor", **more: JSON) -> dict[str, JSON]:
+    return {"serving.kserve.io/inferenceservice": "iris", "component": component, **more}
+
+
+def template(version: int, **labels: JSON) -> dict[str, JSON]:
+    return {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "kserve-container", "image": f"i:{version}"}]},
+    }
+
+
+def deployment(
+    version: int = 1, changed: float = 59, component: str = "predictor", revision: int = 0, **status: JSON
+) -> Manifest:
+    notes: dict[str, JSON] = {"deployment.kubernetes.io/revision": str(revision or version)}
+    return {
+        "metadata": {
+            "name": f"iris-{component}",
+            "labels": marks(component),
+            "annotations": notes,
+            "managedFields": [written(changed), written(0, "kube-controller-manager", subresource="scale")],
+        },
+        "spec": {"replicas": 1, "template": template(version)},
+        "status": status,
+    }
+
+
+def replicaset(version: int = 1, component: str = "predictor", revision: int = 0, **status: JSON) -> Manifest:
+    return {
+        "metadata": {
+            "name": f"iris-{component}-{version}",
+            "labels": marks(component),
+            "annotations": {"deployment.kubernetes.io/revision": str(revision or version)},
+            "ownerReferences": [{"kind": "Deployment", "name": f"iris-{component}", "controller": True}],
+        },
+        "spec": {"template": template(version, **{"pod-template-hash": str(version)})},
+        "status": status,
+    }
+
+
+def container(name: str = "kserve-container", restarts: int = 0, last: JSON = None, **state: JSON) -> dict[str, JSON]:
+    """A container's status: ``running={...}``, ``waiting={...}`` or ``terminated={...}``."""
+    ready = state.pop("ready", False)
+    return {
+        "name": name,
+        "restartCount": restarts,
+        "ready": ready,
+        "state": state,
+        "lastState": {"terminated": last} if last else {},
+    }
+
+
+def pod(
+    *containers: JSON,
+    version: int = 1,
+    ready: bool = False,
+    component: str = "predictor",
+    since: float = 500,
+    inits: list[JSON] | None = None,
+    unscheduled: str = "",
+    scheduled_reason: str = "Unschedulable",
+    name: str = "",
+    **metadata: JSON,
+) -> Manifest:
+    conditions: list[JSON] = [{"type": "Ready", "status": str(ready), "lastTransitionTime": at(since)}]
+    if unscheduled:
+        told = {"reason": scheduled_reason, "message": unscheduled}
+        conditions.append({"type": "PodScheduled", "status": "False", **told})
+    limits: JSON = {"limits": {"memory": "64Mi"}}
+    return {
+        "metadata": {
+            "name": name or f"iris-{component}-{version}-x7k2p",
+            "creationTimestamp": at(500),
+            "labels": marks(component),
+            "ownerReferences": [{"kind": "ReplicaSet", "name": f"iris-{component}-{version}", "controller": True}],
+            **metadata,
+        },
+        "spec": {"containers": [{"name": "kserve-container", "resources": limits}]},
+        "status": {
+            "phase": "Running",
+            "conditions": conditions,
+            "initContainerStatuses": inits or [],
+            "containerStatuses": list(containers),
+        },
+    }
+
+
+def event(
+    reason: str, message: str, about: str = "Pod/iris-predictor-1-x7k2p", ago: float = 10, **more: JSON
+) -> Manifest:
+    kind, _, name = about.partition("/")
+    return {
+        "type": "Warning",
+        "reason": reason,
+        "message": message,
+        "involvedObject": {"kind": kind, "name": name},
+        "lastTimestamp": at(ago),
+        **more,
+    }
+
+
+def waiting(reason: str, message: str = "", **more: JSON) -> dict[str, JSON]:
+    return container(waiting={"reason": reason, "message": message}, **more)  # type: ignore[arg-type]  # states by name
+
+
+def ended(code: int, reason: str = "Error", message: str = "") -> dict[str, JSON]:
+    return {"exitCode": code, "reason": reason, "message": message}
+
+
+RUNNING: dict[str, JSON] = {"startedAt": at(400)}
+ANSWERS = container(running=RUNNING, ready=True)
+LOADS = container(running=RUNNING)
+DOWNLOADED = container("storage-initializer", terminated=ended(0, "Completed"))
+
+
+def objects(*pods: Manifest, events: list[Manifest] | None = None, of: Manifest | None = None) -> Objects:
+    """A first generation, that has one ReplicaSet."""
+    return Objects(of or service(), [deployment()], [replicaset()], pods, events or [])
+
+
+def updated(*pods: Manifest, of: Manifest | None = None, changed: float = 59) -> Objects:
+    """A second generation, in the middle of its rollout."""
+    return Objects(of or service(2), [deployment(2, changed=changed)], [replicaset(1), replicaset(2)], [OLD, *pods], [])
+
+
+OLD = pod(ANSWERS, ready=True)
+
+
+def state(given: Objects, logs: Mapping[str, str] | None = None) -> ServiceState:
+    return service_state(given, context="kind", logs=logs or {}, now=NOW)
+
+
+def invalid(reason: str, message: str) -> dict[str, JSON]:
+    return {
+        "modelStatus": {
+            "transitionStatus": "InvalidSpec",
+            "lastFailureInfo": {"reason": reason, "message": message},
+            "states": {"targetModelState": "FailedToLoad"},
+        }
+    }
+
+
+FAILED_TO_LOAD: dict[str, JSON] = {
+    "modelStatus": {
+        "transitionStatus": "BlockedByFailedLoad",
+        "states": {"targetModelState": "FailedToLoad"},
+        "lastFailureInfo": {"reason": "ModelLoadFailed", "exitCode": 1, "message": NO_BUCKET},
+    }
+}
+
+
+def condition(status: str, reason: str = "", message: str = "", kind: str = "PredictorReady") -> dict[str, JSON]:
+    return {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": at(30)}
+
+
+ON_THE_WAY = {
+    "nothing is there yet": (Objects(service()), "Pending", "The predictor is about to start."),
+    "its node is chosen": (objects(pod()), "Pending", "The predictor is about to start."),
+    "its image is pulled": (
+        objects(pod(waiting("ContainerCreating")), events=[event("Pulling", 'Pulling image "big:1"')]),
+        "Pending",
+        'Pulling image "big:1".',
+    ),
+    "a volume cannot be mounted": (
+        objects(pod(waiting("ContainerCreating")), events=[event("FailedMount", 'configmap "ca" not found')]),
+        "Pending",
+        'configmap "ca" not found.',
+    ),
+    "its claim is new": (
+        objects(pod(unscheduled="pod has unbound immediate PersistentVolumeClaims", creationTimestamp=at(5))),
+        "Pending",
+        "Its volume is being made.",
+    ),
+    "a node is being added": (
+        objects(
+            pod(unscheduled="0/1 nodes are available"), events=[event("TriggeredScaleUp", "pod triggered scale-up")]
+        ),
+        "Pending",
+        "The cluster is adding a node for it.",
+    ),
+    "it is not to be scheduled yet": (
+        objects(pod(unscheduled="gated by kueue", scheduled_reason="SchedulingGated")),
+        "Pending",
+        "gated by kueue.",
+    ),
+    "the model is downloaded": (
+        objects(pod(waiting("PodInitializing"), inits=[container("storage-initializer", running=RUNNING)])),
+        "Loading",
+        "Downloading the model.",
+    ),
+    "the server starts": (objects(pod(LOADS, inits=[DOWNLOADED])), "Loading", "The predictor is loading."),
+    "the server has not listened so far": (
+        objects(pod(LOADS), events=[event("Unhealthy", REFUSED, count=2)]),
+        "Loading",
+        "The predictor is loading.",
+    ),
+    "the server never listens": (
+        objects(pod(LOADS), events=[event("Unhealthy", REFUSED, count=30)]),
+        "Loading",
+        f"The predictor runs, but does not answer yet: {REFUSED}.",
+    ),
+    "the server stopped answering": (
+        objects(pod(LOADS, since=20), events=[event("Unhealthy", REFUSED, count=1)]),
+        "Loading",
+        f"The predictor runs, but does not answer any more: {REFUSED}.",
+    ),
+    "it crashed some day, and stopped answering now": (
+        objects(pod(container(running=RUNNING, restarts=1, last=ended(1)), since=20)),
+        "Loading",
+        "The predictor runs, but does not answer any more.",
+    ),
+    "a sidecar is not ready": (
+        objects(pod(ANSWERS, container("agent", running=RUNNING))),
+        "Loading",
+        "The container agent of the predictor is not ready.",
+    ),
+    "it is ready": (objects(pod(ANSWERS, ready=True, inits=[DOWNLOADED])), "Ready", ""),
+    "it came right after a crash": (
+        objects(pod(container(running=RUNNING, ready=True, restarts=3, last=ended(1)), ready=True)),
+        "Ready",
+        "",
+    ),
+    "it came right after a failed download": (
+        objects(pod(ANSWERS, ready=True), of=service(status=FAILED_TO_LOAD)),
+        "Ready",
+        "",
+    ),
+    "its only pod is being stopped": (
+        objects(pod(ANSWERS, ready=True, deletionTimestamp=at(1))),
+        "Pending",
+        "The predictor is about to start.",
+    ),
+    "an evicted pod has another in its place": (
+        objects({**pod(name="iris-predictor-1-gone"), "status": {"phase": "Failed", "reason": "Evicted"}}, OLD),
+        "Ready",
+        "",
+    ),
+    "the controller collided with somebody": (
+        objects(pod(LOADS), of=service(status={"conditions": [condition("False", "ReconcileFailed", COLLISION)]})),
+        "Loading",
+        "The predictor is loading.",
+    ),
+}
+
+FAILED = {
+    "the image cannot be pulled": (
+        objects(pod(waiting("ImagePullBackOff", "Back-off pulling image")), events=[event("Failed", PULL)]),
+        f"The predictor cannot start: {PULL}.",
+    ),
+    "the image cannot be pulled, without events": (
+        objects(pod(waiting("ErrImagePull", "no such host"))),
+        "The predictor cannot start: no such host.",
+    ),
+    "the image is not on the node": (
+        objects(pod(waiting("ErrImageNeverPull", "not present with pull policy of Never"))),
+        "The predictor cannot start: not present with pull policy of Never.",
+    ),
+    "a secret is missing": (
+        objects(pod(waiting("CreateContainerConfigError", 'secret "nope" not found'))),
+        'The predictor cannot start: secret "nope" not found.',
+    ),
+    "the program is missing": (
+        objects(
+            pod(
+                waiting(
+                    "RunContainerError",
+                    'exec: "nope": executable file not found',
+                    last=ended(128, "StartError", "exec"),
+                )
+            )
+        ),
+        'The predictor cannot start: exec: "nope": executable file not found.',
+    ),
+    "no node has room": (
+        objects(pod(unscheduled="0/1 nodes are available: 1 Insufficient cpu.")),
+        "The predictor cannot start: 0/1 nodes are available: 1 Insufficient cpu.",
+    ),
+    "the claim is missing": (
+        objects(pod(unscheduled='0/1 nodes are available: persistentvolumeclaim "nope" not found. not found')),
+        'The predictor cannot start: persistentvolumeclaim "nope" not found.',
+    ),
+    "the claim is never bound": (
+        objects(pod(unscheduled="pod has unbound immediate PersistentVolumeClaims")),
+        "The predictor cannot start: pod has unbound immediate PersistentVolumeClaims.",
+    ),
+    "out of memory just now": (
+        objects(pod(container(terminated=ended(137, "OOMKilled")))),
+        "The predictor was killed because it used more memory than its limit. The limit is 64Mi.",
+    ),
+    "out of memory again and again": (
+        objects(pod(waiting("CrashLoopBackOff", "back-off", restarts=4, last=ended(137, "OOMKilled")))),
+        "The predictor was killed because it used more memory than its limit. The limit is 64Mi. "
+        "It was restarted 4 times.",
+    ),
+    "crashed": (
+        objects(pod(container(terminated=ended(1)))),
+        "The predictor ended with exit code 1: ValueError: no such column.",
+    ),
+    "crash loop": (
+        objects(pod(waiting("CrashLoopBackOff", "back-off", restarts=1, last=ended(1)))),
+        "The predictor ended with exit code 1: ValueError: no such column. It was restarted once.",
+    ),
+    "crash loop, in a moment of running": (
+        objects(pod(container(running={"startedAt": at(1)}, restarts=2, last=ended(1)))),
+        "The predictor ended with exit code 1: ValueError: no such column. It was restarted 2 times.",
+    ),
+    "ends without an error": (
+        objects(pod(waiting("CrashLoopBackOff", restarts=2, last=ended(0, "Completed")))),
+        "The predictor ended with exit code 0: ValueError: no such column. It was restarted 2 times.",
+    ),
+    "the download failed": (
+        objects(
+            pod(
+                waiting("PodInitializing"),
+                inits=[container("storage-initializer", terminated=ended(1, message=NO_BUCKET))],
+            )
+        ),
+        "The predictor ended with exit code 1: RuntimeError: S3 authentication failed.",
+    ),
+    "the download fails again and again": (
+        objects(
+            pod(
+                waiting("PodInitializing"),
+                inits=[container("storage-initializer", running={"startedAt": at(1)}, restarts=2, last=ended(1))],
+            )
+        ),
+        "The predictor ended with exit code 1: ValueError: no such column. It was restarted 2 times.",
+    ),
+    "a sidecar crashes": (
+        objects(pod(ANSWERS, container("agent", terminated=ended(2)))),
+        "The predictor ended with exit code 2: ValueError: no such column.",
+    ),
+    "the quota is used up": (
+        Objects(
+            service(),
+            [deployment()],
+            [replicaset(conditions=[condition("True", "FailedCreate", QUOTA, "ReplicaFailure")])],
+        ),
+        f"The predictor cannot start: {QUOTA}.",
+    ),
+    "a webhook refuses, and ReplicaSets may not be read": (
+        Objects(service(), [deployment(conditions=[condition("True", "FailedCreate", "denied", "ReplicaFailure")])]),
+        "The predictor cannot start: denied.",
+    ),
+    "it takes too long": (
+        Objects(
+            service(),
+            [deployment(conditions=[condition("False", "ProgressDeadlineExceeded", "It timed out.", "Progressing")])],
+            [replicaset()],
+            [pod(LOADS)],
+        ),
+        "The predictor is loading. It timed out.",
+    ),
+    "the API server refuses the Deployment": (
+        Objects(service(status={"conditions": [condition("False", "ReconcileFailed", "must be less than 1")]})),
+        "must be less than 1.",
+    ),
+    "nobody serves the format": (
+        Objects(service(status=invalid("NoSupportingRuntime", "No runtime found"))),
+        "No runtime found.",
+    ),
+    "the runtime is unknown, as the event says better": (
+        Objects(
+            service(status=invalid("RuntimeNotRecognized", "Waiting for runtime to become available")),
+            events=[event("InternalError", "No ServingRuntimes with the name: nope", "InferenceService/iris")],
+        ),
+        "No ServingRuntimes with the name: nope.",
+    ),
+    "the spec is invalid for a reason of tomorrow": (
+        Objects(service(status=invalid("SomethingNew", "no"))),
+        "no.",
+    ),
+    "the model failed to load, and its pods are gone": (
+        Objects(service(status=FAILED_TO_LOAD)),
+        "RuntimeError: S3 authentication failed.",
+    ),
+}
+
+ROLLOUTS = {
+    "the controller has not looked": (
+        Objects(service(2, changed=1), [deployment(1)], [replicaset(1)], [OLD], []),
+        "Loading",
+        "The predictor is about to start. Revision 1 answers until revision 2 is ready.",
+        1,
+    ),
+    "the Deployment has no new ReplicaSet yet": (
+        Objects(service(2), [deployment(2)], [replicaset(1)], [OLD], []),
+        "Loading",
+        "The predictor is about to start. Revision 1 answers until revision 2 is ready.",
+        1,
+    ),
+    "the change does not concern the pods": (
+        Objects(service(2, changed=30), [deployment(1)], [replicaset(1)], [OLD], []),
+        "Ready",
+        "",
+        2,
+    ),
+    "the new pod loads": (
+        updated(pod(LOADS, version=2)),
+        "Loading",
+        "The predictor is loading. Revision 1 answers until revision 2 is ready.",
+        1,
+    ),
+    "the new pod cannot start": (
+        updated(pod(waiting("ErrImagePull", "no such host"), version=2)),
+        "Degraded",
+        "Revision 2 fails, revision 1 still answers. The predictor cannot start: no such host.",
+        1,
+    ),
+    "the new pod answers beside the old one": (updated(pod(ANSWERS, version=2, ready=True)), "Ready", "", 2),
+    "the new pod fails, the old one is being stopped": (
+        Objects(
+            service(2),
+            [deployment(2)],
+            [replicaset(1), replicaset(2)],
+            [pod(ANSWERS, ready=True, deletionTimestamp=at(1)), pod(container(terminated=ended(1)), version=2)],
+        ),
+        "Failed",
+        "The predictor ended with exit code 1.",
+        0,
+    ),
+    "the new spec is refused": (
+        Objects(
+            service(2, {"conditions": [condition("False", "ReconcileFailed", "invalid")]}),
+            [deployment(1)],
+            [replicaset(1)],
+            [OLD],
+        ),
+        "Degraded",
+        "Revision 2 fails, revision 1 still answers. invalid.",
+        1,
+    ),
+    "the new spec has no runtime": (
+        Objects(service(2, invalid("NoSupportingRuntime", "none")), [deployment(1)], [replicaset(1)], [OLD]),
+        "Degraded",
+        "Revision 2 fails, revision 1 still answers. none.",
+        1,
+    ),
+    "back to the template of before": (
+        Objects(
+            service(3),
+            [deployment(1, revision=3)],
+            [replicaset(1, revision=3), replicaset(2)],
+            [OLD, pod(waiting("ErrImagePull", "no such host"), version=2)],
+        ),
+        "Ready",
+        "",
+        3,
+    ),
+    "the runtime's image changed under a first generation": (
+        Objects(
+            service(),
+            [deployment(2)],
+            [replicaset(1), replicaset(2)],
+            [OLD, pod(waiting("ErrImagePull", "no such host"), version=2)],
+        ),
+        "Degraded",
+        "1 of 1 predictor replicas answer. The predictor cannot start: no such host.",
+        1,
+    ),
+    "what makes pods may not be read": (
+        Objects(service(2), [], [], [pod(ANSWERS, version=2, ready=True)]),
+        "Ready",
+        "",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "phase", "reason"), ON_THE_WAY.values(), ids=ON_THE_WAY)
+def test_what_goes_its_way_is_not_called_failed(given: Objects, phase: str, reason: str) -> None:
+    seen = describe(state(given))
+    assert (seen.phase, seen.reason) == (phase, reason)
+    assert wanted_log(given) is None
+
+
+@pytest.mark.parametrize(("given", "reason"), FAILED.values(), ids=FAILED)
+def test_a_failure_is_told_with_its_cause(given: Objects, reason: str) -> None:
+    wanted = wanted_log(given)
+    has_no_log = any(word in reason for word in ("memory", "S3"))
+    seen = describe(state(given, {wanted[0]: TRACEBACK} if wanted and not has_no_log else None))
+    assert (seen.phase, seen.reason) == ("Failed", reason)
+
+
+@pytest.mark.parametrize(("given", "phase", "reason", "serving"), ROLLOUTS.values(), ids=ROLLOUTS)
+def test_an_update_is_judged_by_its_own_pods(given: Objects, phase: str, reason: str, serving: int) -> None:
+    found = state(given)
+    seen = describe(found)
+    assert (seen.phase, seen.reason) == (phase, reason)
+    assert found.serving_revision == serving
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (container(terminated=ended(1)), ("kserve-container", False)),
+        (waiting("CrashLoopBackOff", last=ended(1)), ("kserve-container", True)),
+        (container(running={"startedAt": at(1)}, restarts=1, last=ended(1)), ("kserve-container", True)),
+        (waiting("ErrImagePull"), None),
+        (LOADS, None),
+    ],
+)
+def test_the_log_of_the_run_that_ended_is_asked_for(given: JSON, wanted: tuple[str, bool] | None) -> None:
+    assert wanted_log(objects(pod(given))) == (wanted and ("iris-predictor-1-x7k2p", *wanted))
+    init = {**given, "name": "storage-initializer"} if isinstance(given, dict) else {}
+    expected = ("iris-predictor-1-x7k2p", "storage-initializer", wanted[1]) if wanted else None
+    assert wanted_log(objects(pod(waiting("PodInitializing"), inits=[init]))) == expected
+
+
+def test_an_old_revisions_failure_is_nobodys_log() -> None:
+    old = pod(container(terminated=ended(1)))
+    given = Objects(service(2), [deployment(2)], [replicaset(1), replicaset(2)], [old, pod(LOADS, version=2)])
+    assert wanted_log(given) is None
+    assert describe(state(given)).phase == "Loading"
+
+
+def test_every_component_must_answer() -> None:
+    both = service(status={"address": {"url": "http://iris-transformer.team.svc"}})
+    both["spec"] = {"predictor": {"minReplicas": 2}, "transformer": {"containers": []}}
+    transformer = pod(LOADS, component="transformer")
+    given = Objects(both, [deployment()], [replicaset()], [OLD, transformer])
+    found = state(given)
+    assert [(c.component, c.ready, c.wanted) for c in found.components] == [("predictor", 1, 1), ("transformer", 0, 1)]
+    assert found.serving_revision == 0
+    assert describe(found).reason == "The transformer is loading."
+    assert found.url == "http://iris-transformer.team.svc"
+
+
+def test_wanted_replicas_are_the_specs_where_there_is_no_deployment() -> None:
+    many = service()
+    many["spec"] = {"predictor": {"minReplicas": 3}}
+    assert [c.wanted for c in state(Objects(many)).components] == [3]
+
+
+def test_a_paused_service_is_stopping_until_its_pods_are_gone() -> None:
+    paused = service(annotations={"serving.kserve.io/stop": "true"})
+    ending = pod(ANSWERS, ready=True, deletionTimestamp=at(1))
+    assert describe(state(Objects(paused, pods=[ending]))).reason == "Its processes are being stopped."
+    gone = state(Objects(paused))
+    assert describe(gone).reason == "It is paused; resume it to send requests."
+    assert gone.serving_revision == 0
+
+
+def test_a_deleted_service_is_terminating() -> None:
+    found = state(objects(OLD, of=service(deletionTimestamp=at(1))))
+    assert found.deleting
+    assert describe(found).phase == "Terminating"
+
+
+def test_the_state_names_the_service_and_its_times() -> None:
+    status: dict[str, JSON] = {"conditions": [condition("True"), condition("weird", kind="Ready")]}
+    found = state(Objects(service(4, status, labels={})))
+    assert str(found.ref) == "cluster/kind/team/iris"
+    assert (found.revision, found.created, found.updated, found.ours) == (4, NOW - 600, NOW - 30, False)
+    assert found.conditions == (
+        Condition("PredictorReady", "True", last_transition=NOW - 30),
+        Condition("Ready", "Unknown", last_transition=NOW - 30),
+    )
+    assert found.url == ""
+
+
+def test_the_manifest_is_what_somebody_would_write() -> None:
+    stored = service(annotations={"kubectl.kubernetes.io/last-applied-configuration": "{}", "mine": "1"})
+    stored["spec"] = {
+        "predictor": {"model": {"name": "", "resources": {}, "runtime": "kale-sklearn"}, "minReplicas": 1},
+        "transformer": {"containers": [{"name": "kserve-container", "image": "i", "resources": {}}]},
+    }
+    del stored["kind"]
+    assert state(Objects(stored)).manifest == {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": "iris",
+            "namespace": "team",
+            "labels": {"app.kubernetes.io/managed-by": "kale-serve-ext"},
+            "annotations": {"mine": "1"},
+        },
+        "spec": {
+            "predictor": {"model": {"runtime": "kale-sklearn"}, "minReplicas": 1},
+            "transformer": {"containers": [{"name": "kserve-container", "image": "i"}]},
+        },
+    }
+
+
+def knative(created: str, ready: str, said: str = "True", generation: int = 1, **model: JSON) -> Manifest:
+    revisions: dict[str, JSON] = {"latestCreatedRevision": created, "latestReadyRevision": ready}
+    status: dict[str, JSON] = {
+        "deploymentMode": "Knative",
+        "components": {"predictor": revisions},
+        "conditions": [condition(said, "RevisionFailed" if said == "False" else "", "Unable to fetch image")],
+        "modelStatus": model,
+    }
+    return service(generation, status)
+
+
+def of_revision(name: str, *containers: JSON, ready: bool = False) -> Manifest:
+    return pod(*containers, ready=ready, name=f"{name}-x", labels=marks(**{"serving.knative.dev/revision": name}))
+
+
+@pytest.mark.parametrize(
+    ("given", "phase", "serving"),
+    [
+        (Objects(knative("r1", "r1"), pods=[of_revision("r1", ANSWERS, ready=True)]), "Ready", 1),
+        (Objects(knative("r1", "r1")), "Ready", 1),
+        (Objects(knative("r1", "r1"), pods=[of_revision("r1", LOADS)]), "Loading", 0),
+        (Objects(knative("r1", ""), pods=[of_revision("r1", LOADS)]), "Loading", 0),
+        (
+            Objects(
+                knative("r2", "r1", generation=2),
+                pods=[of_revision("r1", ANSWERS, ready=True), of_revision("r2", container(terminated=ended(1)))],
+            ),
+            "Degraded",
+            1,
+        ),
+        (Objects(knative("r1", "", "False", states={"targetModelState": "FailedToLoad"})), "Failed", 0),
+    ],
+    ids=["answers", "scaled to zero", "starts from zero", "starts", "an update fails", "given up"],
+)
+def test_knative_revisions(given: Objects, phase: str, serving: int) -> None:
+    found = state(given)
+    assert (describe(found).phase, found.serving_revision) == (phase, serving)
+
+
+def test_scaled_to_zero_wants_no_replica_and_says_so() -> None:
+    (predictor,) = state(Objects(knative("r1", "r1"))).components
+    assert predictor.wanted == 0
+    assert [(r.name, r.reason) for r in predictor.replicas] == [("r1", "ScaledToZero")]
+
+
+def test_objects_are_grouped_by_their_service() -> None:
+    other = service(uid="s2", name="iris-predictor")
+    mine = pod(LOADS, uid="p1")
+    earlier = event("Failed", "of an earlier pod of this name")
+    earlier["involvedObject"] = {"kind": "Pod", "name": "iris-predictor-1-x7k2p", "uid": "p0"}
+    events = [
+        event("Unhealthy", REFUSED),
+        earlier,
+        event("InternalError", "oh", "InferenceService/iris"),
+        event("InternalError", "oh", "InferenceService/iris-predictor"),
+        event("SuccessfulRescale", "New size: 2", "HorizontalPodAutoscaler/iris-predictor"),
+        event("Created", "else", "Pod/elsewhere"),
+    ]
+    found = grouped([service(), other], [deployment()], [replicaset()], [mine], events)
+    assert list(found) == ["iris", "iris-predictor"]
+    assert found["iris"] == Objects(
+        service(), [deployment()], [replicaset()], [mine], [events[0], events[2], events[4]]
+    )
+    assert found["iris-predictor"] == Objects(other, [], [], [], [events[3]])
+
+
+def test_events_are_merged_and_without_noise() -> None:
+    refused = "Error creating: pods "
+    owner = "ReplicaSet/iris-predictor-1"
+    given = [
+        event("Started", "Started container", ago=5, type="Normal", count=3),
+        event("Scheduled", "assigned", ago=50, lastTimestamp=None, eventTime=at(50.0), count=None),
+        event("FailedCreate", f'{refused}"iris-predictor-1-aaaaa" is forbidden', owner, 40, count=1),
+        event(
+            "FailedCreate",
+            f'(combined from similar events): {refused}"iris-predictor-1-bbbbb" is forbidden',
+            owner,
+            20,
+            count=4,
+        ),
+        event("Probing", "still", ago=60, series={"count": 7, "lastObservedTime": at(30)}),
+        event("FailedGetResourceMetric", "no metrics", "HorizontalPodAutoscaler/iris-predictor"),
+        event("FailedComputeMetricsReplicas", "no metrics", "HorizontalPodAutoscaler/iris-predictor"),
+        event("UpdateFailed", COLLISION, "InferenceService/iris"),
+        event("InternalError", COLLISION, "InferenceService/iris"),
+        event("InternalError", "no runtime", "InferenceService/iris", ago=1),
+    ]
+    found = log_events(Objects(service(), events=given))
+    assert [(NOW - e.time, e.type, e.reason, e.count) for e in found] == [
+        (50, "Warning", "Scheduled", 1),
+        (30, "Warning", "Probing", 7),
+        (20, "Warning", "FailedCreate", 5),
+        (5, "Normal", "Started", 3),
+        (1, "Warning", "InternalError", 1),
+    ]
+    assert found[2].object == owner
+    assert found[2].message.startswith(refused)
