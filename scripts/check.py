@@ -1,7 +1,8 @@
 """Everything that ``make test`` runs, against the wheel in clean environments; ends with a summary.
 
 Parts: ``lint``, ``docs``, ``pytest``, ``cluster``, ``jest`` and ``browser``; all of them unless some are named. A part
-that fails does not keep the others from running. The counts are left in ``.cache/results/counts.txt`` for the CI script.
+that fails does not keep the others from running. The counts are left in ``.cache/results/counts.txt`` for the CI
+script.
 """
 
 from __future__ import annotations

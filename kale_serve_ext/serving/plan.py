@@ -188,6 +188,10 @@ async def _pick_runtime(
         message, hint = "No model was chosen.", "Pass model_id, or a predictor container with an image in serve_config."
         return _Pick(None, protocol, listed, (Check("error", "NoModel", message, hint, "version"),))
     named = next((r for r in runtimes if r.name == wanted), None)
+    if wanted and named is None and any(r.assumed for r in runtimes):
+        # Not all runtimes could be read: the user may know of one.
+        named = Runtime(wanted, wanted, (model.format,), (), assumed=True)
+        runtimes = [*runtimes, named]
     if named and not asked and not implied and named.protocols and protocol not in named.protocols:
         # MLServer and Triton speak only v2: naming one of them is asking for it.
         protocol = named.protocols[0]
