@@ -13,6 +13,8 @@ import subprocess
 
 from steps import run
 
+from images import load
+
 STARTER = "KALE_TEST_CLUSTER"
 
 
@@ -26,6 +28,7 @@ def environment(*, asked: bool) -> dict[str, str]:
     if not starter:
         return {} if asked else {"KUBECONFIG": ""}
     run([starter, "up"])
+    load(starter)
     told = subprocess.run([starter, "env"], capture_output=True, text=True, check=True).stdout
     pairs = re.findall(r"^export (\w+)=(.*)$", told, re.MULTILINE)
     return {name: " ".join(shlex.split(value)) for name, value in pairs}

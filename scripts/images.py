@@ -1,31 +1,21 @@
-"""Assembles what the images for code in a cluster are built from, and loads them into the test cluster.
-
-``images.py`` does both; ``images.py --context`` only assembles, for ``docker build`` and its like.
-"""
+"""Assembles what the image for code in a cluster is built from, for ``docker build`` and its like."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
-from pathlib import Path
 
 from product import CONSTRAINTS, build_wheel
 from steps import CACHE, ROOT, run
 
 IMAGES = ROOT / "images"
 CONTEXT = CACHE / "image"
-TEST_CLUSTER = ROOT.parent / "shared" / "cluster" / "cluster"
 
 
-def main() -> None:
-    """Assemble the context and, unless told not to, load it."""
+def load(starter: str) -> None:
+    """Make the image known in the tests' cluster, which the program ``starter`` has started."""
     assemble()
-    if sys.argv[1:] == ["--context"]:
-        print(CONTEXT)
-        return
-    run([_test_cluster(), "load-image", image("transformer"), CONTEXT])
+    run([starter, "load-image", image("transformer"), CONTEXT])
 
 
 def image(role: str) -> str:
@@ -50,13 +40,6 @@ def assemble() -> None:
     (CONTEXT / "image.json").write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def _test_cluster() -> Path:
-    given = os.environ.get("KALE_TEST_CLUSTER", "")
-    command = Path(given) if given else TEST_CLUSTER
-    if not command.is_file():
-        sys.exit(f"There is no test cluster's command {command}: name it in KALE_TEST_CLUSTER.")
-    return command
-
-
 if __name__ == "__main__":
-    main()
+    assemble()
+    print(CONTEXT)

@@ -202,6 +202,14 @@ class Engine(Protocol):
         """What would keep this runtime from loading the artifact here: interpreter, libraries, files."""
         ...
 
+    async def address(self, artifact: Artifact) -> Staged:
+        """What :meth:`stage` would give, without doing anything.
+
+        Raises:
+            InvalidInputError: the engine's processes cannot be brought these files.
+        """
+        ...
+
     async def stage(self, artifact: Artifact) -> Staged:
         """Make the artifact's snapshot reachable for the engine's processes."""
         ...

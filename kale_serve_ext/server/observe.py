@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jupyter_server.auth.decorator import authorized
@@ -72,10 +73,11 @@ class LogsHandler(Handler):
         if self._copying.cancel():
             await asyncio.wait({self._copying})
         try:
-            self._copying.result()
-        except (StreamClosedError, asyncio.CancelledError):
+            with suppress(asyncio.CancelledError):
+                self._copying.result()
+            await self.finish(set_content_type=_TEXT)
+        except StreamClosedError:
             self.log.debug("The log of %s was not read to its end.", self.request.path)
-        await self.finish(set_content_type=_TEXT)
 
     async def _copy(self, pieces: AsyncIterator[str]) -> None:
         left = self.app.max_log_bytes

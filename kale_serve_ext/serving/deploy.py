@@ -25,6 +25,7 @@ _RAISED = {
     "InvalidName": InvalidNameError,
     "NameTaken": ConflictError,
     "NoModel": InvalidInputError,
+    "OutOfReach": InvalidInputError,
     "SnapshotMissing": NotFoundError,
 }
 

@@ -70,17 +70,23 @@ async def draft(request: ServeRequest, engine: Engine, metadata: Metadata, *, up
     current = next((s for s in services if s.ref.name == name), None)
     pick = await _pick_runtime(request, config, model, transformer, engine)
     transformer_python, transformer_checks = await _check_transformer(transformer, pick.protocol, engine)
+    places: list[Check] = []
     wanted = Wanted(
         name=name,
         namespace=engine.info.namespace,
         protocol=pick.protocol,
-        model=_part(model, pick.runtime.python if pick.runtime else ""),
-        transformer=_part(transformer, transformer_python),
+        model=await _part(model, pick.runtime.python if pick.runtime else "", engine, places),
+        transformer=await _part(transformer, transformer_python, engine, places),
         runtime=pick.runtime.name if pick.runtime and model and model.format != "custom" else "",
         config=config,
         image_tag=_image_tag(),
     )
-    checks = [*_about_name(request, name, current, model, updating=updating), *pick.checks, *transformer_checks]
+    checks = [
+        *_about_name(request, name, current, model, updating=updating),
+        *pick.checks,
+        *transformer_checks,
+        *places,
+    ]
     manifest = build(wanted)
     if not any(c.level == "error" for c in checks):
         checks += await engine.dry_run(manifest)
@@ -265,9 +271,15 @@ async def _check_transformer(
     return runtime.python, tuple(found)
 
 
-def _part(artifact: Artifact | None, python: str) -> Part | None:
-    # Until the engine has staged the files, a manifest names them by the artifact's own address.
-    return Part(artifact, Staged(artifact.uri), python) if artifact else None
+async def _part(artifact: Artifact | None, python: str, engine: Engine, checks: list[Check]) -> Part | None:
+    """The artifact where the engine would find its files; why it cannot goes to ``checks``."""
+    if artifact is None:
+        return None
+    try:
+        return Part(artifact, await engine.address(artifact), python)
+    except InvalidInputError as error:
+        checks.append(Check("error", "OutOfReach", error.message, error.hint, error.field))
+        return Part(artifact, Staged(artifact.uri), python)
 
 
 def _said(config: Config, key: str) -> str:

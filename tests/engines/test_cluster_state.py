@@ -63,15 +63,11 @@ def template(version: int, **labels: JSON) -> dict[str, JSON]:
     }
 
 
-def deployment(
-    version: int = 1, changed: float = 59, component: str = "predictor", revision: int = 0, **status: JSON
-) -> Manifest:
-    notes: dict[str, JSON] = {"deployment.kubernetes.io/revision": str(revision or version)}
+def deployment(version: int = 1, changed: float = 59, component: str = "predictor", **status: JSON) -> Manifest:
     return {
         "metadata": {
             "name": f"iris-{component}",
             "labels": marks(component),
-            "annotations": notes,
             "managedFields": [written(changed), written(0, "kube-controller-manager", subresource="scale")],
         },
         "spec": {"replicas": 1, "template": template(version)},
@@ -79,12 +75,11 @@ def deployment(
     }
 
 
-def replicaset(version: int = 1, component: str = "predictor", revision: int = 0, **status: JSON) -> Manifest:
+def replicaset(version: int = 1, component: str = "predictor", **status: JSON) -> Manifest:
     return {
         "metadata": {
             "name": f"iris-{component}-{version}",
             "labels": marks(component),
-            "annotations": {"deployment.kubernetes.io/revision": str(revision or version)},
             "ownerReferences": [{"kind": "Deployment", "name": f"iris-{component}", "controller": True}],
         },
         "spec": {"template": template(version, **{"pod-template-hash": str(version)})},
@@ -94,11 +89,11 @@ def replicaset(version: int = 1, component: str = "predictor", revision: int = 0
 
 def container(name: str = "kserve-container", restarts: int = 0, last: JSON = None, **state: JSON) -> dict[str, JSON]:
     """A container's status: ``running={...}``, ``waiting={...}`` or ``terminated={...}``."""
-    ready = state.pop("ready", False)
+    flags = {flag: state.pop(flag, False) for flag in ("ready", "started")}
     return {
         "name": name,
         "restartCount": restarts,
-        "ready": ready,
+        **flags,
         "state": state,
         "lastState": {"terminated": last} if last else {},
     }
@@ -121,6 +116,7 @@ def pod(
         told = {"reason": scheduled_reason, "message": unscheduled}
         conditions.append({"type": "PodScheduled", "status": "False", **told})
     limits: JSON = {"limits": {"memory": "64Mi"}}
+    probe: JSON = {"tcpSocket": {"port": 8080}}
     return {
         "metadata": {
             "name": name or f"iris-{component}-{version}-x7k2p",
@@ -129,7 +125,7 @@ def pod(
             "ownerReferences": [{"kind": "ReplicaSet", "name": f"iris-{component}-{version}", "controller": True}],
             **metadata,
         },
-        "spec": {"containers": [{"name": "kserve-container", "resources": limits}]},
+        "spec": {"containers": [{"name": "kserve-container", "resources": limits, "readinessProbe": probe}]},
         "status": {
             "phase": "Running",
             "conditions": conditions,
@@ -164,6 +160,7 @@ def ended(code: int, reason: str = "Error", message: str = "") -> dict[str, JSON
 RUNNING: dict[str, JSON] = {"startedAt": at(400)}
 ANSWERS = container(running=RUNNING, ready=True)
 LOADS = container(running=RUNNING)
+PROXY = container("queue-proxy", running=RUNNING)
 DOWNLOADED = container("storage-initializer", terminated=ended(0, "Completed"))
 
 
@@ -177,7 +174,15 @@ def updated(*pods: Manifest, of: Manifest | None = None, changed: float = 59) ->
     return Objects(of or service(2), [deployment(2, changed=changed)], [replicaset(1), replicaset(2)], [OLD, *pods], [])
 
 
+def with_sidecar(made: Manifest) -> Manifest:
+    return {**made, "spec": {"initContainers": [{"name": "modelcar", "restartPolicy": "Always"}]}}
+
+
 OLD = pod(ANSWERS, ready=True)
+EVICTED: Manifest = {
+    **pod(name="iris-predictor-1-gone"),
+    "status": {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."},
+}
 
 
 def state(given: Objects, logs: Mapping[str, str] | None = None) -> ServiceState:
@@ -284,8 +289,28 @@ ON_THE_WAY = {
         "Pending",
         "The predictor is about to start.",
     ),
+    "the Deployment gave up, and then it came right": (
+        Objects(
+            service(),
+            [deployment(conditions=[condition("False", "ProgressDeadlineExceeded", "It timed out.", "Progressing")])],
+            [replicaset()],
+            [OLD],
+        ),
+        "Ready",
+        "",
+    ),
+    "its model's image runs beside it": (
+        objects(with_sidecar(pod(LOADS, inits=[container("modelcar", running=RUNNING, ready=True, started=True)]))),
+        "Loading",
+        "The predictor is loading.",
+    ),
+    "its model's image is not there yet": (
+        objects(with_sidecar(pod(waiting("PodInitializing"), inits=[container("modelcar", running=RUNNING)]))),
+        "Loading",
+        "The container modelcar of the predictor is not ready.",
+    ),
     "an evicted pod has another in its place": (
-        objects({**pod(name="iris-predictor-1-gone"), "status": {"phase": "Failed", "reason": "Evicted"}}, OLD),
+        objects(EVICTED, OLD),
         "Ready",
         "",
     ),
@@ -318,12 +343,12 @@ FAILED = {
             pod(
                 waiting(
                     "RunContainerError",
-                    'exec: "nope": executable file not found',
+                    'exec: "nope": no such file',
                     last=ended(128, "StartError", "exec"),
                 )
             )
         ),
-        'The predictor cannot start: exec: "nope": executable file not found.',
+        'The predictor cannot start: exec: "nope": no such file.',
     ),
     "no node has room": (
         objects(pod(unscheduled="0/1 nodes are available: 1 Insufficient cpu.")),
@@ -379,6 +404,18 @@ FAILED = {
             )
         ),
         "The predictor ended with exit code 1: ValueError: no such column. It was restarted 2 times.",
+    ),
+    "a sidecar crashes while the server loads": (
+        objects(pod(LOADS, container("agent", terminated=ended(2)))),
+        "The predictor ended with exit code 2: ValueError: no such column.",
+    ),
+    "a sidecar's image cannot be pulled while the server loads": (
+        objects(pod(LOADS, container("agent", waiting={"reason": "ErrImagePull", "message": "no such host"}))),
+        "The predictor cannot start: no such host.",
+    ),
+    "a sidecar cannot be made while the server loads": (
+        objects(pod(LOADS, container("agent", waiting={"reason": "CreateContainerError", "message": "no device"}))),
+        "The predictor cannot start: no device.",
     ),
     "a sidecar crashes": (
         objects(pod(ANSWERS, container("agent", terminated=ended(2)))),
@@ -449,6 +486,23 @@ ROLLOUTS = {
         "",
         2,
     ),
+    "the new pod is ready at once": (
+        Objects(
+            service(2, changed=1),
+            [deployment(2, changed=0)],
+            [replicaset(1), replicaset(2)],
+            [OLD, pod(ANSWERS, version=2, ready=True)],
+        ),
+        "Ready",
+        "",
+        2,
+    ),
+    "the new pod was seen before its ReplicaSet": (
+        Objects(service(2), [deployment(2)], [replicaset(1)], [OLD, pod(ANSWERS, version=2, ready=True)]),
+        "Ready",
+        "",
+        2,
+    ),
     "the new pod loads": (
         updated(pod(LOADS, version=2)),
         "Loading",
@@ -493,8 +547,8 @@ ROLLOUTS = {
     "back to the template of before": (
         Objects(
             service(3),
-            [deployment(1, revision=3)],
-            [replicaset(1, revision=3), replicaset(2)],
+            [deployment(1)],
+            [replicaset(1), replicaset(2)],
             [OLD, pod(waiting("ErrImagePull", "no such host"), version=2)],
         ),
         "Ready",
@@ -586,10 +640,20 @@ def test_wanted_replicas_are_the_specs_where_there_is_no_deployment() -> None:
     assert [c.wanted for c in state(Objects(many)).components] == [3]
 
 
+def test_a_pod_that_is_over_is_told_of_until_there_is_another() -> None:
+    def told(*pods: Manifest) -> list[tuple[str, str]]:
+        return [(r.state, r.reason) for c in state(objects(*pods)).components for r in c.replicas]
+
+    assert told(EVICTED) == [("Terminated", "Evicted")]
+    assert told(EVICTED, OLD) == [("Running", "")]
+
+
 def test_a_paused_service_is_stopping_until_its_pods_are_gone() -> None:
     paused = service(annotations={"serving.kserve.io/stop": "true"})
     ending = pod(ANSWERS, ready=True, deletionTimestamp=at(1))
-    assert describe(state(Objects(paused, pods=[ending]))).reason == "Its processes are being stopped."
+    stopping = state(Objects(paused, pods=[ending]))
+    assert describe(stopping).reason == "Its processes are being stopped."
+    assert [c.ready for c in stopping.components] == [0]
     gone = state(Objects(paused))
     assert describe(gone).reason == "It is paused; resume it to send requests."
     assert gone.serving_revision == 0
@@ -648,7 +712,9 @@ def knative(created: str, ready: str, said: str = "True", generation: int = 1, *
 
 
 def of_revision(name: str, *containers: JSON, ready: bool = False) -> Manifest:
-    return pod(*containers, ready=ready, name=f"{name}-x", labels=marks(**{"serving.knative.dev/revision": name}))
+    made = pod(*containers, ready=ready, name=f"{name}-x", labels=marks(**{"serving.knative.dev/revision": name}))
+    # The server has no probe of its own there; the proxy beside it asks in its place.
+    return {**made, "spec": {"containers": [{"name": "kserve-container"}, {"name": "queue-proxy"}]}}
 
 
 @pytest.mark.parametrize(
@@ -657,7 +723,7 @@ def of_revision(name: str, *containers: JSON, ready: bool = False) -> Manifest:
         (Objects(knative("r1", "r1"), pods=[of_revision("r1", ANSWERS, ready=True)]), "Ready", 1),
         (Objects(knative("r1", "r1")), "Ready", 1),
         (Objects(knative("r1", "r1"), pods=[of_revision("r1", LOADS)]), "Loading", 0),
-        (Objects(knative("r1", ""), pods=[of_revision("r1", LOADS)]), "Loading", 0),
+        (Objects(knative("r1", ""), pods=[of_revision("r1", ANSWERS, PROXY)]), "Loading", 0),
         (
             Objects(
                 knative("r2", "r1", generation=2),
@@ -673,6 +739,14 @@ def of_revision(name: str, *containers: JSON, ready: bool = False) -> Manifest:
 def test_knative_revisions(given: Objects, phase: str, serving: int) -> None:
     found = state(given)
     assert (describe(found).phase, found.serving_revision) == (phase, serving)
+
+
+def test_what_the_knative_proxy_waits_for_is_the_server() -> None:
+    starting = Objects(knative("r1", ""), pods=[of_revision("r1", ANSWERS, PROXY)])
+    assert describe(state(starting)).reason == "The predictor is loading."
+    crashed = container(running={"startedAt": at(1)}, ready=True, restarts=2, last=ended(1))
+    looping = Objects(knative("r1", "r1"), pods=[of_revision("r1", crashed, PROXY)])
+    assert describe(state(looping)).phase == "Failed"
 
 
 def test_scaled_to_zero_wants_no_replica_and_says_so() -> None:
@@ -704,6 +778,7 @@ def test_objects_are_grouped_by_their_service() -> None:
 
 def test_events_are_merged_and_without_noise() -> None:
     refused = "Error creating: pods "
+    again = "(combined from similar events): "
     owner = "ReplicaSet/iris-predictor-1"
     given = [
         event("Started", "Started container", ago=5, type="Normal", count=3),
@@ -711,7 +786,7 @@ def test_events_are_merged_and_without_noise() -> None:
         event("FailedCreate", f'{refused}"iris-predictor-1-aaaaa" is forbidden', owner, 40, count=1),
         event(
             "FailedCreate",
-            f'(combined from similar events): {refused}"iris-predictor-1-bbbbb" is forbidden',
+            f'{again}{refused}"iris-predictor-1-bbbbb" is forbidden',
             owner,
             20,
             count=4,

@@ -44,6 +44,7 @@ from .credentials import IN_CLUSTER, Place, find_place
 from .eventlog import log_events
 from .logs import stream
 from .objects import read_all, read_one, watch_all
+from .s3 import ACCESS, S3Target, credentials_objects, upload
 from .state import Objects, service_state, wanted_log
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 STOP = "serving.kserve.io/stop"
 STORAGE_NOTE = "serving.kserve.io/storageSecretName"
+_READ_BY_PODS = ("s3", "pvc", "gs", "hf", "https", "oci")
 _DELETED_WITHIN = 120.0
 _LOG_LINES = 20
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -97,17 +99,18 @@ class ClusterEngine:
             return [Check("warning", "RuntimeAssumed", message, hint, "runtime")]
         return []
 
+    async def address(self, artifact: Artifact) -> Staged:
+        target = self._storage(artifact)
+        return Staged(target.uri(artifact.digest), {STORAGE_NOTE: ACCESS}) if target else Staged(artifact.uri)
+
     async def stage(self, artifact: Artifact) -> Staged:
-        parts = urlsplit(artifact.uri)
-        if parts.scheme in ("s3", "pvc", "gs", "hf", "https", "oci"):
+        target = self._storage(artifact)
+        if target is None:
             return Staged(artifact.uri)
-        if parts.scheme != "file":
-            raise InvalidInputError(
-                f"The snapshot of {artifact.name} is {artifact.uri[:200]!r}, which no pod can read.",
-                hint="Log it again with a store of this package.",
-                field="version",
-            )
-        return await self._upload(artifact, Path(url2pathname(parts.path)))
+        folder = Path(url2pathname(urlsplit(artifact.uri).path))
+        uri = await asyncio.to_thread(upload, folder, artifact.digest, target)
+        secret, _ = await asyncio.to_thread(credentials_objects, target, self._namespace)
+        return Staged(uri, {STORAGE_NOTE: ACCESS}, (secret,))
 
     async def dry_run(self, manifest: Manifest) -> list[Check]:
         try:
@@ -249,19 +252,24 @@ class ClusterEngine:
             )
         return self._clients[service], url
 
-    async def _upload(self, artifact: Artifact, folder: Path) -> Staged:
-        from .s3 import S3Target, credentials_objects, upload
-
+    def _storage(self, artifact: Artifact) -> S3Target | None:
+        """Where the artifact's files have to be brought first; None where pods can read them as they are."""
+        scheme = urlsplit(artifact.uri).scheme
+        if scheme in _READ_BY_PODS:
+            return None
+        if scheme != "file":
+            raise InvalidInputError(
+                f"The snapshot of {artifact.name} is {artifact.uri[:200]!r}, which no pod can read.",
+                hint="Log it again with a store of this package.",
+                field="version",
+            )
         if not self._settings.cluster_storage:
             raise InvalidInputError(
                 f"The files of {artifact.name!r} are on this machine only, where no pod can read them.",
                 hint="Set KALE_SERVE_CLUSTER_STORAGE to s3://BUCKET/FOLDER?endpoint=http://HOST:PORT.",
                 field="version",
             )
-        target = S3Target.parse(self._settings.cluster_storage)
-        uri = await asyncio.to_thread(upload, folder, artifact.digest, target)
-        secret, _ = await asyncio.to_thread(credentials_objects, target, self._namespace)
-        return Staged(uri, {STORAGE_NOTE: _name(secret)}, (secret,))
+        return S3Target.parse(self._settings.cluster_storage)
 
     async def _make(self, wanted: Manifest) -> str:
         """Apply an object that services share; its path where it is new."""

@@ -1,4 +1,4 @@
-"""What one pod tells of itself: what it is doing, or why it cannot. Pure.
+"""What a service's pods and their makers tell: what a pod is doing, or why it cannot, and which pods are new. Pure.
 
 KServe's own status says "in progress" for most failures, for ever; the pods and their events have the cause.
 """
@@ -16,7 +16,9 @@ from ..base import LogEvent, Manifest
 
 COMPONENT = "component"
 """The label that says which component of its service an object is of."""
+KNATIVE_REVISION = "serving.knative.dev/revision"
 
+_TEMPLATE_HASH = "pod-template-hash"
 _SERVER = "kserve-container"
 _DOWNLOADER = "storage-initializer"
 _ABOUT_IMAGES = {
@@ -80,8 +82,43 @@ def judge(pod: Manifest, component: str, events: Sequence[LogEvent], now: float)
     if is_ready(pod):
         return verdicts[0]
     failed = [v for v in verdicts if v.exit_code is not None or v.reason in _BAD or v.reason in _ABOUT_IMAGES]
-    slow = [v for v, s in zip(verdicts, statuses, strict=True) if not s.get("ready")]
+    slow = [v for v, s in zip(verdicts, statuses, strict=True) if not (s.get("ready") and _is_probed(pod, v.container))]
     return (failed or slow or verdicts)[0]
+
+
+def newest_replicasets(deployments: Sequence[Manifest], replicasets: Sequence[Manifest]) -> set[str] | None:
+    """Names of the ReplicaSets that the Deployments have now; None where either may not be read.
+
+    Goes by the template as the Deployment's controller does: between a Deployment's update and its new ReplicaSet, the
+    revision that both have as annotation is still the old one.
+    """
+    if not deployments or not replicasets:
+        return None
+    wanted = {name_of(d): _template(d) for d in deployments}
+    return {name_of(r) for r in replicasets if owner_of(r) in wanted and _template(r) == wanted[owner_of(r)]}
+
+
+def is_newest(pod: Manifest, created: str, newest: set[str] | None, replicasets: Sequence[Manifest]) -> bool:
+    """Whether a pod is of what its Deployment, or Knative with ``created`` as its newest revision, has now."""
+    if created:
+        return labels_of(pod).get(KNATIVE_REVISION) == created
+    # A pod whose ReplicaSet is not known is newer than the list of ReplicaSets.
+    return newest is None or owner_of(pod) in newest or owner_of(pod) not in {name_of(r) for r in replicasets}
+
+
+def refusals(
+    deployments: Sequence[Manifest], replicasets: Sequence[Manifest], newest: set[str] | None
+) -> list[tuple[str, str]]:
+    """Why the API server takes no pod, by the name of what makes it: a quota is used up, a webhook says no."""
+    makers = deployments if newest is None else [r for r in replicasets if name_of(r) in newest]
+    failures = [(name_of(m), condition(mapping(m.get("status")), "ReplicaFailure")) for m in makers]
+    return [(n, text(f.get("message")) or text(f.get("reason"))) for n, f in failures if f.get("status") == "True"]
+
+
+def overdue(deployment: Manifest) -> str:
+    """What a Deployment says when it has given up waiting; empty while it has not."""
+    progress = condition(mapping(deployment.get("status")), "Progressing")
+    return text(progress.get("message")) if progress.get("reason") == "ProgressDeadlineExceeded" else ""
 
 
 def is_ready(pod: Manifest) -> bool:
@@ -139,6 +176,14 @@ def owner_of(one: Manifest) -> str:
 
 def of_component(component: str, objects: Sequence[Manifest]) -> list[Manifest]:
     return [o for o in objects if labels_of(o).get(COMPONENT) == component]
+
+
+def _template(owner: Manifest) -> JSON:
+    """A pod template as it was before the ReplicaSet's own label."""
+    template = mapping(mapping(owner.get("spec")).get("template"))
+    metadata = mapping(template.get("metadata"))
+    labels = {k: v for k, v in mapping(metadata.get("labels")).items() if k != _TEMPLATE_HASH}
+    return {**template, "metadata": {**metadata, "labels": labels}}
 
 
 def _without_node(pod: Manifest, scheduled: Mapping[str, JSON], events: Sequence[LogEvent], now: float) -> Verdict:

@@ -67,6 +67,10 @@ _FULL = frozenset({"QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
 """Codes of versitygw, Ceph and MinIO that come with the statuses of other things. For a full disk it is 507."""
 
 
+ACCESS = "kale-serve-ext-s3"
+"""Name of the secret, and of the service account, that give pods the credentials."""
+
+
 @dataclass(frozen=True)
 class S3Target:
     """Where snapshots go."""
@@ -110,6 +114,11 @@ class S3Target:
         if not re.fullmatch("[A-Za-z0-9-]*", region):
             raise InvalidInputError(f"The region of {shown} is not the name of one.", hint=_EXAMPLE)
         return cls(found[1], prefix, _endpoint(endpoint, shown), region)
+
+    def uri(self, digest: str) -> str:
+        """Where the snapshot of this content is, or would be."""
+        above = f"{self.prefix}/" if self.prefix else ""
+        return f"s3://{self.bucket}/{above}sha256/{digest.removeprefix('sha256:')}"
 
 
 def upload(folder: Path, digest: str, target: S3Target, progress: Callable[[int, int], None] | None = None) -> str:
@@ -158,7 +167,7 @@ def upload(folder: Path, digest: str, target: S3Target, progress: Callable[[int,
     return place.uri
 
 
-def credentials_objects(target: S3Target, namespace: str, name: str = "kale-serve-ext-s3") -> tuple[Manifest, Manifest]:
+def credentials_objects(target: S3Target, namespace: str, name: str = ACCESS) -> tuple[Manifest, Manifest]:
     """The Secret and the ServiceAccount, both called ``name``, with which KServe downloads from ``target``.
 
     The credentials are those that boto3 finds now. KServe (0.20) does not hand a session token on to its downloads, so
@@ -214,7 +223,7 @@ class _Place:
         self.target = target
         self.folder = f"{above}sha256/{address}/"
         self.mark_key = f"{above}complete/{address}.json"
-        self.uri = f"s3://{target.bucket}/{above}sha256/{address}"
+        self.uri = target.uri(address)
 
     def listing(self, client: S3Client) -> dict[str, int]:
         """Name and size of every file that is there."""

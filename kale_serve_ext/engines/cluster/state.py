@@ -14,30 +14,30 @@ from typing import get_args
 
 from ...ml import JSON
 from ...records import ServiceRef
-from ..base import Component, ComponentState, Condition, Manifest, Replica, ServiceState
+from ..base import Component, ComponentState, Condition, LogEvent, Manifest, Replica, ServiceState
 from .eventlog import by_object, is_about
 from .pods import (
+    KNATIVE_REVISION,
     Verdict,
-    condition,
     is_ending,
+    is_newest,
     is_ready,
     judge,
     labels_of,
     mapping,
     mappings,
     name_of,
+    newest_replicasets,
     notes_of,
     number,
     of_component,
-    owner_of,
+    overdue,
+    refusals,
     seconds,
     text,
 )
 
 _SERVICE = "serving.kserve.io/inferenceservice"
-_KNATIVE_REVISION = "serving.knative.dev/revision"
-_TEMPLATE_HASH = "pod-template-hash"
-_DEPLOYMENT_REVISION = "deployment.kubernetes.io/revision"
 _STOP = "serving.kserve.io/stop"
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _IDLE = "It is scaled to zero; the next request starts it."
@@ -157,38 +157,43 @@ def _parts(objects: Objects, now: float | None) -> list[_Part]:
     moment = time.time() if now is None else now
     generation = number(mapping(objects.service.get("metadata")).get("generation"))
     current = generation if _was_looked_at(objects, moment) else _before(objects.service)
-    return [_part(objects, c, mapping(spec[c]), current, moment) for c in get_args(Component) if c in spec]
+    events = by_object(objects)
+    return [_part(objects, c, mapping(spec[c]), current, events, moment) for c in get_args(Component) if c in spec]
 
 
-def _part(objects: Objects, component: Component, spec: Mapping[str, JSON], current: int, now: float) -> _Part:
+def _part(
+    objects: Objects,
+    component: Component,
+    spec: Mapping[str, JSON],
+    current: int,
+    events: Mapping[str, Sequence[LogEvent]],
+    now: float,
+) -> _Part:
     """One component.
 
     Args:
         current: the generation of the service that its Deployments are of.
     """
-    events = by_object(objects)
     knative = _knative(objects.service, component)
     created = text(knative.get("latestCreatedRevision"))
     deployments = of_component(component, objects.deployments)
     if created:
-        deployments = [d for d in deployments if labels_of(d).get(_KNATIVE_REVISION) == created]
-    newest = _newest(deployments, of_component(component, objects.replicasets))
+        deployments = [d for d in deployments if labels_of(d).get(KNATIVE_REVISION) == created]
+    replicasets = of_component(component, objects.replicasets)
+    newest = newest_replicasets(deployments, replicasets)
     pods = []
     for pod in of_component(component, objects.pods):
-        if not is_ending(pod):
-            verdict = judge(pod, component, events.get(f"Pod/{name_of(pod)}", []), now)
-        elif _ends(objects.service):
-            verdict = Verdict("Running", "Terminating", "It is being stopped.")
-        else:
-            continue
-        revision = current if _is_newest(objects, pod, created, newest) else min(current, _before(objects.service))
-        pods.append(_Pod(pod, revision, is_ready(pod), verdict))
+        verdict = _verdict(objects, pod, component, events.get(f"Pod/{name_of(pod)}", ()), now)
+        older = min(current, _before(objects.service))
+        revision = current if is_newest(pod, created, newest, replicasets) else older
+        if verdict:
+            pods.append(_Pod(pod, revision, is_ready(pod), verdict))
     # A pod that is over, as after an eviction, stays for its status alone once there is another in its place.
     living = [p for p in pods if mapping(p.pod.get("status")).get("phase") not in ("Failed", "Succeeded")]
     pods = sorted(living or pods, key=lambda p: (-p.revision, name_of(p.pod)))
     counts = [number(mapping(d.get("spec")).get("replicas", 1)) for d in deployments]
     least = spec.get("minReplicas")
-    started = any(labels_of(p.pod).get(_KNATIVE_REVISION) == created for p in pods)
+    started = any(labels_of(p.pod).get(KNATIVE_REVISION) == created for p in pods)
     if created and created == knative.get("latestReadyRevision") and not started and not _ends(objects.service):
         idle = Replica(created, current, "Waiting", True, "ScaledToZero", _IDLE)
         return _Part(component, 0, tuple(pods), (idle,))
@@ -196,36 +201,19 @@ def _part(objects: Objects, component: Component, spec: Mapping[str, JSON], curr
         component,
         wanted=sum(counts) if counts else least if isinstance(least, int) else 1,
         pods=tuple(pods),
-        stand_ins=_refused(objects, component, newest, current),
-        overdue=next((o for d in deployments if (o := _overdue(d))), ""),
+        stand_ins=tuple(
+            Replica(name, current, "Waiting", False, "CreateContainerError", message)
+            for name, message in refusals(deployments, replicasets, newest)[:1]
+        ),
+        overdue=next((o for d in deployments if (o := overdue(d))), ""),
     )
 
 
-def _newest(deployments: Sequence[Manifest], replicasets: Sequence[Manifest]) -> set[str] | None:
-    """Names of the ReplicaSets that the Deployments have now; None where either may not be read.
-
-    Like the Deployment's controller, goes by the template: between a Deployment's update and its new ReplicaSet, the
-    revision that both have as annotation is still the old one.
-    """
-    if not deployments or not replicasets:
-        return None
-    found: set[str] = set()
-    for deployment in deployments:
-        mine = [r for r in replicasets if owner_of(r) == name_of(deployment)]
-        revision = notes_of(deployment).get(_DEPLOYMENT_REVISION)
-        same = [r for r in mine if _template(r) == _template(deployment)]
-        numbered = [r for r in same if notes_of(r).get(_DEPLOYMENT_REVISION) == revision]
-        found.update(name_of(r) for r in numbered or same[-1:])
-    return found
-
-
-def _is_newest(objects: Objects, pod: Manifest, created: str, newest: set[str] | None) -> bool:
-    """Whether a pod is of what its Deployment, or Knative with ``created`` as its newest revision, has now."""
-    if created:
-        return labels_of(pod).get(_KNATIVE_REVISION) == created
-    known = {name_of(r) for r in objects.replicasets}
-    # A pod whose ReplicaSet is not known is newer than the list of ReplicaSets.
-    return newest is None or owner_of(pod) in newest or owner_of(pod) not in known
+def _verdict(objects: Objects, pod: Manifest, component: str, events: Sequence[LogEvent], now: float) -> Verdict | None:
+    """None for a pod that is on its way out while the service stays."""
+    if not is_ending(pod):
+        return judge(pod, component, events, now)
+    return Verdict("Running", "Terminating", "It is being stopped.") if _ends(objects.service) else None
 
 
 def _was_looked_at(objects: Objects, now: float) -> bool:
@@ -258,22 +246,6 @@ def _is_rejected(service: Manifest) -> bool:
 def _before(service: Manifest) -> int:
     """The generation before. A first one has none: if its pods are made anew, the service itself was not changed."""
     return max(1, number(mapping(service.get("metadata")).get("generation")) - 1)
-
-
-def _refused(objects: Objects, component: Component, newest: set[str] | None, current: int) -> tuple[Replica, ...]:
-    """A replica for the pods that the API server does not take: a quota is used up, a webhook says no."""
-    makers = objects.deployments if newest is None else objects.replicasets
-    for one in of_component(component, makers):
-        failure = condition(mapping(one.get("status")), "ReplicaFailure")
-        if failure.get("status") == "True" and (newest is None or name_of(one) in newest):
-            message = text(failure.get("message")) or text(failure.get("reason"))
-            return (Replica(name_of(one), current, "Waiting", False, "CreateContainerError", message),)
-    return ()
-
-
-def _overdue(deployment: Manifest) -> str:
-    progress = condition(mapping(deployment.get("status")), "Progressing")
-    return text(progress.get("message")) if progress.get("reason") == "ProgressDeadlineExceeded" else ""
 
 
 def _component_state(part: _Part, logs: Mapping[str, str]) -> ComponentState:
@@ -413,14 +385,6 @@ def _knative(service: Manifest, component: str) -> Mapping[str, JSON]:
     if status.get("deploymentMode") not in ("Knative", "Serverless"):
         return {}
     return mapping(mapping(status.get("components")).get(component))
-
-
-def _template(owner: Manifest) -> JSON:
-    """A pod template as it was before the ReplicaSet's own label."""
-    template = mapping(mapping(owner.get("spec")).get("template"))
-    metadata = mapping(template.get("metadata"))
-    labels = {k: v for k, v in mapping(metadata.get("labels")).items() if k != _TEMPLATE_HASH}
-    return {**template, "metadata": {**metadata, "labels": labels}}
 
 
 def _uid(one: Manifest) -> str:

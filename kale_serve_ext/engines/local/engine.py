@@ -80,6 +80,9 @@ class LocalEngine:
             found += checks.check_interpreter(artifact, runtime, await interpreters.inspect(runtime.python))
         return found
 
+    async def address(self, artifact: Artifact) -> Staged:
+        return Staged(artifact.uri)
+
     async def stage(self, artifact: Artifact) -> Staged:
         parts = urlsplit(artifact.uri)
         if parts.scheme != "file":
