@@ -1,0 +1,186 @@
+"""What of the cluster engine needs no cluster: which runtime comes first, whose refusal an answer is, contexts."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kale_serve_ext.config import Settings
+from kale_serve_ext.engines import engines, open_engine
+from kale_serve_ext.engines.base import Manifest
+from kale_serve_ext.engines.cluster.api import Api
+from kale_serve_ext.engines.cluster.credentials import find_place
+from kale_serve_ext.engines.cluster.reach import ProxyTransport, proxied
+from kale_serve_ext.engines.cluster.runtimes import STOCK, in_order
+from kale_serve_ext.errors import (
+    BackendUnavailableError,
+    ConflictError,
+    InvalidInputError,
+    KaleServeError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from kale_serve_ext.ml import JSON
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: one
+contexts:
+- {name: one, context: {cluster: here, user: me, namespace: team-a}}
+- {name: two, context: {cluster: here, user: me}}
+clusters:
+- {name: here, cluster: {server: "http://127.0.0.1:1"}}
+users:
+- {name: me, user: {token: secret-token}}
+"""
+
+
+def runtime(name: str, *formats: tuple[str, int, bool], **spec: JSON) -> Manifest:
+    supported: list[JSON] = [
+        {"name": format_, "version": "1", "priority": priority, "autoSelect": auto}
+        for format_, priority, auto in formats
+    ]
+    more: dict[str, JSON] = {"supportedModelFormats": supported, "protocolVersions": ["v1", "grpc-v2", "v2"], **spec}
+    return {"metadata": {"name": name}, "spec": more}
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> str:
+    path = tmp_path / "config"
+    path.write_text(KUBECONFIG)
+    return str(path)
+
+
+def names(namespaced: list[Manifest], cluster_wide: list[Manifest] | None) -> list[str]:
+    return [r.name for r in in_order(namespaced, cluster_wide, "1.0", "sklearn")]
+
+
+@pytest.mark.parametrize(
+    ("namespaced", "cluster_wide", "expected"),
+    [
+        ([runtime("low", ("sklearn", 1, True)), runtime("high", ("sklearn", 2, True))], [], ["high", "low"]),
+        ([runtime("own", ("sklearn", 1, True))], [runtime("shared", ("sklearn", 9, True))], ["own", "shared"]),
+        ([], [runtime("asked", ("sklearn", 9, False)), runtime("auto", ("sklearn", 1, True))], ["auto", "asked"]),
+        (
+            [],
+            [runtime("kserve-mlserver", ("sklearn", 2, True)), runtime("s", ("sklearn", 1, True))],
+            ["s", "kserve-mlserver"],
+        ),
+        ([runtime("same", ("sklearn", 1, True))], [runtime("same", ("sklearn", 1, True))], ["same"]),
+        ([], [runtime("off", ("sklearn", 1, True), disabled=True), runtime("on", ("sklearn", 1, True))], ["on"]),
+        ([], [runtime("other", ("xgboost", 9, True)), runtime("fits", ("sklearn", 1, True))], ["fits", "other"]),
+    ],
+    ids=["priority", "namespace first", "asked for only", "mlserver last", "hides", "disabled", "of the format"],
+)
+def test_runtimes_come_as_kserve_would_take_them(
+    namespaced: list[Manifest], cluster_wide: list[Manifest], expected: list[str]
+) -> None:
+    found = names(namespaced, cluster_wide)
+    assert found == [*expected, "kale-serve-ext"]
+
+
+def test_runtimes_that_may_not_be_read_are_assumed() -> None:
+    found = in_order([runtime("own", ("sklearn", 1, True))], None, "1.0", "sklearn")
+    assert found[0].name == "own"
+    assert not found[0].assumed
+    assert {r.name for r in found if r.assumed} == {r.name for r in STOCK}
+    assert found[0].protocols == ("v1", "v2")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, InvalidInputError),
+        (401, PermissionDeniedError),
+        (403, PermissionDeniedError),
+        (404, NotFoundError),
+        (409, ConflictError),
+        (422, InvalidInputError),
+        (500, BackendUnavailableError),
+    ],
+)
+def test_the_server_s_refusals_have_their_kind_and_its_words(
+    kubeconfig: str, status: int, error: type[KaleServeError]
+) -> None:
+    async def ask() -> None:
+        api = Api(find_place(kubeconfig))
+        answer = {"kind": "Status", "apiVersion": "v1", "message": "because of a reason", "code": status}
+        seen: list[str] = []
+
+        def refuse(request: httpx.Request) -> httpx.Response:
+            seen.append(request.headers["Authorization"])
+            return httpx.Response(status, json=answer)
+
+        api._client = httpx.AsyncClient(base_url="http://127.0.0.1:1", transport=httpx.MockTransport(refuse))
+        with pytest.raises(error) as told:
+            await api.get("/api/v1/pods")
+        # A login that is not known any more is read anew once.
+        assert seen == ["Bearer secret-token"] * (2 if status == 401 else 1)
+        assert status == 401 or "because of a reason" in str(told.value)
+        assert "secret-token" not in str(told.value)
+        await api.close()
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        (503, {"kind": "Status", "apiVersion": "v1", "message": "no endpoints"}, httpx.ConnectError),
+        (404, {"kind": "Status", "apiVersion": "v1", "message": "not found"}, httpx.ConnectError),
+        (403, {"kind": "Status", "apiVersion": "v1", "message": "cannot create"}, PermissionDeniedError),
+        (503, {"error": "the model is not ready"}, 503),
+        (404, {"error": "no such model"}, 404),
+        (200, {"predictions": [1]}, 200),
+    ],
+)
+def test_what_the_proxy_says_is_not_taken_for_the_model_s_answer(
+    kubeconfig: str, status: int, body: dict[str, object], outcome: int | type[Exception]
+) -> None:
+    async def ask() -> None:
+        api = Api(find_place(kubeconfig))
+        await api._credentials()
+        server = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(status, json=body)))
+        url = proxied("http://127.0.0.1:1/", "team-a", "iris-predictor")
+        assert url == "http://127.0.0.1:1/api/v1/namespaces/team-a/services/iris-predictor:80/proxy"
+        async with httpx.AsyncClient(base_url=url, transport=ProxyTransport(api, server, "iris-predictor")) as client:
+            if isinstance(outcome, int):
+                answer = await client.post("/v1/models/iris:predict", json={})
+                assert (answer.status_code, answer.json()) == (outcome, body)
+            else:
+                with pytest.raises(outcome):
+                    await client.post("/v1/models/iris:predict", json={})
+
+    asyncio.run(ask())
+
+
+def test_the_context_says_the_namespace(kubeconfig: str) -> None:
+    assert find_place(kubeconfig).namespace == "team-a"
+    assert find_place(kubeconfig, "two").namespace == "default"
+    with pytest.raises(BackendUnavailableError, match="nowhere") as told:
+        find_place(kubeconfig, "nowhere")
+    assert told.value.hint == "It has: one, two."
+
+
+def test_the_cluster_comes_first_where_it_is_the_engine(kubeconfig: str, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, engine="cluster", kubeconfig=kubeconfig)
+    assert [(i.kind, i.context, i.namespace) for i in engines(settings)] == [
+        ("cluster", "one", "team-a"),
+        ("local", "localhost", "default"),
+    ]
+    assert open_engine(settings).info.kind == "cluster"
+    assert open_engine(settings, namespace="team-b").info.namespace == "team-b"
+
+
+def test_a_server_that_is_away_is_told_by_the_context(kubeconfig: str) -> None:
+    async def ask() -> None:
+        api = Api(find_place(kubeconfig))
+        with pytest.raises(BackendUnavailableError, match="'one' cannot be reached"):
+            await api.get("/version")
+        await api.close()
+
+    asyncio.run(ask())
