@@ -19,7 +19,7 @@ from pathlib import Path
 from cluster import environment
 from machine import find_browser, install_browser
 from metadata import prepare_for_tests
-from product import JLPM, install_node_packages, jlpm, node_environ, wheel_environment
+from product import JLPM, install_node_packages, jlpm, node_environ, product_environment, wheel_environment
 from results import Counts, jest_counts, playwright_counts, pytest_counts
 from steps import CACHE, ROOT, once
 
@@ -97,13 +97,17 @@ def pytest(tools: Path) -> Counts:
     return part.done()
 
 
-def cluster(tools: Path, *, asked: bool) -> Counts:
-    """The tests that need a Kubernetes cluster with KServe, against the installed wheel."""
+def cluster(tools: Path, product: Path, *, asked: bool) -> Counts:
+    """The tests that need a Kubernetes cluster with KServe, and the panel's main job there."""
     part = Part("cluster")
     report = RESULTS / "cluster.xml"
     environ = {**os.environ, **environment(asked=asked), "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", CLUSTER_TESTS]
     part.counts += pytest_counts(report, part.execute(command, env=environ))
+    if environ.get("KUBECONFIG"):
+        part.counts += _in_browser(part, product, "main-job", {**environ, "UI_TESTS_ENGINE": "cluster"})
+    else:
+        part.counts.skipped.append("main-job in the browser: needs a Kubernetes cluster with KServe ($KUBECONFIG)")
     return part.done()
 
 
@@ -119,16 +123,22 @@ def jest() -> Counts:
 def browser(product: Path) -> Counts:
     """The panel in Chromium, on a Jupyter server that has nothing but the wheel's environment on its PATH."""
     part = Part("browser")
-    report = RESULTS / "browser.json"
+    part.counts += _in_browser(part, product, "", os.environ)
+    return part.done()
+
+
+def _in_browser(part: Part, product: Path, only: str, variables: Mapping[str, str]) -> Counts:
+    """The browser tests whose file's name has ``only`` in it."""
+    report = RESULTS / f"{part.name}-browser.json"
     environ = {
-        **node_environ(),
+        **variables,
+        "PATH": node_environ()["PATH"],
         "CHROMIUM": find_browser(),
         "PRODUCT_UNDER_TEST": str(product),
         "PLAYWRIGHT_JSON_OUTPUT_FILE": str(report),
     }
-    code = part.execute([JLPM, "test"], cwd=ROOT / "ui-tests", env=environ)
-    part.counts += playwright_counts(report, code)
-    return part.done()
+    code = part.execute([JLPM, "test", *([only] if only else [])], cwd=ROOT / "ui-tests", env=environ)
+    return playwright_counts(report, code)
 
 
 def _kubeflow_environment() -> Path:
@@ -164,7 +174,7 @@ def main(wanted: Sequence[str]) -> int:
 
     install_node_packages()
     tools = wheel_environment("tests", "test", "lint", "docs")
-    if {"lint", "browser"}.intersection(parts):
+    if {"lint", "browser", "cluster"}.intersection(parts):
         install_browser_tests()
 
     total = Counts()
@@ -185,9 +195,9 @@ def main(wanted: Sequence[str]) -> int:
     if "pytest" in parts:
         total += pytest(tools)
     if "cluster" in parts:
-        total += cluster(tools, asked="cluster" in wanted)
+        total += cluster(tools, product_environment(), asked="cluster" in wanted)
     if "browser" in parts:
-        total += browser(wheel_environment("product", "examples"))
+        total += browser(product_environment())
 
     _tell(total)
     return 1 if total.failed else 0

@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 from metadata import prepare_for_tests
-from product import wheel_environment
+from product import product_environment
 from steps import ROOT
 
 if __name__ == "__main__":
-    programs = wheel_environment("product", "examples")
+    programs = product_environment()
     environ = {**os.environ, **prepare_for_tests(programs), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     command = [str(programs / "python"), str(ROOT / "benchmarks"), *sys.argv[1:]]
     sys.exit(subprocess.run(command, env=environ, check=False).returncode)

@@ -87,6 +87,11 @@ def wheel_environment(name: str, *extras: str, beside: Sequence[str] = (), const
     return env / "bin"
 
 
+def product_environment() -> Path:
+    """The programs of the product as people install it."""
+    return wheel_environment("product", "examples", "s3")
+
+
 def install_checkout(*extras: str) -> None:
     """The checkout itself in ``.venv``, editable, with these extras; a rebuilt panel shows without a new install."""
     build_panel()

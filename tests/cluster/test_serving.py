@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -15,6 +16,9 @@ from sklearn.linear_model import LogisticRegression
 from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.errors import ConflictError, NotFoundError, PredictionError, ServiceNotReadyError
+from kale_serve_ext.serving.plan import make_plan
+from kale_serve_ext.serving.status import describe
+from kale_serve_ext.serving.types import ServeRequest
 from kale_serve_ext.sync import run
 
 if TYPE_CHECKING:
@@ -61,6 +65,45 @@ def test_the_service_is_what_was_asked_for(endpoint: Endpoint, iris: Model) -> N
     assert (service.model.id, service.model.version) == (iris.id, "1")
     assert (service.runtime, service.protocol, service.ours) == ("kale-sklearn", "v1", True)
     assert (service.replicas_ready, service.replicas_wanted) == (1, 1)
+
+
+def test_a_plan_of_what_runs_changes_nothing(endpoint: Endpoint, iris: Model) -> None:
+    request = ServeRequest(model_id=iris.id, name="iris", runtime="kale-sklearn")
+    plan = run(make_plan(request, session.engine(), session.metadata()))
+    assert plan.ok
+    assert plan.differences == ()
+    assert {"Update", "Accepted"} <= {check.code for check in plan.checks}
+
+
+def test_the_cluster_s_refusal_is_in_the_plan(endpoint: Endpoint, iris: Model) -> None:
+    # Admission looks at it before anything is applied: more is asked for than is allowed.
+    config = {"predictor": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "many"}}}}
+    request = ServeRequest(model_id=iris.id, name="refused", runtime="kale-sklearn", config=config)
+    plan = run(make_plan(request, session.engine(), session.metadata()))
+    assert not plan.ok
+    assert [c.level for c in plan.checks if c.code.startswith("Cluster")] == ["error"]
+    with pytest.raises(NotFoundError):
+        Endpoint("refused")
+
+
+def test_every_change_is_seen_by_a_watch(endpoint: Endpoint) -> None:
+    async def watch() -> list[tuple[str, bool]]:
+        seen: list[tuple[str, bool]] = []
+        async for event in session.engine().watch():
+            if event.ref.name == "iris":
+                paused = event.state is not None and describe(event.state).phase == "Paused"
+                seen.append((event.kind, paused))
+                if len(seen) == 1:
+                    await session.engine().set_paused("iris", True)
+                if paused:
+                    await session.engine().set_paused("iris", False)
+                    return seen
+        return seen
+
+    seen = run(asyncio.wait_for(watch(), 30))
+    assert seen[0] == ("added", False)
+    assert seen[-1] == ("modified", True)
+    endpoint.wait(120)
 
 
 def test_the_model_says_what_is_wrong_with_a_request(endpoint: Endpoint) -> None:

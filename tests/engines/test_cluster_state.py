@@ -678,7 +678,8 @@ def test_the_state_names_the_service_and_its_times() -> None:
 
 
 def test_the_manifest_is_what_somebody_would_write() -> None:
-    stored = service(annotations={"kubectl.kubernetes.io/last-applied-configuration": "{}", "mine": "1"})
+    webhook = {"modelFormat": "sklearn", "serving.kserve.io/deploymentMode": "Standard"}
+    stored = service(annotations={"kubectl.kubernetes.io/last-applied-configuration": "{}", "mine": "1", **webhook})
     stored["spec"] = {
         "predictor": {"model": {"name": "", "resources": {}, "runtime": "kale-sklearn"}, "minReplicas": 1},
         "transformer": {"containers": [{"name": "kserve-container", "image": "i", "resources": {}}]},

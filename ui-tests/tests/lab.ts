@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { expect, type Locator, type Page } from '@playwright/test';
-import { FILES, HOME, PROGRAMS, TOKEN, VARIABLES } from '../server.js';
+import { CLUSTER, FILES, HOME, PROGRAMS, TOKEN, VARIABLES } from '../server.js';
 
 export class Lab {
   readonly panel: Locator;
@@ -118,6 +118,49 @@ export function python(program: string): string {
     cwd: FILES,
     encoding: 'utf-8'
   });
+}
+
+/** Make what the tests need in a cluster: a namespace of their own, and a bucket. Nothing on this machine. */
+export function prepare(): void {
+  inCluster(`
+import boto3
+core.create_namespace({"metadata": {"name": namespace}})
+s3 = boto3.client("s3", endpoint_url=os.environ["KALE_S3_ENDPOINT"], region_name="us-east-1")
+if "kale-test" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+    s3.create_bucket(Bucket="kale-test")
+`);
+}
+
+/** Remove the namespace. */
+export function cleanUp(): void {
+  inCluster('core.delete_namespace(namespace)');
+}
+
+function inCluster(program: string): void {
+  if (CLUSTER) {
+    python(`
+import os
+from kubernetes import client, config
+config.load_kube_config()
+core, namespace = client.CoreV1Api(), os.environ["KALE_SERVE_NAMESPACE"]
+${program}`);
+  }
+}
+
+/** End a service's model server behind its engine's back. */
+export function endPredictor(service: string): void {
+  if (!CLUSTER) {
+    process.kill(predictor(service), 'SIGKILL');
+    return;
+  }
+  // The first process of a container cannot be killed from inside it, but asked to end.
+  inCluster(`
+from kubernetes.stream import stream
+label = "serving.kserve.io/inferenceservice=${service},component=predictor"
+pod = core.list_namespaced_pod(namespace, label_selector=label).items[0].metadata.name
+end = ["python3", "-c", "import os; os.kill(1, 15)"]
+stream(core.connect_get_namespaced_pod_exec, pod, namespace, container="kserve-container", command=end, stdout=True)
+`);
 }
 
 /** The process id of a service's model server; it is a process of this machine, started in the tests' own folder. */

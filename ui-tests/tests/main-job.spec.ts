@@ -4,7 +4,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, type Locator, type Page } from '@playwright/test';
-import { Lab, predictor, python } from './lab.js';
+import { Lab, cleanUp, endPredictor, prepare, python } from './lab.js';
+import { CLUSTER } from '../server.js';
 
 const SERVICE = 'iris-panel';
 /** Where the screenshots of the README are written; a folder of the results unless `make images` names docs/images. */
@@ -16,6 +17,7 @@ let page: Page;
 let lab: Lab;
 
 test.beforeAll(async ({ browser }) => {
+  prepare();
   page = await browser.newPage();
   lab = new Lab(page);
   mkdirSync(IMAGES, { recursive: true });
@@ -23,6 +25,7 @@ test.beforeAll(async ({ browser }) => {
 
 test.afterAll(async () => {
   await page.close();
+  cleanUp();
 });
 
 test('the worked example runs, and the panel shows what it made', async () => {
@@ -44,7 +47,7 @@ test('a model is served from its row, with a runtime and a transformer', async (
   await choose(dialog.getByLabel('Version', { exact: true }), /1\.0\.0/);
   await choose(
     dialog.getByLabel('Runtime', { exact: true }),
-    /^KServe sklearn server/
+    CLUSTER ? /^kale-sklearn/ : /^KServe sklearn server/
   );
   await choose(dialog.getByLabel('Transformer', { exact: true }), /iris-names/);
   const serve = dialog.getByRole('button', { name: 'Serve', exact: true });
@@ -78,7 +81,7 @@ test('the panel in light and in dark', async () => {
 });
 
 test('a predictor that dies is told, and comes back', async () => {
-  process.kill(predictor(SERVICE), 'SIGKILL');
+  endPredictor(SERVICE);
 
   const row = lab.row(lab.services, SERVICE);
   await expect(row).toContainText(/restart|exit|killed|signal/i, {

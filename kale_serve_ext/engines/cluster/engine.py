@@ -340,8 +340,13 @@ class ClusterEngine:
 
 def _restarts(found: Objects, pod: str) -> str:
     status = next((p.get("status") for p in found.pods if _name(p) == pod), None)
-    listed = status.get("containerStatuses") if isinstance(status, dict) else None
-    counts = [str(s.get("restartCount")) for s in listed if isinstance(s, dict)] if isinstance(listed, list) else []
+    told = status if isinstance(status, dict) else {}
+    counts: list[str] = []
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        listed = told.get(kind)
+        counts += (
+            [str(s.get("restartCount")) for s in listed if isinstance(s, dict)] if isinstance(listed, list) else []
+        )
     return " ".join(counts)
 
 

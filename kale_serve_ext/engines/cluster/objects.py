@@ -30,6 +30,8 @@ REPLICASETS = "/apis/apps/v1/namespaces/{}/replicasets"
 
 _KINDS = (SERVICES, DEPLOYMENTS, REPLICASETS, PODS, EVENTS)
 _OF_A_SERVICE = "serving.kserve.io/inferenceservice"
+_LOOK_AGAIN = 5.0
+"""Seconds after which a state is derived anew without a change: what has not happened for a while tells too."""
 _TOGETHER = 0.05
 """Seconds in which changes are told together: one event of a pod rarely comes alone."""
 
@@ -79,23 +81,26 @@ async def watch_all(api: Api, namespace: str) -> AsyncGenerator[dict[str, Object
         while True:
             changed.clear()
             yield grouped(*(list(seen[kind].values()) for kind in _KINDS))
-            await _until(changed, tasks)
-            await asyncio.sleep(_TOGETHER)
+            if await _until(changed, tasks, _LOOK_AGAIN):
+                await asyncio.sleep(_TOGETHER)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _until(event: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Wait for the event, or raise what one of the tasks failed with."""
+async def _until(event: asyncio.Event, tasks: Sequence[asyncio.Task[None]], timeout: float | None = None) -> bool:
+    """Wait for the event, or raise what one of the tasks failed with; false where the time is over first."""
     waiting = asyncio.create_task(event.wait())
     try:
         while not waiting.done():
-            await asyncio.wait({waiting, *(t for t in tasks if not t.done())}, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
+            wanted = {waiting, *(t for t in tasks if not t.done())}
+            done, _ = await asyncio.wait(wanted, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {waiting}:
+                task.result()
+            if not done:
+                return False
+        return True
     finally:
         waiting.cancel()
 

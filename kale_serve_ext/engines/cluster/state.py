@@ -39,6 +39,7 @@ from .pods import (
 
 _SERVICE = "serving.kserve.io/inferenceservice"
 _STOP = "serving.kserve.io/stop"
+_OF_THE_WEBHOOK = ("modelFormat", "serving.kserve.io/deploymentMode")
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _IDLE = "It is scaled to zero; the next request starts it."
 _LOOKS_WITHIN = 10.0
@@ -330,7 +331,7 @@ def _manifest(service: Manifest) -> Manifest:
     """The service as somebody would write it: without status, and without what the webhook leaves empty."""
     metadata = mapping(service.get("metadata"))
     kept: dict[str, JSON] = {k: metadata[k] for k in ("name", "namespace", "labels") if k in metadata}
-    notes = {k: v for k, v in notes_of(service).items() if k != _APPLIED}
+    notes = {k: v for k, v in notes_of(service).items() if k != _APPLIED and _is_somebodys(k, metadata)}
     if notes:
         kept["annotations"] = notes
     spec = {k: _without_defaults(v) for k, v in mapping(service.get("spec")).items()}
@@ -338,6 +339,15 @@ def _manifest(service: Manifest) -> Manifest:
     kind = text(service.get("kind")) or "InferenceService"
     version = text(service.get("apiVersion")) or "serving.kserve.io/v1beta1"
     return {"apiVersion": version, "kind": kind, "metadata": kept, "spec": spec}
+
+
+def _is_somebodys(note: str, metadata: Mapping[str, JSON]) -> bool:
+    """Whether somebody has set this annotation: what the webhook writes has no owner."""
+    if note not in _OF_THE_WEBHOOK:
+        return True
+    managed = mappings(metadata.get("managedFields"))
+    owned = [mapping(mapping(mapping(m.get("fieldsV1")).get("f:metadata")).get("f:annotations")) for m in managed]
+    return any(f"f:{note}" in fields for fields in owned)
 
 
 def _without_defaults(component: JSON) -> JSON:
