@@ -53,6 +53,9 @@ class Settings:
     (``KALE_SERVE_CONTEXT``)."""
     kubeconfig: str = ""
     """A kubeconfig's path (``KALE_SERVE_KUBECONFIG``); found as ``kubectl`` does by default."""
+    cluster_image: str = ""
+    """The image that runs transformers and custom predictors in a cluster (``KALE_SERVE_CLUSTER_IMAGE``); by default
+    ``kale-serve-ext/transformer`` and ``kale-serve-ext/predictor`` with this package's version."""
     cluster_storage: str = ""
     """Where pods get the files of artifacts that are on this machine: ``s3://BUCKET/FOLDER?endpoint=URL``
     (``KALE_SERVE_CLUSTER_STORAGE``). Its credentials come from where AWS's own clients look for them."""

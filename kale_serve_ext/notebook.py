@@ -139,9 +139,7 @@ def serve(
     config = serve_config.to_dict() if isinstance(serve_config, ServeConfig) else _config(serve_config)
     chosen = session.engine(engine or "", namespace or "")
     if propagate_configurations:
-        warnings.warn(
-            f"propagate_configurations has no effect: the {chosen.info.kind} engine has no PodDefaults.", stacklevel=2
-        )
+        warnings.warn(f"propagate_configurations has no effect with the {chosen.info.kind} engine.", stacklevel=2)
     request = ServeRequest(
         model_id=_artifact_id(model_id, "model_id"),
         transformer_id=_artifact_id(transformer_id, "transformer_id"),

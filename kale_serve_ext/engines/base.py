@@ -79,7 +79,10 @@ class Staged:
 
     storage_uri: str
     annotations: Mapping[str, str] = field(default_factory=dict)
-    owned: Sequence[Manifest] = ()
+    image: str = ""
+    """The image that runs the artifact, where it is code; the usual one when empty."""
+    # Secrets may be among them.
+    owned: Sequence[Manifest] = field(default=(), repr=False)
     """Objects made for this artifact that the InferenceService owns (claims, secrets)."""
 
 

@@ -66,6 +66,10 @@ class KaleServeApp(ExtensionApp):
         account. By default the current one."""
     ).tag(config=True)
     kubeconfig = Unicode(help="""Path of the kubeconfig. By default it is found as `kubectl` does.""").tag(config=True)
+    cluster_image = Unicode(
+        help="""The image that runs transformers and custom predictors in a cluster, made from this package's wheel.
+        By default `kale-serve-ext/transformer` and `kale-serve-ext/predictor` with this package's version."""
+    ).tag(config=True)
     cluster_storage = Unicode(
         help="""Where pods get the files of artifacts that are on this machine:
         `s3://BUCKET/FOLDER?endpoint=http://HOST:PORT`. Credentials come from where AWS's own clients look for them
@@ -149,6 +153,10 @@ class KaleServeApp(ExtensionApp):
     def _default_kubeconfig(self) -> str:
         return Settings.from_environ().kubeconfig
 
+    @default("cluster_image")
+    def _default_cluster_image(self) -> str:
+        return Settings.from_environ().cluster_image
+
     @default("cluster_storage")
     def _default_cluster_storage(self) -> str:
         return Settings.from_environ().cluster_storage
@@ -181,6 +189,7 @@ class KaleServeApp(ExtensionApp):
             namespace=self.namespace,
             context=self.context,
             kubeconfig=self.kubeconfig,
+            cluster_image=self.cluster_image,
             cluster_storage=self.cluster_storage,
         )
         os.environ.update(settings.to_environ())

@@ -193,7 +193,7 @@ def _predictor(wanted: Wanted, own: Config) -> dict[str, JSON]:
         )
         spec["containers"] = [
             {
-                "image": f"kale-serve-ext/predictor:{wanted.image_tag}",
+                "image": part.staged.image or f"kale-serve-ext/predictor:{wanted.image_tag}",
                 **container,
                 "name": _CONTAINER,
                 "args": _args(container, wanted.name),
@@ -232,7 +232,8 @@ def _transformer(wanted: Wanted, own: Config) -> dict[str, JSON]:
             KALE_SERVE_CLASS=details.get("class_name"),
         )
         made["env"] = merge_env(_listed(container.get("env")), env)
-        made.setdefault("image", f"kale-serve-ext/transformer:{wanted.image_tag}")
+        usual = f"kale-serve-ext/transformer:{wanted.image_tag}"
+        made.setdefault("image", wanted.transformer.staged.image or usual)
     spec["containers"] = [made, *_others(own)]
     return spec
 

@@ -23,6 +23,7 @@ _BAD_WAITS = {
     "InvalidImageName",
     "CreateContainerConfigError",
     "CreateContainerError",
+    "FailedCreate",
     "RunContainerError",
     "Unschedulable",
 }
@@ -39,6 +40,8 @@ _FATAL = {
     "FailedToLoad",
     "ProgressDeadlineExceeded",
 }
+# What a replica that is ready may yet have to say.
+_WORTH_SAYING = {"Unresponsive", "ScaledToZero"}
 _ERROR_LINE = re.compile(r"^(?:[\w.]+\.)?(?:\w*(?:Error|Exception|Interrupt|Exit|Missing|NotFound)\w*)\b.*")
 _LONGEST = 500
 
@@ -132,8 +135,8 @@ def _judge(state: ServiceState) -> tuple[Phase, str]:
         return "Failed", why
     if state.serving_revision == state.revision and state.revision > 0 and _answers(state):
         missing = any(c.ready < c.wanted for c in state.components)
-        silent = (r.message for c in state.components for r in c.replicas if r.ready and r.reason == "Unresponsive")
-        return "Ready", f"{_count(state)} replicas are ready." if missing else next(silent, "")
+        notable = (r.message for c in state.components for r in c.replicas if r.ready and r.reason in _WORTH_SAYING)
+        return "Ready", f"{_count(state)} replicas are ready." if missing else next(notable, "")
     return _on_the_way(state)
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines import engines, open_engine
-from kale_serve_ext.engines.base import Manifest
+from kale_serve_ext.engines.base import Manifest, Runtime, Staged
 from kale_serve_ext.engines.cluster.api import Api
 from kale_serve_ext.engines.cluster.credentials import find_place
+from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.engines.cluster.reach import ProxyTransport, proxied
 from kale_serve_ext.engines.cluster.runtimes import STOCK, in_order
 from kale_serve_ext.errors import (
@@ -24,6 +25,7 @@ from kale_serve_ext.errors import (
     PermissionDeniedError,
 )
 from kale_serve_ext.ml import JSON
+from kale_serve_ext.records import MODEL, Artifact
 
 KUBECONFIG = """
 apiVersion: v1
@@ -174,6 +176,52 @@ def test_the_cluster_comes_first_where_it_is_the_engine(kubeconfig: str, tmp_pat
     ]
     assert open_engine(settings).info.kind == "cluster"
     assert open_engine(settings, namespace="team-b").info.namespace == "team-b"
+
+
+@pytest.mark.parametrize(
+    ("uri", "digest", "storage", "expected"),
+    [
+        ("file:///data/sha256/ab", "sha256:ab", "s3://models/me?endpoint=http://s3:9000", "s3://models/me/sha256/ab"),
+        ("s3://other/model", "", "", "s3://other/model"),
+        ("pvc://claim/model", "", "", "pvc://claim/model"),
+    ],
+)
+def test_a_plan_says_where_the_files_would_be(
+    kubeconfig: str, tmp_path: Path, uri: str, digest: str, storage: str, expected: str
+) -> None:
+    engine = ClusterEngine(
+        Settings(data_dir=tmp_path, kubeconfig=kubeconfig, cluster_storage=storage, cluster_image="registry/code:1")
+    )
+    found = asyncio.run(engine.address(Artifact(MODEL, "iris", uri=uri, digest=digest)))
+    assert found.storage_uri == expected
+    assert (found.image, found.owned) == ("registry/code:1", ())
+
+
+@pytest.mark.parametrize(
+    ("uri", "digest", "told"),
+    [
+        ("file:///data/sha256/ab", "sha256:ab", "KALE_SERVE_CLUSTER_STORAGE"),
+        ("file:///data/model", "", "no pod can read"),
+        ("rok:user:bucket:object:version:/model", "", "no pod can read"),
+    ],
+)
+def test_files_that_pods_cannot_be_brought_are_refused(
+    kubeconfig: str, tmp_path: Path, uri: str, digest: str, told: str
+) -> None:
+    engine = ClusterEngine(Settings(data_dir=tmp_path, kubeconfig=kubeconfig))
+    with pytest.raises(InvalidInputError, match=told):
+        asyncio.run(engine.address(Artifact(MODEL, "iris", uri=uri, digest=digest)))
+
+
+def test_files_that_are_elsewhere_are_missed_before_serving(kubeconfig: str, tmp_path: Path) -> None:
+    engine = ClusterEngine(Settings(data_dir=tmp_path, kubeconfig=kubeconfig))
+    artifact = Artifact(MODEL, "iris", uri=(tmp_path / "gone").as_uri(), digest="sha256:ab", format="sklearn")
+    found = asyncio.run(engine.check(artifact, Runtime("r", "r", ("sklearn",), ("v1",))))
+    assert [c.code for c in found] == ["SnapshotMissing"]
+
+
+def test_what_a_service_owns_is_not_shown() -> None:
+    assert "hidden" not in repr(Staged("s3://b", owned=({"stringData": {"AWS_SECRET_ACCESS_KEY": "hidden"}},)))
 
 
 def test_a_server_that_is_away_is_told_by_the_context(kubeconfig: str) -> None:

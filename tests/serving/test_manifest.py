@@ -86,6 +86,14 @@ def test_a_transformer_is_told_of_v2() -> None:
     assert protocol_of(v2) == "v2"
 
 
+def test_code_runs_from_the_image_that_the_engine_names() -> None:
+    theirs = {"transformer": {"container": {"image": "mine:2"}}}
+    code = Part(SCALE, Staged("s3://b/scale", image="registry/code:1"))
+
+    assert container(build(wanted(transformer=code)), "transformer")["image"] == "registry/code:1"
+    assert container(build(wanted(transformer=code, config=theirs)), "transformer")["image"] == "mine:2"
+
+
 def test_custom_code_is_a_container_of_its_own() -> None:
     made = build(wanted(model=part(CUSTOM), runtime="", protocol="v2"))
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlencode
@@ -55,6 +56,8 @@ class Api:
         self._token = ""
         self._token_read = -_TOKEN_AGE
         self._opening = asyncio.Lock()
+        # A login plugin that hangs must not wait in front of anybody else's work.
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kale-serve-login")
 
     async def get(self, path: str, **query: str) -> Manifest:
         return await self._json("GET", path, query)
@@ -124,18 +127,19 @@ class Api:
         client, self._client = self._client, None
         if client:
             await client.aclose()
+        self._threads.shutdown(wait=False)
 
     async def authorization(self, *, anew: bool = False) -> str:
         """The ``Authorization`` header; ``anew`` after the server has refused it."""
         if anew or time.monotonic() - self._token_read > _TOKEN_AGE:
             known = await self._credentials(anew=anew)
-            self._token = await asyncio.to_thread(known.authorization)
+            self._token = await asyncio.get_running_loop().run_in_executor(self._threads, known.authorization)
             self._token_read = time.monotonic()
         return self._token
 
     async def _credentials(self, *, anew: bool = False) -> credentials.Credentials:
         if anew or self._known is None:
-            self._known = await asyncio.to_thread(credentials.load, self._place)
+            self._known = await asyncio.get_running_loop().run_in_executor(self._threads, credentials.load, self._place)
         return self._known
 
     async def _open(self) -> httpx.AsyncClient:

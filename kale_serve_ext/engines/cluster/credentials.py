@@ -44,13 +44,18 @@ class Credentials:
     def authorization(self) -> str:
         """The header's value, empty with a client certificate. May run a login plugin: call it in a thread."""
         # Releases name it differently.
-        found: str | None = self.config.get_api_key_with_prefix("BearerToken", alias="authorization")
-        return found or ""
+        for name in ("BearerToken", "authorization"):
+            found: str | None = self.config.get_api_key_with_prefix(name)
+            if found:
+                return found
+        return ""
 
 
 @cache
 def find_place(kubeconfig: str = "", context: str = "") -> Place:
     """Where ``context`` leads; the current context, or this pod's own cluster, when it is empty. Connects to nothing.
+
+    Decided once in a process: services keep their place when somebody changes the current context.
 
     Raises:
         BackendUnavailableError: there is no such context, or no kubeconfig at all.

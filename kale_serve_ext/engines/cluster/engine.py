@@ -7,6 +7,8 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -42,6 +44,7 @@ from . import reach, runtimes
 from .api import STRATEGIC, Api
 from .credentials import IN_CLUSTER, Place, find_place
 from .eventlog import log_events
+from .fields import mapping, mappings, name_of, notes_of
 from .logs import stream
 from .objects import read_all, read_one, watch_all
 from .s3 import ACCESS, S3Target, credentials_objects, upload
@@ -74,6 +77,8 @@ class ClusterEngine:
         self._api = Api(self._place)
         self._services = paths.SERVICES.format(self._namespace)
         self._logs: dict[str, tuple[str, str]] = {}
+        # Threads of its own: uploads to a storage that hangs must not wait in front of anybody else's work.
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="kale-serve-cluster")
         self._clients: dict[str, httpx.AsyncClient] = {}
 
     @property
@@ -93,6 +98,11 @@ class ClusterEngine:
         return runtimes.in_order(namespaced, cluster_wide, __version__, artifact.format if artifact else "")
 
     async def check(self, artifact: Artifact, runtime: Runtime) -> list[Check]:
+        if urlsplit(artifact.uri).scheme == "file" and not _folder(artifact).is_dir():
+            message = f"The files of {artifact.name!r} are not on this machine: there is no {_folder(artifact)}."
+            return [
+                Check("error", "SnapshotMissing", message, "Serve it where it was logged, or log it again.", "version")
+            ]
         if runtime.assumed:
             message = f"{runtime.name} is assumed to be here: the cluster's runtimes may not be read."
             hint = "The right to list clusterservingruntimes would tell."
@@ -101,16 +111,20 @@ class ClusterEngine:
 
     async def address(self, artifact: Artifact) -> Staged:
         target = self._storage(artifact)
-        return Staged(target.uri(artifact.digest), {STORAGE_NOTE: ACCESS}) if target else Staged(artifact.uri)
+        image = self._settings.cluster_image
+        if target is None:
+            return Staged(artifact.uri, image=image)
+        return Staged(target.uri(artifact.digest), {STORAGE_NOTE: ACCESS}, image)
 
     async def stage(self, artifact: Artifact) -> Staged:
         target = self._storage(artifact)
+        addressed = await self.address(artifact)
         if target is None:
-            return Staged(artifact.uri)
-        folder = Path(url2pathname(urlsplit(artifact.uri).path))
-        uri = await asyncio.to_thread(upload, folder, artifact.digest, target)
-        secret, _ = await asyncio.to_thread(credentials_objects, target, self._namespace)
-        return Staged(uri, {STORAGE_NOTE: ACCESS}, (secret,))
+            return addressed
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, upload, _folder(artifact), artifact.digest, target)
+        secret, _ = await loop.run_in_executor(self._threads, credentials_objects, target, self._namespace)
+        return replace(addressed, owned=(secret,))
 
     async def dry_run(self, manifest: Manifest) -> list[Check]:
         try:
@@ -133,7 +147,7 @@ class ClusterEngine:
             raise
         for one in owned:
             await self._own(one, stored)
-        return await self.get(_name(stored))
+        return await self.get(name_of(stored))
 
     async def set_paused(self, name: str, paused: bool) -> ServiceState:
         note = {STOP: "true" if paused else None}
@@ -218,13 +232,11 @@ class ClusterEngine:
     @contextlib.asynccontextmanager
     async def connect(self, name: str, component: Component | None = None) -> AsyncIterator[Connection]:
         manifest = await self._api.get(f"{self._services}/{_checked(name)}")
-        spec = manifest.get("spec")
-        parts = spec if isinstance(spec, dict) else {}
+        parts = mapping(manifest.get("spec"))
         wanted = component or ("transformer" if "transformer" in parts else "predictor")
         if wanted not in parts:
             raise NotFoundError(f"The service {name} has no {wanted}.", hint="Ask its predictor.")
-        annotations = _notes(manifest)
-        if str(annotations.get(STOP, "")).lower() == "true":
+        if str(notes_of(manifest).get(STOP, "")).lower() == "true":
             raise ServiceNotReadyError(f"The service {name} is paused.", phase="Paused", hint="Resume it.")
         http, url = await self._client_of(f"{name}-{wanted}")
         yield Connection(http=http, grpc=None, url=url)
@@ -233,6 +245,7 @@ class ClusterEngine:
         # They share the API's connections, which it closes itself.
         self._clients.clear()
         await self._api.close()
+        self._threads.shutdown(wait=False)
 
     async def _client_of(self, service: str) -> tuple[httpx.AsyncClient, str]:
         import httpx
@@ -257,7 +270,7 @@ class ClusterEngine:
         scheme = urlsplit(artifact.uri).scheme
         if scheme in _READ_BY_PODS:
             return None
-        if scheme != "file":
+        if scheme != "file" or not artifact.digest:
             raise InvalidInputError(
                 f"The snapshot of {artifact.name} is {artifact.uri[:200]!r}, which no pod can read.",
                 hint="Log it again with a store of this package.",
@@ -273,7 +286,7 @@ class ClusterEngine:
 
     async def _make(self, wanted: Manifest) -> str:
         """Apply an object that services share; its path where it is new."""
-        path = f"{paths.SECRETS.format(self._namespace)}/{_name(wanted)}"
+        path = f"{paths.SECRETS.format(self._namespace)}/{name_of(wanted)}"
         try:
             await self._api.get(path)
             new = False
@@ -284,15 +297,13 @@ class ClusterEngine:
 
     async def _own(self, owned: Manifest, service: Manifest) -> None:
         """Make the service one of the object's owners: with the last of them it goes."""
-        metadata = service.get("metadata")
-        uid = metadata.get("uid") if isinstance(metadata, dict) else ""
         owner: Manifest = {
             "apiVersion": service.get("apiVersion"),
             "kind": service.get("kind"),
-            "name": _name(service),
-            "uid": uid,
+            "name": name_of(service),
+            "uid": mapping(service.get("metadata")).get("uid"),
         }
-        path = f"{paths.SECRETS.format(self._namespace)}/{_name(owned)}"
+        path = f"{paths.SECRETS.format(self._namespace)}/{name_of(owned)}"
         await self._api.patch(path, {"metadata": {"ownerReferences": [owner]}}, STRATEGIC)
 
     async def _objects(self, name: str) -> Objects:
@@ -327,38 +338,25 @@ class ClusterEngine:
         return NotFoundError(f"There is no service {name[:100]!r} in {where}.", hint="%services lists them.")
 
     def _path_of(self, manifest: Manifest) -> str:
-        metadata = manifest.get("metadata")
-        given = metadata.get("namespace") if isinstance(metadata, dict) else None
+        given = mapping(manifest.get("metadata")).get("namespace")
         if given not in (None, self._namespace):
             raise InvalidNameError(
                 f"The manifest is for the namespace {given!r}.",
                 hint=f"This engine serves in {self._namespace!r}.",
                 field="namespace",
             )
-        return f"{self._services}/{_checked(_name(manifest))}"
+        return f"{self._services}/{_checked(name_of(manifest))}"
 
 
 def _restarts(found: Objects, pod: str) -> str:
-    status = next((p.get("status") for p in found.pods if _name(p) == pod), None)
-    told = status if isinstance(status, dict) else {}
-    counts: list[str] = []
-    for kind in ("initContainerStatuses", "containerStatuses"):
-        listed = told.get(kind)
-        counts += (
-            [str(s.get("restartCount")) for s in listed if isinstance(s, dict)] if isinstance(listed, list) else []
-        )
-    return " ".join(counts)
+    status = next((mapping(p.get("status")) for p in found.pods if name_of(p) == pod), {})
+    kinds = ("initContainerStatuses", "containerStatuses")
+    return " ".join(str(one.get("restartCount")) for kind in kinds for one in mappings(status.get(kind)))
 
 
-def _notes(manifest: Manifest) -> Manifest:
-    metadata = manifest.get("metadata")
-    notes = metadata.get("annotations") if isinstance(metadata, dict) else None
-    return notes if isinstance(notes, dict) else {}
-
-
-def _name(manifest: Manifest) -> str:
-    metadata = manifest.get("metadata")
-    return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
+def _folder(artifact: Artifact) -> Path:
+    """Where this machine has the artifact's snapshot."""
+    return Path(url2pathname(urlsplit(artifact.uri).path))
 
 
 def _checked(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...ml import JSON
 from ..base import LogEvent, Manifest
-from .pods import mapping, number, seconds, text
+from .fields import mapping, number, seconds, text
 
 if TYPE_CHECKING:
     from .state import Objects

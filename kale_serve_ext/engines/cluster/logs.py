@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ...errors import InvalidInputError, NotFoundError
-from ...ml import JSON
 from ..base import Component, Manifest
 from . import objects as paths
+from .fields import mapping, mappings, name_of, text
+from .pods import is_ending, of_component
 from .state import Objects
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ async def stream(
     pod = newest_pod(found, component)
     if pod is None:
         return
-    path = f"{paths.PODS.format(namespace)}/{_text(pod, 'metadata', 'name')}/log"
+    path = f"{paths.PODS.format(namespace)}/{name_of(pod)}/log"
     query = {"tailLines": str(tail), "previous": str(previous).lower(), "follow": str(follow).lower()}
     for container in _containers(pod):
         try:
@@ -40,28 +41,15 @@ async def stream(
 
 def newest_pod(found: Objects, component: Component) -> Manifest | None:
     """The component's newest pod, one that is going only where there is no other."""
-    pods = [p for p in found.pods if _text(p, "metadata", "labels", "component") == component]
+    pods = of_component(component, found.pods)
     return max(
-        pods,
-        key=lambda p: (not _text(p, "metadata", "deletionTimestamp"), _text(p, "metadata", "creationTimestamp")),
-        default=None,
+        pods, key=lambda p: (not is_ending(p), text(mapping(p.get("metadata")).get("creationTimestamp"))), default=None
     )
 
 
 def _containers(pod: Manifest) -> list[str]:
     """The server's container, then those that run before it, last first."""
-    spec = pod.get("spec")
-    parts = spec if isinstance(spec, Mapping) else {}
-    names = [str(c.get("name")) for c in _mappings(parts.get("containers"))]
+    parts = mapping(pod.get("spec"))
+    names = [str(c.get("name")) for c in mappings(parts.get("containers"))]
     first = sorted(names, key=lambda name: name != _SERVER)[:1]
-    return [*first, *(str(c.get("name")) for c in reversed(_mappings(parts.get("initContainers"))))]
-
-
-def _text(value: JSON, *keys: str) -> str:
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return str(value or "")
-
-
-def _mappings(value: JSON) -> list[Mapping[str, JSON]]:
-    return [cast("Mapping[str, JSON]", v) for v in value if isinstance(v, Mapping)] if isinstance(value, list) else []
+    return [*first, *(str(c.get("name")) for c in reversed(mappings(parts.get("initContainers"))))]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ...errors import NotFoundError, PermissionDeniedError
-from ...ml import JSON
 from ..base import Manifest
 from .api import Gone
+from .fields import mapping, text
 from .state import Objects, grouped
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ async def _follow(
 async def _watch_once(api: Api, path: str, version: str, seen: dict[str, Manifest], changed: asyncio.Event) -> str:
     async with aclosing(api.watch(path, version)) as changes:
         async for kind, item in changes:
-            version = str(_mapping(item.get("metadata")).get("resourceVersion") or version)
+            version = str(mapping(item.get("metadata")).get("resourceVersion") or version)
             if kind == "BOOKMARK":
                 continue
             if kind == "DELETED":
@@ -152,8 +152,4 @@ async def _listed(api: Api, path: str, **query: str) -> list[Manifest]:
 
 
 def _uid(item: Manifest) -> str:
-    return str(_mapping(item.get("metadata")).get("uid") or "")
-
-
-def _mapping(value: JSON) -> Mapping[str, JSON]:
-    return value if isinstance(value, Mapping) else {}
+    return text(mapping(item.get("metadata")).get("uid"))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
-from ...ml import JSON
 from ..base import Manifest, Runtime
+from .fields import mapping, mappings, name_of
 
 _OWN = "kale-serve-ext"
 
@@ -43,31 +42,31 @@ def in_order(
     """
 
     def rank(given: Manifest) -> tuple[bool, bool, int, str]:
-        formats = _mappings(_mapping(given.get("spec")).get("supportedModelFormats"))
+        formats = mappings(mapping(given.get("spec")).get("supportedModelFormats"))
         own = [f for f in formats if f.get("name") == model_format]
         unasked = any(f.get("autoSelect") for f in own)
         priority = max((int(str(f.get("priority") or 0)) for f in own), default=0)
-        return "mlserver" in _name(given), not unasked, -priority, _name(given)
+        return "mlserver" in name_of(given), not unasked, -priority, name_of(given)
 
     found = [_runtime(r) for r in sorted(namespaced, key=rank) if _enabled(r)]
     known = {r.name for r in found}
     if cluster_wide is None:
         found += [r for r in STOCK if r.name not in known]
     else:
-        found += [_runtime(r) for r in sorted(cluster_wide, key=rank) if _enabled(r) and _name(r) not in known]
+        found += [_runtime(r) for r in sorted(cluster_wide, key=rank) if _enabled(r) and name_of(r) not in known]
     found.append(Runtime(_OWN, "Your own code", ("custom",), ("v1", "v2"), image=f"{_OWN}/predictor:{version}"))
     return [replace(runtime, preference=place) for place, runtime in enumerate(found)]
 
 
 def _runtime(given: Manifest) -> Runtime:
-    spec = _mapping(given.get("spec"))
-    formats = dict.fromkeys(str(f.get("name")) for f in _mappings(spec.get("supportedModelFormats")))
+    spec = mapping(given.get("spec"))
+    formats = dict.fromkeys(str(f.get("name")) for f in mappings(spec.get("supportedModelFormats")))
     listed = spec.get("protocolVersions")
     protocols = [str(p) for p in listed] if isinstance(listed, list) else []
-    containers = _mappings(spec.get("containers"))
+    containers = mappings(spec.get("containers"))
     return Runtime(
-        name=_name(given),
-        display_name=_name(given),
+        name=name_of(given),
+        display_name=name_of(given),
         formats=tuple(formats),
         # What goes by gRPC has the protocol's name without the prefix here.
         protocols=tuple(dict.fromkeys(p.removeprefix("grpc-") for p in protocols)),
@@ -76,17 +75,5 @@ def _runtime(given: Manifest) -> Runtime:
 
 
 def _enabled(given: Manifest) -> bool:
-    spec = _mapping(given.get("spec"))
+    spec = mapping(given.get("spec"))
     return not spec.get("disabled") and not spec.get("multiModel") and not spec.get("workerSpec")
-
-
-def _name(given: Manifest) -> str:
-    return str(_mapping(given.get("metadata")).get("name") or "")
-
-
-def _mapping(value: JSON) -> Mapping[str, JSON]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: JSON) -> list[Mapping[str, JSON]]:
-    return [cast("Mapping[str, JSON]", v) for v in value if isinstance(v, Mapping)] if isinstance(value, list) else []

@@ -16,6 +16,7 @@ from ...ml import JSON
 from ...records import ServiceRef
 from ..base import Component, ComponentState, Condition, LogEvent, Manifest, Replica, ServiceState
 from .eventlog import by_object, is_about
+from .fields import labels_of, mapping, mappings, name_of, notes_of, number, seconds, text
 from .pods import (
     KNATIVE_REVISION,
     Verdict,
@@ -23,18 +24,10 @@ from .pods import (
     is_newest,
     is_ready,
     judge,
-    labels_of,
-    mapping,
-    mappings,
-    name_of,
     newest_replicasets,
-    notes_of,
-    number,
     of_component,
     overdue,
     refusals,
-    seconds,
-    text,
 )
 
 _SERVICE = "serving.kserve.io/inferenceservice"
@@ -203,7 +196,7 @@ def _part(
         wanted=sum(counts) if counts else least if isinstance(least, int) else 1,
         pods=tuple(pods),
         stand_ins=tuple(
-            Replica(name, current, "Waiting", False, "CreateContainerError", message)
+            Replica(name, current, "Waiting", False, "FailedCreate", message)
             for name, message in refusals(deployments, replicasets, newest)[:1]
         ),
         overdue=next((o for d in deployments if (o := overdue(d))), ""),
