@@ -16,6 +16,7 @@ import logging
 import os
 import platform
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -38,6 +39,8 @@ from .rpc import Servicer
 from .task import Task
 
 MODEL_DIR = "/mnt/models"
+PREDICTOR_WITHIN = 60.0
+"""Seconds that a transformer waits for its predictor before it listens all the same."""
 _ROLES = ("transformer", "predictor")
 
 
@@ -60,6 +63,8 @@ def main() -> None:
     log = logging.getLogger("kale_serve")
     took = time.monotonic() - began
     log.info("Loaded %s (%s) in %.1f s with Python %s.", task.name, task.kind, took, platform.python_version())
+    if task.predictor_host:
+        _await_predictor(task.predictor_host, log)
     if workers > 1:
         # Further processes would get the model pickled, which code that is loaded from a folder does not allow.
         log.warning("One process serves, not the %d of --workers: more come with minReplicas.", workers)
@@ -151,6 +156,25 @@ def _load(task: Task) -> Model:
             f"There is no folder {task.path}: STORAGE_URI of the {task.component}'s container names its files."
         )
     return load(task)
+
+
+def _await_predictor(host: str, log: logging.Logger) -> None:
+    """Wait until the predictor accepts connections, for a while.
+
+    A service's address leads nowhere for a moment after it was made. A connection that is begun then is lost without
+    an answer, and the first request to this transformer would wait for it in vain.
+    """
+    name, _, port = host.partition(":")
+    end = time.monotonic() + PREDICTOR_WITHIN
+    while True:
+        try:
+            socket.create_connection((name, int(port or 80)), timeout=1.0).close()
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                log.warning("The predictor %s cannot be reached yet: %s", host, error)
+                return
+        time.sleep(0.2)
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:

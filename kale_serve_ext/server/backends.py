@@ -84,11 +84,11 @@ class Backends:
             return await self.open(info).services()
 
         answers = await asyncio.gather(*map(ask, self.engine_infos), return_exceptions=True)
-        failed = [one for one in answers if isinstance(one, BaseException)]
+        failed = {i: one for i, one in zip(self.engine_infos, answers, strict=True) if isinstance(one, BaseException)}
         if len(failed) == len(answers):
-            raise failed[0]
-        for error in failed:
-            self.log.warning("The services of one engine are not listed: %s", error)
+            raise next(iter(failed.values()))
+        for info, error in failed.items():
+            self.log.warning("The services of %s/%s are not listed: %s", info.kind, info.context, error)
         return [state for one in answers if not isinstance(one, BaseException) for state in one]
 
     def engine_of(self, ref: ServiceRef) -> Engine:

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kale_serve_ext.digest import digest_of
-from kale_serve_ext.engines.base import Manifest
 from kale_serve_ext.engines.cluster import s3
-from kale_serve_ext.engines.cluster.s3 import S3Target, credentials_objects, upload
+from kale_serve_ext.engines.cluster.s3 import upload
+from kale_serve_ext.engines.cluster.s3_server import S3Target, access_secret
 from kale_serve_ext.errors import (
     BackendUnavailableError,
     ConflictError,
@@ -211,7 +211,8 @@ def test_an_upload_killed_in_the_middle_is_completed_by_the_next(bucket: Bucket,
         f"""
         import os, signal
         from pathlib import Path
-        from kale_serve_ext.engines.cluster.s3 import S3Target, upload
+        from kale_serve_ext.engines.cluster.s3 import upload
+        from kale_serve_ext.engines.cluster.s3_server import S3Target
 
         def progress(done, total):
             if done > {8 * MIB}:
@@ -276,7 +277,8 @@ def test_a_large_file_goes_in_parts_and_not_through_memory(bucket: Bucket, tmp_p
         f"""
         import json, resource
         from pathlib import Path
-        from kale_serve_ext.engines.cluster.s3 import S3Target, upload
+        from kale_serve_ext.engines.cluster.s3 import upload
+        from kale_serve_ext.engines.cluster.s3_server import S3Target
 
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         upload(Path({str(small)!r}), {digest_of(small)!r}, {bucket.target!r})  # what boto3 takes for itself
@@ -449,7 +451,7 @@ def test_without_credentials_it_says_where_they_come_from(model: Path, monkeypat
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
     target = S3Target("models", "", "http://127.0.0.1:9", "us-east-1")
-    for call in (lambda: upload(model, digest_of(model), target), lambda: credentials_objects(target, "team")):
+    for call in (lambda: upload(model, digest_of(model), target), lambda: access_secret(target, "team")):
         with pytest.raises(BackendUnavailableError, match="no credentials") as caught:
             call()
         assert "AWS_ACCESS_KEY_ID" in caught.value.hint
@@ -458,13 +460,13 @@ def test_without_credentials_it_says_where_they_come_from(model: Path, monkeypat
 def test_an_unknown_profile_is_no_crash(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(BackendUnavailableError, match="ProfileNotFound"):
-        credentials_objects(S3Target("models", "", "", ""), "team")
+        access_secret(S3Target("models", "", "", ""), "team")
 
 
 def test_without_boto3_it_says_what_to_install(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     target = S3Target("models", "", "http://127.0.0.1:9", "us-east-1")
-    for call in (lambda: upload(model, digest_of(model), target), lambda: credentials_objects(target, "team")):
+    for call in (lambda: upload(model, digest_of(model), target), lambda: access_secret(target, "team")):
         with pytest.raises(BackendUnavailableError) as caught:
             call()
         assert caught.value.hint == "pip install 'kale-serve-ext[s3]'"
@@ -568,16 +570,15 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", "", {"usehttps": "1"}),
     ],
 )
-def test_kserve_gets_a_secret_and_a_service_account(
-    credentials: None, endpoint: str, region: str, annotations: dict[str, str]
-) -> None:
-    secret, account = credentials_objects(S3Target("models", "x", endpoint, region), "team")
+def test_kserve_gets_a_secret(credentials: None, endpoint: str, region: str, annotations: dict[str, str]) -> None:
+    target = S3Target("models", "x", endpoint, region)
+    secret = access_secret(target, "team")
     labels = {"app.kubernetes.io/managed-by": "kale-serve-ext"}
     assert secret == {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            "name": "kale-serve-ext-s3",
+            "name": target.secret,
             "namespace": "team",
             "labels": labels,
             "annotations": {
@@ -587,20 +588,22 @@ def test_kserve_gets_a_secret_and_a_service_account(
         "type": "Opaque",
         "stringData": {"AWS_ACCESS_KEY_ID": "AKIDOFNOBODY", "AWS_SECRET_ACCESS_KEY": SECRET},
     }
-    assert account == {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": "kale-serve-ext-s3", "namespace": "team", "labels": labels},
-        "secrets": [{"name": "kale-serve-ext-s3"}],
-    }
 
 
-def test_a_session_token_and_a_name_are_kept(credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_token_is_kept(credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
-    made: tuple[Manifest, Manifest] = credentials_objects(S3Target("models", "", "", ""), "team", "other")
-    assert part(made[0], "stringData", "AWS_SESSION_TOKEN") == "token"
-    assert part(made[0], "metadata", "name") == part(made[1], "metadata", "name") == "other"
-    assert part(made[1], "secrets") == [{"name": "other"}]
+    made = access_secret(S3Target("models", "", "", ""), "team")
+    assert part(made, "stringData", "AWS_SESSION_TOKEN") == "token"
+
+
+def test_each_target_has_a_secret_of_its_own() -> None:
+    targets = [
+        S3Target("b", "", "http://s3", ""),
+        S3Target("b", "p", "http://s3", ""),
+        S3Target("b", "", "http://t", ""),
+    ]
+    assert len({target.secret for target in targets}) == len(targets)
+    assert targets[0].secret == S3Target("b", "", "http://s3", "").secret
 
 
 def test_credentials_come_from_a_profile_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -608,6 +611,6 @@ def test_credentials_come_from_a_profile_too(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
     (tmp_path / "credentials").write_text("[default]\naws_access_key_id = AKIDOFPROFILE\naws_secret_access_key = x\n")
     (tmp_path / "config").write_text("[default]\nregion = eu-9\n")
-    secret, _ = credentials_objects(S3Target("models", "", "http://host", ""), "team")
+    secret = access_secret(S3Target("models", "", "http://host", ""), "team")
     assert part(secret, "stringData", "AWS_ACCESS_KEY_ID") == "AKIDOFPROFILE"
     assert part(secret, "metadata", "annotations", "serving.kserve.io/s3-region") == "eu-9"

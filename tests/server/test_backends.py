@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 import pytest
 
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.base import EngineInfo
-from kale_serve_ext.errors import InvalidInputError, NotFoundError
+from kale_serve_ext.errors import BackendUnavailableError, NotFoundError
 from kale_serve_ext.records import ServiceRef
 from kale_serve_ext.server.backends import Backends
 
@@ -46,13 +47,20 @@ def test_the_services_of_all_engines_are_listed(settings: Settings) -> None:
     ]
 
 
-def test_an_engine_that_is_away_hides_no_other(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+def no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
+
+
+def test_an_engine_that_is_away_hides_no_other(
+    settings: Settings, caplog: pytest.LogCaptureFixture, no_cluster: None
+) -> None:
     assert listed(backends(settings, AWAY, TWO)) == ["local/localhost/two/in-two"]
     assert "cluster/far" in caplog.text
 
 
-def test_when_none_answers_the_reason_is_told(settings: Settings) -> None:
-    with pytest.raises(InvalidInputError, match="cluster/far"):
+def test_when_none_answers_the_reason_is_told(settings: Settings, no_cluster: None) -> None:
+    with pytest.raises(BackendUnavailableError, match="No cluster is known here"):
         listed(backends(settings, AWAY))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,8 @@ from .eventlog import log_events
 from .fields import mapping, mappings, name_of, notes_of
 from .logs import stream
 from .objects import read_all, read_one, watch_all
-from .s3 import ACCESS, S3Target, credentials_objects, upload
+from .s3 import upload
+from .s3_server import S3Target, access_secret
 from .state import Objects, service_state, wanted_log
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ class ClusterEngine:
         image = self._settings.cluster_image
         if target is None:
             return Staged(artifact.uri, image=image)
-        return Staged(target.uri(artifact.digest), {STORAGE_NOTE: ACCESS}, image)
+        return Staged(target.uri(artifact.digest), {STORAGE_NOTE: target.secret}, image)
 
     async def stage(self, artifact: Artifact) -> Staged:
         target = self._storage(artifact)
@@ -122,8 +124,18 @@ class ClusterEngine:
         if target is None:
             return addressed
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, upload, _folder(artifact), artifact.digest, target)
-        secret, _ = await loop.run_in_executor(self._threads, credentials_objects, target, self._namespace)
+        given_up = threading.Event()
+
+        def go_on(done: int, total: int) -> None:
+            if given_up.is_set():
+                raise CancelledError
+
+        try:
+            await loop.run_in_executor(self._threads, upload, _folder(artifact), artifact.digest, target, go_on)
+        finally:
+            # A thread cannot be cancelled: it is told at its next piece.
+            given_up.set()
+        secret = await loop.run_in_executor(self._threads, access_secret, target, self._namespace)
         return replace(addressed, owned=(secret,))
 
     async def dry_run(self, manifest: Manifest) -> list[Check]:
