@@ -24,8 +24,8 @@ test.beforeAll(async ({ browser }) => {
 });
 
 test.afterAll(async () => {
-  await page.close();
   cleanUp();
+  await page.close();
 });
 
 test('the worked example runs, and the panel shows what it made', async () => {
