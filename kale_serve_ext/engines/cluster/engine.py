@@ -50,12 +50,11 @@ from .logs import stream
 from .objects import read_all, read_one, watch_all
 from .s3 import upload
 from .s3_server import S3Target, access_secret
-from .state import Objects, service_state, wanted_log
+from .state import STOP, Objects, service_state, wanted_log
 
 if TYPE_CHECKING:
     import httpx
 
-STOP = "serving.kserve.io/stop"
 STORAGE_NOTE = "serving.kserve.io/storageSecretName"
 _READ_BY_PODS = ("s3", "pvc", "gs", "hf", "https", "oci")
 _DELETED_WITHIN = 120.0

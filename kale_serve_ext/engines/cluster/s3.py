@@ -31,7 +31,7 @@ from ...errors import (
     SnapshotError,
 )
 from ...ml import JSON
-from .s3_server import CONNECTIONS, S3Target, code_of, open_client, require_boto3, s3_errors
+from .s3_server import CONNECTIONS, LOG_AGAIN, S3Target, code_of, open_client, require_boto3, s3_errors
 
 if TYPE_CHECKING:
     from s3transfer.futures import TransferFuture
@@ -43,8 +43,6 @@ _PART = 16 << 20
 """Bytes of one part of a large file. S3 allows 10,000 parts; boto3 makes them larger for files that need more."""
 _ABANDONED = timedelta(days=1)
 """The age from which an unfinished multipart upload is taken for that of a killed process."""
-
-_AGAIN = "Log the artifact again."
 
 
 def upload(folder: Path, digest: str, target: S3Target, progress: Callable[[int, int], None] | None = None) -> str:
@@ -219,7 +217,7 @@ def _files(folder: Path) -> dict[str, int]:
                     if stat.S_ISDIR(status.st_mode):
                         pending.append(Path(entry.path))
                     elif not stat.S_ISREG(status.st_mode):
-                        raise SnapshotError(f"{entry.path} is neither a file nor a folder.", hint=_AGAIN)
+                        raise SnapshotError(f"{entry.path} is neither a file nor a folder.", hint=LOG_AGAIN)
                     elif not name.isprintable():  # a name that is no text in UTF-8 is not printable either
                         raise InvalidInputError(
                             f"The name of the file {name!r} has signs that S3 does not take.", hint="Rename the file."
@@ -227,9 +225,9 @@ def _files(folder: Path) -> dict[str, int]:
                     else:
                         found[name] = status.st_size
     except FileNotFoundError as error:
-        raise NotFoundError(f"The snapshot {folder} is not there.", hint=_AGAIN) from error
+        raise NotFoundError(f"The snapshot {folder} is not there.", hint=LOG_AGAIN) from error
     except OSError as error:
-        raise SnapshotError(f"The snapshot {folder} cannot be read: {error}.", hint=_AGAIN) from error
+        raise SnapshotError(f"The snapshot {folder} cannot be read: {error}.", hint=LOG_AGAIN) from error
     if not found:
         raise InvalidInputError(f"The snapshot {folder} holds no file to upload.", hint="Log a folder that has some.")
     return dict(sorted(found.items()))
@@ -240,9 +238,9 @@ def _check(folder: Path, digest: str) -> None:
     try:
         found = digest_of(folder)
     except (OSError, ValueError) as error:
-        raise SnapshotError(f"The snapshot {folder} cannot be read: {error}.", hint=_AGAIN) from error
+        raise SnapshotError(f"The snapshot {folder} cannot be read: {error}.", hint=LOG_AGAIN) from error
     if found != digest:
         raise SnapshotError(
             f"The snapshot {folder} was changed after it was made: its content is {found}, recorded is {digest}.",
-            hint=_AGAIN,
+            hint=LOG_AGAIN,
         )

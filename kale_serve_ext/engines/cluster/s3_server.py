@@ -42,7 +42,7 @@ _REFUSED = frozenset({"ExpiredToken", "InvalidToken", "XAdminUserNotFound"})
 """Codes for credentials that do not hold with a status other than 403; the last is versitygw's, with 404."""
 _FULL = frozenset({"QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
 """Codes of versitygw, Ceph and MinIO that come with the statuses of other things. For a full disk it is 507."""
-_AGAIN = "Log the artifact again."
+LOG_AGAIN = "Log the artifact again."
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def s3_errors(target: S3Target, verb: str, key: str = "") -> Iterator[None]:
     except OSError as error:
         if isinstance(error, KaleServeError):
             raise
-        raise SnapshotError(f"A file for {where} cannot be read: {error}.", hint=_AGAIN) from error
+        raise SnapshotError(f"A file for {where} cannot be read: {error}.", hint=LOG_AGAIN) from error
 
 
 def code_of(error: ClientError) -> str:

@@ -31,7 +31,7 @@ from .pods import (
 )
 
 _SERVICE = "serving.kserve.io/inferenceservice"
-_STOP = "serving.kserve.io/stop"
+STOP = "serving.kserve.io/stop"
 _OF_THE_WEBHOOK = ("modelFormat", "serving.kserve.io/deploymentMode")
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _IDLE = "It is scaled to zero; the next request starts it."
@@ -378,7 +378,7 @@ def _updated(service: Manifest) -> float:
 def _ends(service: Manifest) -> bool:
     """Whether all pods are to go: of a service that is paused or deleted, those that still end are worth telling."""
     return bool(mapping(service.get("metadata")).get("deletionTimestamp")) or (
-        text(notes_of(service).get(_STOP)).lower() == "true"
+        text(notes_of(service).get(STOP)).lower() == "true"
     )
 
 
