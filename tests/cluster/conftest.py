@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 
 import pytest
@@ -93,6 +93,15 @@ def settings(namespace: str) -> Settings:
         client.create_bucket(Bucket=BUCKET)
     storage = f"s3://{BUCKET}/{namespace}?endpoint={endpoint}"
     return replace(Settings.from_environ(), engine="cluster", namespace=namespace, cluster_storage=storage)
+
+
+@pytest.fixture(scope="module")
+def workspace(
+    settings: Settings, new_workspace: Callable[[Settings], AbstractContextManager[Settings]]
+) -> Iterator[Settings]:
+    """Settings of this module, also in the environment; what was served goes with it."""
+    with new_workspace(settings) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

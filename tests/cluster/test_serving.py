@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,14 +24,6 @@ if TYPE_CHECKING:
 
 ROW = [[5.1, 3.5, 1.4, 0.2]]
 SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/{}/inferenceservices"
-
-
-@pytest.fixture(scope="module")
-def workspace(
-    settings: Settings, new_workspace: Callable[[Settings], AbstractContextManager[Settings]]
-) -> Iterator[Settings]:
-    with new_workspace(settings) as made:
-        yield made
 
 
 def classifier(regularisation: float = 1.0) -> LogisticRegression:

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from kale_serve_ext import Endpoint, Model, Transformer, serve
 from kale_serve_ext.config import Settings
-
-
-@pytest.fixture(scope="module")
-def workspace(
-    settings: Settings, new_workspace: Callable[[Settings], AbstractContextManager[Settings]]
-) -> Iterator[Settings]:
-    with new_workspace(settings) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
