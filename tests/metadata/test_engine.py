@@ -317,7 +317,8 @@ def test_its_log_is_bounded(settings: Settings, metadata: Metadata) -> None:
 def test_a_starter_that_is_killed_leaves_no_lock(settings: Settings) -> None:
     (settings.sockets / "metadata.start").touch()
     holder = python(
-        "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, 2); print('held', flush=True); sys.stdin.read()",
+        "import fcntl, signal, sys; f = open(sys.argv[1]); fcntl.flock(f, 2)\n"
+        "print('held', flush=True); signal.pause()",
         str(settings.sockets / "metadata.start"),
     )
     assert holder.stdout is not None
