@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from ...errors import NotFoundError, PermissionDeniedError
+from ...errors import InvalidNameError, NotFoundError, PermissionDeniedError
 from ..base import Manifest
 from .api import Gone
 from .fields import mapping, text
@@ -30,10 +31,24 @@ REPLICASETS = "/apis/apps/v1/namespaces/{}/replicasets"
 
 _KINDS = (SERVICES, DEPLOYMENTS, REPLICASETS, PODS, EVENTS)
 _OF_A_SERVICE = "serving.kserve.io/inferenceservice"
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LOOK_AGAIN = 5.0
 """Seconds after which a state is derived anew without a change: what has not happened for a while tells too."""
 _TOGETHER = 0.05
 """Seconds in which changes are told together: one event of a pod rarely comes alone."""
+
+
+def service(namespace: str, name: str) -> str:
+    """The path of an InferenceService.
+
+    Raises:
+        InvalidNameError: the name is no DNS label.
+    """
+    if not _LABEL.fullmatch(name):
+        raise InvalidNameError(
+            f"{name[:100]!r} cannot be the name of a service.", hint="Use small letters, digits and '-'.", field="name"
+        )
+    return f"{SERVICES.format(namespace)}/{name}"
 
 
 async def read_one(api: Api, namespace: str, name: str) -> Objects:
@@ -43,14 +58,14 @@ async def read_one(api: Api, namespace: str, name: str) -> Objects:
         NotFoundError: there is no such service.
     """
     label = f"{_OF_A_SERVICE}={name}"
-    service, deployments, replicasets, pods, events = await asyncio.gather(
-        api.get(f"{SERVICES.format(namespace)}/{name}"),
+    found, deployments, replicasets, pods, events = await asyncio.gather(
+        api.get(service(namespace, name)),
         _listed(api, DEPLOYMENTS.format(namespace), labelSelector=label),
         _listed(api, REPLICASETS.format(namespace), labelSelector=label),
         _listed(api, PODS.format(namespace), labelSelector=label),
         _listed(api, EVENTS.format(namespace)),
     )
-    return grouped([service], deployments, replicasets, pods, events)[name]
+    return grouped([found], deployments, replicasets, pods, events)[name]
 
 
 async def read_all(api: Api, namespace: str) -> dict[str, Objects]:
