@@ -190,7 +190,7 @@ def test_models_that_cannot_run_say_why(bench: Bench, iris_model: Path, monkeypa
     assert "of 700 MiB" in replica.message
     # Neither what waits for its next start nor what is starting holds a delete up: nobody has to be killed for it.
     killed_from_here: list[int] = []
-    monkeypatch.setattr("kale_serve_ext.engines.local.starter.kill_group", killed_from_here.append)
+    monkeypatch.setattr("kale_serve_ext.engines.local.processes.kill_group", killed_from_here.append)
     for name in ("changed", "hungry"):
         supervisor = bench.status(name).supervisor
         sync.run(bench.engine.delete(name))

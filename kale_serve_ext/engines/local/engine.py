@@ -184,6 +184,9 @@ class LocalEngine:
             blocking_grpc=(lambda: self._connections.blocking_grpc(address)) if ports.grpc else None,
         )
 
+    async def pod_labels(self) -> dict[str, str]:
+        return {}
+
     async def close(self) -> None:
         await self._connections.close()
         self._threads.shutdown(wait=False)

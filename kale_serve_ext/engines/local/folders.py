@@ -15,6 +15,7 @@ from ...records import ServiceRef
 from ..base import Manifest, ServiceState
 from . import eventlog, starter
 from .home import Home, make_folder, services_dir, write_json
+from .processes import kill_all
 from .state import SILENT_AFTER, CorruptStateError, Spec, Status, compose, corrupt, read_spec, read_status
 
 CONTEXT = "localhost"
@@ -204,7 +205,8 @@ class Folders:
         """Wait for the supervisor to end, then remove what is left. The lock is held."""
         if status is not None and status.supervisor.is_here:
             starter.end(status.supervisor, wait=_DELETE_SECONDS)
-            starter.bury(status)
+            # Its model servers die with it where the system sees to that.
+            kill_all(status.children)
         # Out of sight at once: a folder half removed would be a damaged service.
         doomed = home.folder.with_name(f".{home.name}.{time.time_ns()}")
         with contextlib.suppress(FileNotFoundError):

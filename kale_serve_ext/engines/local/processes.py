@@ -7,8 +7,12 @@ import os
 import signal
 import socket
 import sys
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+_KILL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -71,3 +75,12 @@ def kill_group(pid: int) -> None:
     """Kill a process that leads a session of its own, with everything that it started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def kill_all(processes: Iterable[Identity]) -> None:
+    """Kill these and their groups; returns when they are gone, or after some seconds. Blocks."""
+    end = time.monotonic() + _KILL_SECONDS
+    for process in processes:
+        while process.is_alive and time.monotonic() < end:
+            kill_group(process.pid)
+            time.sleep(0.02)

@@ -15,7 +15,7 @@ from ...errors import BackendUnavailableError
 from ...runner import task as runner_task
 from .environ import inherited
 from .home import Home, make_folder
-from .processes import Identity, kill_group
+from .processes import Identity, kill_all
 from .state import Status, read_status
 
 START_SECONDS = 30.0
@@ -91,19 +91,7 @@ def end(supervisor: Identity, wait: float) -> None:
     limit = time.monotonic() + wait
     while supervisor.is_alive and time.monotonic() < limit:
         time.sleep(0.02)
-    limit = time.monotonic() + COMMAND_SECONDS
-    while supervisor.is_alive and time.monotonic() < limit:
-        kill_group(supervisor.pid)
-        time.sleep(0.02)
-
-
-def bury(status: Status) -> None:
-    """Kill the model servers that a supervisor left behind, where the system did not."""
-    limit = time.monotonic() + COMMAND_SECONDS
-    for child in status.children:
-        while child.is_alive and time.monotonic() < limit:
-            kill_group(child.pid)
-            time.sleep(0.02)
+    kill_all([supervisor])
 
 
 def _read_all(fd: int, timeout: float) -> str:

@@ -25,13 +25,12 @@ from .conditions import conditions, trouble
 from .environ import inherited
 from .home import Home, make_folder, write_json
 from .launch import Launch, idle_limit, launches
-from .processes import Identity, kill_group
+from .processes import Identity, kill_all
 from .rollout import Rollout
 from .state import CorruptStateError, Spec, Status, read_spec, read_status
 
 HEARTBEAT = 60.0
 """Seconds between signs of life for other machines that share the folder."""
-_ORPHANS_SECONDS = 5.0
 _MAX_COMMAND = 4096
 
 
@@ -94,7 +93,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leave)
         if self._before:
-            await _bury(self._before)
+            # What an earlier supervisor left behind holds the addresses.
+            await asyncio.to_thread(kill_all, self._before.children)
         self._home.socket.unlink(missing_ok=True)
         control = await asyncio.start_unix_server(self._obey, self._home.socket, limit=_MAX_COMMAND)
         try:
@@ -225,12 +225,3 @@ class Supervisor:
     def _leave(self) -> None:
         self._leaving = True
         self._wake.set()
-
-
-async def _bury(before: Status) -> None:
-    """End what an earlier supervisor left behind: its processes hold the addresses."""
-    end = time.monotonic() + _ORPHANS_SECONDS
-    for child in before.children:
-        while child.is_alive and time.monotonic() < end:
-            kill_group(child.pid)
-            await asyncio.sleep(0.02)
