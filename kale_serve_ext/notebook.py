@@ -139,7 +139,7 @@ def serve(
     config = serve_config.to_dict() if isinstance(serve_config, ServeConfig) else _config(serve_config)
     chosen = session.engine(engine or "", namespace or "")
     if propagate_configurations:
-        warnings.warn(f"propagate_configurations has no effect with the {chosen.info.kind} engine.", stacklevel=2)
+        config = _propagated(config, run(chosen.pod_labels()))
     request = ServeRequest(
         model_id=_artifact_id(model_id, "model_id"),
         transformer_id=_artifact_id(transformer_id, "transformer_id"),
@@ -376,6 +376,16 @@ def _config(given: Mapping[str, object] | None) -> dict[str, JSON]:
             f"serve_config is a {type(given).__name__}.", hint="Pass a ServeConfig or a dict.", field="config"
         )
     return normalise(given or {})
+
+
+def _propagated(config: dict[str, JSON], labels: Mapping[str, str]) -> dict[str, JSON]:
+    from .serving.config import with_labels
+
+    if labels:
+        return with_labels(config, labels)
+    message = "propagate_configurations has no effect: no PodDefault configures this process's pod, or it is in none."
+    warnings.warn(message, stacklevel=3)
+    return config
 
 
 def _artifact_id(given: int | _Submitted | None, argument: str) -> int | None:

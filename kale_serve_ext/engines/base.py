@@ -269,6 +269,10 @@ class Engine(Protocol):
         """A connection to one component; None is the service's entry: its transformer, or else its predictor."""
         ...
 
+    async def pod_labels(self) -> dict[str, str]:
+        """Labels that give a service's pods what PodDefaults gave the pod that this process runs in; mostly none."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections; the services run on."""
         ...

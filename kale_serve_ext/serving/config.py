@@ -72,6 +72,25 @@ def for_component(config: Config, component: Literal["predictor", "transformer"]
     return merged
 
 
+def with_labels(config: Config, labels: Mapping[str, str]) -> Config:
+    """The config with these labels on every pod.
+
+    Raises:
+        InvalidInputError: it gives one of them another value.
+    """
+    for given in (for_component(config, "predictor").get("labels"), for_component(config, "transformer").get("labels")):
+        for key, value in labels.items():
+            asked = given.get(key, value) if isinstance(given, Mapping) else value
+            if asked != value:
+                raise InvalidInputError(
+                    f"The label {key!r} is {asked!r} in serve_config, and {value!r} on this notebook's pod.",
+                    hint="Leave the label out of serve_config, or serve without propagate_configurations.",
+                    field="config",
+                )
+    before = config.get("labels")
+    return {**config, "labels": {**(before if isinstance(before, Mapping) else {}), **labels}}
+
+
 def merge_env(before: Sequence[JSON], after: Sequence[JSON]) -> list[JSON]:
     """Two lists of environment variables as one; of one name the later counts."""
     named = {v["name"] for v in after if isinstance(v, Mapping) and "name" in v}

@@ -17,7 +17,7 @@ from kubernetes.client import (
 
 from kale_serve_ext.errors import InvalidInputError
 from kale_serve_ext.ml import JSON
-from kale_serve_ext.serving.config import for_component, normalise
+from kale_serve_ext.serving.config import for_component, normalise, with_labels
 
 EXPRESSION = V1NodeSelectorRequirement(key="gpu", operator="In", values=["a100"])
 AFFINITY = V1Affinity(
@@ -128,3 +128,16 @@ def test_a_components_own_value_wins_and_env_is_added_to() -> None:
         "nodeSelector": {"zone": "a"},
         "tolerations": [{"key": "all"}],
     }
+
+
+def test_labels_of_the_notebooks_pod_are_put_on_every_pod() -> None:
+    config = normalise({"labels": {"team": "a"}, "predictor": {"labels": {"part": "p"}}})
+    made = with_labels(config, {"access-ml-pipeline": "true", "team": "a"})
+    assert for_component(made, "predictor")["labels"] == {"team": "a", "access-ml-pipeline": "true", "part": "p"}
+    assert for_component(made, "transformer")["labels"] == {"team": "a", "access-ml-pipeline": "true"}
+
+
+@pytest.mark.parametrize("config", [{"labels": {"team": "b"}}, {"transformer": {"labels": {"team": "b"}}}])
+def test_a_label_with_two_values_is_refused(config: dict[str, object]) -> None:
+    with pytest.raises(InvalidInputError, match=r"The label 'team' is 'b' in serve_config, and 'a' on this notebook"):
+        with_labels(normalise(config), {"team": "a"})

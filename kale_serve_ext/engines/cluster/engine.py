@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -36,11 +37,12 @@ from . import objects as paths
 from . import runtimes
 from .api import Api
 from .connections import Connections
-from .credentials import Place, find_place
+from .credentials import IN_CLUSTER, Place, find_place
 from .eventlog import log_events
 from .fields import mapping, mappings, name_of
 from .logs import stream
 from .objects import read_all, read_one, watch_all
+from .poddefaults import labels_from
 from .staging import Staging
 from .state import STOP, Objects, service_state, wanted_log
 
@@ -197,6 +199,11 @@ class ClusterEngine:
 
     def connect(self, name: str, component: Component | None = None) -> AbstractAsyncContextManager[Connection]:
         return self._connections.open(name, component)
+
+    async def pod_labels(self) -> dict[str, str]:
+        if self._place.context != IN_CLUSTER:
+            return {}
+        return await labels_from(self._api, self._place.namespace, socket.gethostname())
 
     async def close(self) -> None:
         await self._connections.close()
