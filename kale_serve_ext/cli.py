@@ -54,15 +54,18 @@ async def _setup(settings: Settings) -> int:
 
 async def _health(settings: Settings) -> int:
     from .engines import open_engine
+    from .engines.choice import decide
     from .metadata import open_metadata
     from .stores import open_store
 
     metadata = open_metadata(settings)
-    engine = open_engine(settings)
+    decision = await asyncio.to_thread(decide, settings)
+    info = decision.info
+    engine = open_engine(settings, kind=info.kind, context=info.context, namespace=info.namespace)
     try:
         found = {"metadata": await metadata.health(), "store": await asyncio.to_thread(open_store(settings).health)}
         services = await engine.services()
-        found["engine"] = ("ready", f"{engine.info.kind}, {len(services)} services in {engine.info.namespace}.", "")
+        found["engine"] = ("ready", f"{info.kind}, {len(services)} services in {info.namespace}.", decision.reason)
     finally:
         await metadata.close()
         await engine.close()

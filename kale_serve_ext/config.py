@@ -44,8 +44,9 @@ class Settings:
     metadata_idle: float = 900.0
     """Seconds without a call after which the embedded engine ends; the next call starts it again
     (``KALE_SERVE_METADATA_IDLE``)."""
-    engine: str = "local"
-    """Where services run: ``local`` or ``cluster`` (``KALE_SERVE_ENGINE``)."""
+    engine: str = ""
+    """Where services run: ``local`` or ``cluster`` (``KALE_SERVE_ENGINE``). By default as chosen in the panel; where
+    nothing was, in the cluster of the pod or the kubeconfig if it has InferenceServices, and locally if not."""
     namespace: str = ""
     """Namespace of new services (``KALE_SERVE_NAMESPACE``): ``default`` locally, the context's own in a cluster."""
     context: str = ""
@@ -57,8 +58,18 @@ class Settings:
     """The image that runs transformers and custom predictors in a cluster (``KALE_SERVE_CLUSTER_IMAGE``); by default
     ``kale-serve-ext/transformer`` and ``kale-serve-ext/predictor`` with this package's version."""
     cluster_storage: str = ""
-    """Where pods get the files of artifacts that are on this machine: ``s3://BUCKET/FOLDER?endpoint=URL``
-    (``KALE_SERVE_CLUSTER_STORAGE``). Its credentials come from where AWS's own clients look for them."""
+    """How pods get the files of artifacts that are on this machine (``KALE_SERVE_CLUSTER_STORAGE``). Empty: from the
+    claim that they lie on in a notebook's pod, else by ``upload:``. ``upload:`` or ``upload:STORAGE_CLASS`` makes a
+    claim for each content and fills it; ``pvc://CLAIM/FOLDER`` fills a claim that is there; ``claim:`` mounts the
+    notebook's own, ``clone:`` and ``snapshot:`` (or ``snapshot:SNAPSHOT_CLASS``) a copy of it, also of the claim of an
+    artifact that is at ``pvc://…``. ``s3://BUCKET/FOLDER?endpoint=URL`` uploads to S3; its credentials come from where
+    AWS's own clients look for them."""
+    cluster_ingress: str = ""
+    """Base address of the cluster's gateway, such as ``https://gateway.example.com`` (``KALE_SERVE_CLUSTER_INGRESS``):
+    requests then go there with the service's external host name, instead of through the API server."""
+    cluster_ingress_token_file: str = ""
+    """A file with the bearer token for the gateway, read for each request
+    (``KALE_SERVE_CLUSTER_INGRESS_TOKEN_FILE``)."""
 
     @classmethod
     def from_environ(cls) -> Settings:

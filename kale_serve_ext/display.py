@@ -14,6 +14,7 @@ PHASES: Mapping[str, tuple[str, str]] = {
     "Pending": ("…", "var(--jp-ui-font-color2, #616161)"),
     "Loading": ("⟳", "var(--jp-brand-color1, #1976d2)"),
     "Ready": ("✓", "var(--jp-success-color1, #388e3c)"),
+    "Idle": ("◌", "var(--jp-success-color1, #388e3c)"),
     "Degraded": ("⚠", "var(--jp-warn-color1, #f57c00)"),
     "Failed": ("✗", "var(--jp-error-color1, #d32f2f)"),
     "Paused": ("❚❚", "var(--jp-ui-font-color2, #616161)"),
@@ -105,8 +106,11 @@ def service_html(service: Service) -> str:
             rows.append((title, f"{escape(artifact.name)} <small>version {escape(artifact.version)}</small>"))
     if service.url:
         url = escape(service.url, quote=True)
-        link = service.url.startswith(("http://", "https://"))
+        # A name inside the cluster is none to a browser.
+        link = service.url.startswith(("http://", "https://")) and ".svc." not in service.url
         rows.append(("URL", f'<a href="{url}" target="_blank" rel="noopener">{url}</a>' if link else url))
+    if service.external_url:
+        rows.append(("External", f"<code>{escape(service.external_url)}</code> <small>not verified</small>"))
     if service.grpc_url:
         rows.append(("gRPC", f"<code>{escape(service.grpc_url)}</code>"))
     rows.append(("Protocol", escape(service.protocol)))
@@ -130,6 +134,8 @@ def service_text(service: Service) -> str:
             lines.append(f"  {title}: {artifact.name} version {artifact.version}")
     if service.url:
         lines.append(f"  url: {service.url} ({service.protocol})")
+    if service.external_url:
+        lines.append(f"  external, not verified: {service.external_url}")
     return "\n".join(lines)
 
 

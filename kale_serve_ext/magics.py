@@ -181,7 +181,13 @@ class ServeMagics(Magics):
 
     @magic_arguments()
     @argument("name", help="The service's name.")
-    @argument("-p", "--protocol", choices=("v1", "v2", "grpc-v2"), default=None, help="Instead of the service's own.")
+    @argument(
+        "-p",
+        "--protocol",
+        choices=("v1", "v2", "v2-binary", "grpc-v2"),
+        default=None,
+        help="Instead of the service's own.",
+    )
     @argument("--timeout", type=float, default=60.0, help="Seconds that the request may take.")
     @cell_magic("predict")
     def predict(self, line: str, cell: str) -> Answer | None:

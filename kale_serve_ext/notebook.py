@@ -220,8 +220,8 @@ class Endpoint:
 
     @property
     def phase(self) -> Phase:
-        """What it does now: ``Pending``, ``Loading``, ``Ready``, ``Failed``, ``Degraded``, ``Paused``, ``Stopped`` or
-        ``Terminating``."""
+        """What it does now: ``Pending``, ``Loading``, ``Ready``, ``Idle``, ``Failed``, ``Degraded``, ``Paused``,
+        ``Stopped`` or ``Terminating``."""
         return self.service.phase
 
     @property
@@ -236,7 +236,8 @@ class Endpoint:
             data: JSON text or bytes, or a dict, sent as they are; or rows: a list, a numpy array, a pandas or polars
                 DataFrame, or a single row of these. A flat list of numbers is one row, one of texts is many. Named
                 columns keep their names: a transformer gets an object for each row.
-            protocol: ``v1``, ``v2`` or ``grpc-v2`` (v2 by gRPC) instead of the service's own.
+            protocol: ``v1``, ``v2``, or v2 with an array's numbers as raw bytes, by REST (``v2-binary``) or by gRPC
+                (``grpc-v2``), instead of the service's own.
             timeout: seconds.
 
         Returns:
@@ -291,21 +292,41 @@ class Endpoint:
         transformer_id: int | _Submitted | None = None,
         *,
         replicas: int | None = None,
+        canary: int | None = None,
+        force: bool = False,
         wait: bool = True,
         timeout: float = READY_TIMEOUT,
     ) -> Endpoint:
         """Serve another version or model, another transformer, or with more replicas; the rest stays as it is.
 
         The new revision is ready before the old one goes.
+
+        Args:
+            model_id: as for :func:`serve`.
+            transformer_id: as for :func:`serve`.
+            replicas: how many predictors there are to be, at least.
+            canary: percent of the requests that the newest version gets, in Knative mode; the rest goes to the version
+                that had them all before. Alone, it changes the share of the version that is there.
+            force: take over fields of the service that other programs have set.
+            wait: wait until the new version answers.
+            timeout: seconds to wait.
+
+        Raises:
+            ConflictError: another program has set what would change; names it and the fields.
+            PlanError: the plan's checks say that this cannot run, or that requests cannot be split here.
         """
         from .metadata.where import here
         from .serving import deploy
 
+        if canary is not None and not 0 <= canary <= 100:
+            raise InvalidInputError(f"canary is a percentage from 0 to 100, not {canary}.", field="canary")
         work = deploy.update(
             self.name,
             model_id=_artifact_id(model_id, "model_id"),
             transformer_id=_artifact_id(transformer_id, "transformer_id"),
             replicas=replicas,
+            canary=canary,
+            force=force,
             engine=self._engine,
             metadata=session.metadata(),
             where=here(),
@@ -314,6 +335,18 @@ class Endpoint:
         if wait and changed.phase != "Paused":
             self._wait(timeout, changed)
         return self
+
+    def promote(self, *, force: bool = False) -> Endpoint:
+        """Give all requests to the newest version, which had a share of them."""
+        return self.update(canary=100, force=force)
+
+    def rollback(self, *, force: bool = False) -> Endpoint:
+        """Give all requests to the version before the newest, at once. The newest stays, and gets none.
+
+        Raises:
+            ConflictError: there is no earlier version.
+        """
+        return self.update(canary=0, force=force)
 
     def pause(self) -> None:
         """Stop the service's processes and keep everything else."""

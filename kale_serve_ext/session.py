@@ -7,6 +7,7 @@ are opened.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _lock = threading.Lock()
 _metadata: dict[Settings, Metadata] = {}
-_engines: dict[tuple[Settings, str, str], Engine] = {}
+_engines: dict[tuple[Settings, str, str, str], Engine] = {}
 
 
 def metadata(progress: Callable[[str], None] | None = None) -> Metadata:
@@ -37,14 +38,18 @@ def metadata(progress: Callable[[str], None] | None = None) -> Metadata:
 
 
 def engine(kind: str = "", namespace: str = "") -> Engine:
-    """An engine; the configured one when ``kind`` is empty."""
+    """An engine; where ``kind`` is empty, the one that is configured, chosen in the panel or found."""
     from .engines import open_engine
+    from .engines.choice import decide, target
 
     settings = Settings.from_environ()
-    key = (settings, kind, namespace)
+    if not kind and (decision := decide(settings)).failed:
+        warnings.warn(f"Services run on this machine. {decision.reason}", stacklevel=3)
+    kind, context, namespace = target(settings, kind, namespace)
+    key = (settings, kind, context, namespace)
     with _lock:
         if key not in _engines:
-            _engines[key] = open_engine(settings, kind=kind, namespace=namespace)
+            _engines[key] = open_engine(settings, kind=kind, context=context, namespace=namespace)
         return _engines[key]
 
 

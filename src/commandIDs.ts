@@ -12,5 +12,7 @@ export namespace CommandIDs {
   export const showLogs = 'kale-serve:show-logs';
   export const pauseService = 'kale-serve:pause-service';
   export const resumeService = 'kale-serve:resume-service';
+  export const promoteService = 'kale-serve:promote-service';
+  export const rollBackService = 'kale-serve:roll-back-service';
   export const deleteService = 'kale-serve:delete-service';
 }

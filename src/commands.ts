@@ -110,15 +110,32 @@ export function addCommands(options: ICommandOptions): string[] {
     )
   });
 
+  commands.addCommand(CommandIDs.promoteService, {
+    label: trans.__('Promote the newest version'),
+    describedBy: { args: SERVICE_ARGS },
+    execute: withRef(options, ref => kale.services.patch(ref, { canary: 100 }))
+  });
+
+  commands.addCommand(CommandIDs.rollBackService, {
+    label: trans.__('Roll back to the version before'),
+    describedBy: { args: SERVICE_ARGS },
+    execute: withRef(options, ref => kale.services.patch(ref, { canary: 0 }))
+  });
+
   commands.addCommand(CommandIDs.deleteService, {
     label: trans.__('Delete service'),
     describedBy: { args: SERVICE_ARGS },
     execute: withRef(options, async ref => {
+      const isOurs = kale.services.find(ref)?.ours ?? true;
       const result = await showDialog({
         title: trans.__('Delete %1?', ref.name),
-        body: trans.__(
-          'Its address stops answering and its logs are removed. The model and its versions stay.'
-        ),
+        body: isOurs
+          ? trans.__(
+              'Its address stops answering and its logs are removed. The model and its versions stay.'
+            )
+          : trans.__(
+              'It was not made here: others may need it, and what made it may make it again. Its address stops answering.'
+            ),
         buttons: [
           Dialog.cancelButton(),
           Dialog.warnButton({ label: trans.__('Delete') })
@@ -141,6 +158,8 @@ export function addCommands(options: ICommandOptions): string[] {
     CommandIDs.showLogs,
     CommandIDs.pauseService,
     CommandIDs.resumeService,
+    CommandIDs.promoteService,
+    CommandIDs.rollBackService,
     CommandIDs.deleteService
   ];
 }

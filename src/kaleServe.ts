@@ -1,4 +1,4 @@
-import type { ServiceManager } from '@jupyterlab/services';
+import type { Event, ServiceManager } from '@jupyterlab/services';
 import type { ITranslator } from '@jupyterlab/translation';
 import { nullTranslator } from '@jupyterlab/translation';
 import { KaleServeClient } from './api/client';
@@ -6,6 +6,11 @@ import { HealthModel } from './health/model';
 import { ModelListModel } from './models/model';
 import { ServicesModel } from './services/model';
 import type { IKaleServe, IKaleServeSettings } from './tokens';
+
+/**
+ * The schema of the server's events about the engine.
+ */
+const ENGINE_SCHEMA = 'https://schema.jupyter.org/kale_serve_ext/engine/v1';
 
 /**
  * The models of everything the views show, over one client.
@@ -32,6 +37,8 @@ export class KaleServe implements IKaleServe {
       pollInterval: this.settings.pollInterval * 1000
     });
     this.services.stateChanged.connect(this._onServices, this);
+    this.health.stateChanged.connect(this._onHealth, this);
+    events.stream.connect(this._onEvent, this);
   }
 
   readonly client: KaleServeClient;
@@ -69,6 +76,24 @@ export class KaleServe implements IKaleServe {
     this._wasAway = isAway;
   }
 
+  /**
+   * The services of other engines than before are others.
+   */
+  private _onHealth(): void {
+    const engines = JSON.stringify(this.health.health?.engines ?? null);
+    if (this._engines !== null && this._engines !== engines) {
+      void this.services.refresh();
+    }
+    this._engines = this.health.health && engines;
+  }
+
+  private _onEvent(_: Event.IManager, emission: Event.Emission): void {
+    if (emission.schema_id === ENGINE_SCHEMA) {
+      void this.health.refresh();
+    }
+  }
+
+  private _engines: string | null = null;
   private _wasAway = false;
   private _settings: IKaleServeSettings = {
     pollInterval: 10,

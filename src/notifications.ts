@@ -28,7 +28,11 @@ export class ServiceNotifier {
     }
     const { ref, phase, reason } = service;
     const name = ref.name;
-    if (phase === 'Ready' && services.wasServedHere(ref)) {
+    if (
+      phase === 'Ready' &&
+      before !== 'Idle' &&
+      services.wasServedHere(ref)
+    ) {
       Notification.success(this._trans.__('%1 is ready.', name), {
         autoClose: 5000,
         actions: [this._action('test', service)]

@@ -72,6 +72,10 @@ export interface IServeSubject {
    */
   modelId: number;
   /**
+   * Whether requests can be split between the version that is served now and another.
+   */
+  canSplit?: boolean;
+  /**
    * What the fields hold at first, as for an update.
    */
   initial?: Omit<ServeBody, 'model_id'>;

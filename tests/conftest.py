@@ -4,13 +4,16 @@ engine whose environment is made once, by the product itself."""
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,9 @@ from kale_serve_ext.config import Settings
 from kale_serve_ext.metadata import open_metadata
 from kale_serve_ext.metadata.environment import ensure_environment
 from kale_serve_ext.metadata.store import Metadata
+
+# Whatever cluster this machine knows: a test means the local engine, unless it says another.
+os.environ["KALE_SERVE_ENGINE"] = "local"
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +92,83 @@ def _runtime_dir() -> Iterator[str]:
         with suppress(ValueError, ProcessLookupError):
             os.kill(int(lock.read_text()), signal.SIGTERM)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class ApiServer:
+    """As much of a Kubernetes API server as finding and choosing a namespace asks for."""
+
+    url: str = ""
+    status: int = 200
+    """What it answers to whatever it is asked."""
+    kinds: list[str] = field(default_factory=lambda: ["inferenceservices"])
+    namespaces: list[str] = field(default_factory=lambda: ["team-a", "team-b", "theirs"])
+    lists: bool = True
+    """Whether namespaces may be listed."""
+    allowed: set[str] = field(default_factory=lambda: {"team-a", "team-b"})
+    """Namespaces in which inferenceservices may be created."""
+    asked: list[str] = field(default_factory=list)
+
+    def answer(self, path: str, body: dict[str, dict[str, dict[str, str]]]) -> tuple[int, object]:
+        self.asked.append(path)
+        if self.status != 200:
+            return self.status, {"message": "for a reason"}
+        if path == "/apis/serving.kserve.io/v1beta1":
+            return (200, {"resources": [{"name": kind} for kind in self.kinds]}) if self.kinds else (404, {})
+        if path == "/api/v1/namespaces":
+            items = [{"metadata": {"name": name}} for name in self.namespaces]
+            return (200, {"kind": "NamespaceList", "items": items}) if self.lists else (403, {})
+        if path.startswith("/api/v1/namespaces/") and path.count("/") == 4:
+            return (200, {}) if path.rpartition("/")[2] in self.namespaces else (404, {})
+        if path.endswith("/selfsubjectaccessreviews"):
+            asked = body["spec"]["resourceAttributes"]
+            assert (asked["verb"], asked["resource"]) == ("create", "inferenceservices")
+            return 201, {"status": {"allowed": asked["namespace"] in self.allowed}}
+        return 200, {"items": [], "metadata": {"resourceVersion": "1"}}
+
+
+@pytest.fixture
+def api_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    """An API server that ``KUBECONFIG`` names: its contexts ``one`` (of the namespace team-a) and ``two``; ``away`` has
+    a server that nobody runs."""
+    made = ApiServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length) or b"{}")
+            status, answer = made.answer(self.path.partition("?")[0], body)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        made.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", made.url)))
+        yield made
+        server.shutdown()
+
+
+def write_kubeconfig(path: Path, url: str) -> Path:
+    contexts = [("one", "c", "team-a"), ("two", "c", ""), ("away", "away", "")]
+    made = {
+        "current-context": "one",
+        "clusters": [
+            {"name": "c", "cluster": {"server": url}},
+            {"name": "away", "cluster": {"server": "http://[::1]:9"}},
+        ],
+        "users": [{"name": "u", "user": {"token": "secret-token"}}],
+        "contexts": [
+            {"name": name, "context": {"cluster": cluster, "user": "u", "namespace": namespace}}
+            for name, cluster, namespace in contexts
+        ],
+    }
+    path.write_text(json.dumps(made))
+    return path

@@ -33,7 +33,7 @@ const INSTALLED =
 /** The folder with the programs of the environment that has the wheel, by a short path that may be seen in pictures. */
 export const PROGRAMS = join(HOME, 'env', 'bin');
 
-/** Where services run: on this machine, or in the Kubernetes that $KUBECONFIG names. */
+/** Where services run: on this machine, or in the Kubernetes that $KUBECONFIG names. The server is not told which. */
 export const CLUSTER = process.env.UI_TESTS_ENGINE === 'cluster';
 
 /** The variables of everything that runs beside the server, as the server has them. */
@@ -47,7 +47,6 @@ export const VARIABLES: Record<string, string> = {
     KALE_SERVE_METADATA_PYTHON: process.env.KALE_SERVE_METADATA_PYTHON
   }),
   ...(CLUSTER && {
-    KALE_SERVE_ENGINE: 'cluster',
     KALE_SERVE_NAMESPACE: `kale-ui-${process.env.UI_TESTS_PORT}`,
     KALE_SERVE_CLUSTER_STORAGE: `s3://kale-test/ui?endpoint=${process.env.KALE_S3_ENDPOINT}`,
     ...given('KUBECONFIG', 'KALE_S3_ENDPOINT'),

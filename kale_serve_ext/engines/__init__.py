@@ -9,29 +9,31 @@ from ..errors import BackendUnavailableError, InvalidInputError
 
 if TYPE_CHECKING:
     from ..config import Settings
-    from .base import Engine, EngineInfo
-
-
-LOCAL_NAMESPACE = "default"
+    from .base import Engine
 
 
 def open_engine(settings: Settings, *, kind: str = "", context: str = "", namespace: str = "") -> Engine:
-    """The engine of the settings, or the one that ``kind`` and ``context`` name, for one namespace.
+    """The engine that ``kind`` and ``context`` name, for one namespace; what is left out is as ``choice`` decides.
 
-    Cheap: it connects on first use.
+    With a kind it is cheap: the engine connects on first use. Without one, a cluster may be asked: call it on a thread
+    where a loop runs.
 
     Raises:
         InvalidInputError: there is no such engine.
     """
-    kind = kind or settings.engine
+    if not context:
+        from .choice import target
+
+        kind, context, namespace = target(settings, kind, namespace)
     if kind == "local" and context in ("", "localhost"):
         if sys.platform == "win32":
             raise BackendUnavailableError(
                 "The local engine runs on Linux and macOS.", hint="Use it inside the Windows Subsystem for Linux."
             )
+        from .choice import local_info
         from .local.engine import LocalEngine
 
-        return LocalEngine(settings, namespace or settings.namespace or LOCAL_NAMESPACE)
+        return LocalEngine(settings, namespace or local_info(settings).namespace)
     if kind == "cluster":
         from .cluster.engine import ClusterEngine
 
@@ -40,16 +42,3 @@ def open_engine(settings: Settings, *, kind: str = "", context: str = "", namesp
     raise InvalidInputError(
         f"There is no engine {named[:80]!r}.", hint="Known engines: local, cluster.", field="engine"
     )
-
-
-def engines(settings: Settings) -> list[EngineInfo]:
-    """The engines that can be opened, the one of the settings first."""
-    from .base import EngineInfo
-
-    here = EngineInfo(kind="local", context="localhost", namespace=settings.namespace or LOCAL_NAMESPACE)
-    if settings.engine != "cluster":
-        return [here]
-    from .cluster.credentials import find_place
-    from .cluster.engine import info
-
-    return [info(find_place(settings.kubeconfig, settings.context), settings.namespace), here]

@@ -6,7 +6,7 @@ Nothing above this package asks which engine it has: what differs is in :class:`
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -23,7 +23,7 @@ Manifest = dict[str, JSON]
 """A ``serving.kserve.io/v1beta1`` InferenceService as a dict."""
 
 Component = Literal["predictor", "transformer", "explainer"]
-Phase = Literal["Pending", "Loading", "Ready", "Failed", "Degraded", "Paused", "Stopped", "Terminating"]
+Phase = Literal["Pending", "Loading", "Ready", "Idle", "Failed", "Degraded", "Paused", "Stopped", "Terminating"]
 Level = Literal["ok", "warning", "error"]
 
 
@@ -84,6 +84,8 @@ class Staged:
     # Secrets may be among them.
     owned: Sequence[Manifest] = field(default=(), repr=False)
     """Objects made for this artifact that the InferenceService owns (claims, secrets)."""
+    node: str = ""
+    """The only node whose pods can read the files; any when empty."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,17 @@ class ComponentState:
 
 
 @dataclass(frozen=True)
+class RevisionShare:
+    """What part of the requests one revision of the predictor gets, where they can be split."""
+
+    revision: str
+    percent: int
+    newest: bool
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """The labels and annotations that the service had when the revision was made."""
+
+
+@dataclass(frozen=True)
 class ServiceState:
     """What an engine sees of one InferenceService. The phase is derived from it by ``serving.status.phase``.
 
@@ -141,6 +154,8 @@ class ServiceState:
     conditions: tuple[Condition, ...] = ()
     url: str = ""
     """Base address of the entry component, without path."""
+    external_url: str = ""
+    """The address that it is said to have outside of the cluster, where nothing here goes by it."""
     grpc_url: str = ""
     """``host:port`` of the entry component's gRPC, or empty."""
     created: float = 0.0
@@ -148,6 +163,11 @@ class ServiceState:
     supervised: bool = True
     deleting: bool = False
     ours: bool = True
+    mode: str = ""
+    """``Standard`` or ``Knative``; empty where there is no choice, or nothing is known yet."""
+    shares: tuple[RevisionShare, ...] = ()
+    """Of the newest revision, those that get requests, and the one to go back to; empty where they are not split."""
+    can_pause: bool = True
     failure: str = ""
     """What the engine itself has to say where no replica can: a corrupt state folder, a taken port."""
 
@@ -176,15 +196,25 @@ class LogEvent:
 
 @dataclass(frozen=True)
 class Connection:
-    """A way to send requests to one component. ``grpc`` is None where it cannot be reached."""
+    """A way to send requests to one component."""
 
     http: httpx.AsyncClient
     """Its base URL is the component's."""
-    grpc: grpc.aio.Channel | None
     url: str
     """The address to show to people."""
+    grpc: Callable[[], Awaitable[grpc.aio.Channel]] | None = None
+    """Gives a channel, opened when it is first asked for; None where there is none.
+
+    Raises ``InvalidInputError`` where the component does not speak gRPC, ``PermissionDeniedError`` where a right is
+    missing, ``BackendUnavailableError`` where nothing answers now.
+    """
+    arrays_by_grpc: bool = False
+    """Whether arrays of numbers may go by gRPC without being asked for."""
     blocking_grpc: Callable[[], BlockingChannel] | None = None
     """Gives a channel for calls from threads without a loop, which saves each call the way to the loop and back."""
+    command: Callable[[str, str], str] | None = None
+    """Gives the shell command that posts a JSON body, which comes second, to a path, where it takes more than
+    ``url``. It holds no secrets."""
 
 
 class Engine(Protocol):
@@ -217,15 +247,18 @@ class Engine(Protocol):
         """Make the artifact's snapshot reachable for the engine's processes."""
         ...
 
-    async def dry_run(self, manifest: Manifest) -> list[Check]:
+    async def dry_run(self, manifest: Manifest, *, force: bool = False) -> list[Check]:
         """What the engine itself says of this manifest, without doing anything."""
         ...
 
-    async def apply(self, manifest: Manifest, staged: Sequence[Staged] = ()) -> ServiceState:
+    async def apply(self, manifest: Manifest, staged: Sequence[Staged] = (), *, force: bool = False) -> ServiceState:
         """Create the service or roll it over to this manifest; returns once it is accepted, not ready.
 
+        Args:
+            force: take over fields that other programs have set.
+
         Raises:
-            ConflictError: the name is taken by a service that is not ours.
+            ConflictError: another program has set fields that would change.
         """
         ...
 

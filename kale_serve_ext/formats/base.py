@@ -35,6 +35,11 @@ class Format(Protocol):
         """Other names that people use, in lower case."""
         ...
 
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What the names of the files that KServe's server loads end in; empty where a model is no single file."""
+        ...
+
     def matches(self, obj: object) -> bool: ...
 
     def matches_path(self, path: Path) -> bool:

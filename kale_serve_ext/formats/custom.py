@@ -22,6 +22,7 @@ class _Custom:
     name = "custom"
     title = "custom code"
     aliases = ("kserve", "python")
+    suffixes: tuple[str, ...] = ()
 
     def matches(self, obj: object) -> bool:
         known = {"kserve.model.Model", "kserve.Model"}

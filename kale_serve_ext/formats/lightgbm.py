@@ -27,6 +27,7 @@ class _LightGBM:
     name = "lightgbm"
     title = "LightGBM"
     aliases = ("lgb", "lgbm")
+    suffixes = _SUFFIXES
 
     def matches(self, obj: object) -> bool:
         known = {"lightgbm.basic.Booster", "lightgbm.sklearn.LGBMModel"}

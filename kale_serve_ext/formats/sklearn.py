@@ -18,6 +18,7 @@ class _Sklearn:
     name = "sklearn"
     title = "scikit-learn"
     aliases = ("scikit-learn", "scikit_learn")
+    suffixes = _SUFFIXES
 
     def matches(self, obj: object) -> bool:
         return "sklearn.base.BaseEstimator" in lineage(obj) and not isinstance(obj, type)

@@ -27,6 +27,7 @@ class _XGBoost:
     name = "xgboost"
     title = "XGBoost"
     aliases = ("xgb",)
+    suffixes = _SUFFIXES
 
     def matches(self, obj: object) -> bool:
         return bool({"xgboost.core.Booster", "xgboost.sklearn.XGBModel"} & lineage(obj)) and not isinstance(obj, type)

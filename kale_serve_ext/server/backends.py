@@ -16,6 +16,7 @@ from ..records import ServiceRef
 
 if TYPE_CHECKING:
     from ..engines.base import Engine, EngineInfo, ServiceState
+    from ..engines.choice import Decision
     from ..metadata.index import Index
     from ..metadata.store import Metadata
     from ..metadata.where import Where
@@ -29,10 +30,17 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 class Backends:
     """One per server. Opening one costs no connection; each call of theirs has a deadline of its own."""
 
-    def __init__(self, settings: Settings, log: Logger) -> None:
+    def __init__(self, settings: Settings, log: Logger, *, grace: float = 300.0) -> None:
+        """``grace`` is how many seconds the work on an engine that was switched away from may go on."""
         self.settings = settings
         self.log = log
+        self._switched = asyncio.Condition()
+        self._decision: Decision | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._grace = grace
         self._engines: dict[EngineInfo, Engine] = {}
+        self._listed: dict[EngineInfo, list[ServiceState]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         # A pool for each kind of blocking work: one that hangs (a dead network disk) leaves the others alone.
         self._pools: dict[str, ThreadPoolExecutor] = {}
         self._refreshing = asyncio.Lock()
@@ -51,12 +59,59 @@ class Backends:
 
         return open_store(self.settings)
 
-    @cached_property
+    async def find_engine(self) -> None:
+        """Know where new services go. The first caller waits for it; later ones have it looked after beside them."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        if self._decision is None:
+            await asyncio.shield(self._looking)
+
+    async def switch(self) -> None:
+        """Follow a choice that was just made."""
+        if self._looking is not None:
+            await asyncio.wait({self._looking})
+        await self._look()
+
+    async def _look(self) -> None:
+        from ..engines.choice import decide
+
+        decision = await self.in_thread("engine", lambda: decide(self.settings))
+        before, self._decision = self._decision, decision
+        if before is None or before.info == decision.info:
+            return
+        now = decision.info
+        self.log.info("Services go to %s/%s/%s. %s", now.kind, now.context, now.namespace, decision.reason)
+        for info in self._engines.keys() - set(self.engine_infos):
+            task = asyncio.create_task(self._let_go(info))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        async with self._switched:
+            self._switched.notify_all()
+
+    async def switched(self, before: list[EngineInfo]) -> None:
+        """Returns when there are other engines than ``before``."""
+        async with self._switched:
+            await self._switched.wait_for(lambda: self.engine_infos != before)
+
+    async def _let_go(self, info: EngineInfo) -> None:
+        """Close an engine when what is under way has had its time, unless it was switched back to."""
+        await asyncio.sleep(self._grace)
+        if info not in self.engine_infos and (engine := self._engines.pop(info, None)):
+            await engine.close()
+
+    @property
+    def decision(self) -> Decision:
+        """Where new services go, and why; known after :meth:`find_engine`."""
+        if self._decision is None:
+            raise RuntimeError("find_engine() comes first")
+        return self._decision
+
+    @property
     def engine_infos(self) -> list[EngineInfo]:
         """Every engine there is here; the first is where new services go."""
-        from ..engines import engines
+        from ..engines.choice import local_info
 
-        return engines(self.settings)
+        return list(dict.fromkeys([self.decision.info, local_info(self.settings)]))
 
     @property
     def engine(self) -> Engine:
@@ -74,7 +129,7 @@ class Backends:
         return self._engines[info]
 
     async def services(self) -> list[ServiceState]:
-        """The services of every engine that answers; the health tells of one that does not.
+        """The services of every engine; of one that does not answer, as they last were, and the health tells of it.
 
         Raises:
             KaleServeError: none does; it is the first one's.
@@ -83,13 +138,16 @@ class Backends:
         async def ask(info: EngineInfo) -> list[ServiceState]:
             return await self.open(info).services()
 
-        answers = await asyncio.gather(*map(ask, self.engine_infos), return_exceptions=True)
-        failed = {i: one for i, one in zip(self.engine_infos, answers, strict=True) if isinstance(one, BaseException)}
+        infos = self.engine_infos
+        answers = await asyncio.gather(*map(ask, infos), return_exceptions=True)
+        failed = {i: one for i, one in zip(infos, answers, strict=True) if isinstance(one, BaseException)}
         if len(failed) == len(answers):
             raise next(iter(failed.values()))
         for info, error in failed.items():
-            self.log.warning("The services of %s/%s are not listed: %s", info.kind, info.context, error)
-        return [state for one in answers if not isinstance(one, BaseException) for state in one]
+            self.log.warning("The services of %s/%s are listed as they last were: %s", info.kind, info.context, error)
+        self._listed |= {i: one for i, one in zip(infos, answers, strict=True) if not isinstance(one, BaseException)}
+        # What cannot be seen is not gone.
+        return [state for info in infos for state in self._listed.get(info, ())]
 
     def engine_of(self, ref: ServiceRef) -> Engine:
         """The engine that ``ref`` names.
@@ -136,7 +194,9 @@ class Backends:
 
     async def close(self) -> None:
         """Let go of all connections; services run on."""
-        for engine in self._engines.values():
+        for task in (*self._closing, *filter(None, [self._looking])):
+            task.cancel()
+        for engine in list(self._engines.values()):
             await engine.close()
         if "metadata" in self.__dict__:
             await self.metadata.close()

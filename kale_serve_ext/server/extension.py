@@ -15,7 +15,7 @@ from traitlets import Bool, Float, Integer, Unicode, default
 from ..config import Settings
 from .backends import Backends
 from .routes import HANDLERS
-from .watcher import SCHEMA, watch
+from .watcher import ENGINE_SCHEMA, SCHEMA, watch
 
 
 class KaleServeApp(ExtensionApp):
@@ -56,7 +56,9 @@ class KaleServeApp(ExtensionApp):
         again.""",
     ).tag(config=True)
     engine = Unicode(
-        help="""Where services run: `local`, as processes on this machine, or `cluster`, by KServe in Kubernetes."""
+        help="""Where services run: `local`, as processes on this machine, or `cluster`, by KServe in Kubernetes.
+        By default what was chosen in the panel; where nothing was, the cluster of the pod or of the kubeconfig's
+        context, if it has InferenceServices, and this machine if not."""
     ).tag(config=True)
     namespace = Unicode(
         help="""Namespace of new services. By default `default` on this machine and the context's own in a cluster."""
@@ -71,9 +73,20 @@ class KaleServeApp(ExtensionApp):
         By default `kale-serve-ext/transformer` and `kale-serve-ext/predictor` with this package's version."""
     ).tag(config=True)
     cluster_storage = Unicode(
-        help="""Where pods get the files of artifacts that are on this machine:
-        `s3://BUCKET/FOLDER?endpoint=http://HOST:PORT`. Credentials come from where AWS's own clients look for them
-        and are kept in a Secret beside the services."""
+        help="""How pods get the files of artifacts that are on this machine. By default from the claim that they lie
+        on in a notebook's pod, else by `upload:`, which makes a claim for each content and fills it through a
+        short-lived pod; `upload:STORAGE_CLASS` names its class. `pvc://CLAIM/FOLDER` fills a claim that is there.
+        `claim:` mounts the notebook's own claim, `clone:` a clone of it, `snapshot:` or `snapshot:SNAPSHOT_CLASS` one
+        made from a VolumeSnapshot; these two also copy the claim of an artifact that is at `pvc://`.
+        `s3://BUCKET/FOLDER?endpoint=http://HOST:PORT` uploads to S3, with the credentials that AWS's own clients find;
+        they are kept in a Secret beside the services."""
+    ).tag(config=True)
+    cluster_ingress = Unicode(
+        help="""Base address of the cluster's gateway, such as `https://gateway.example.com`: requests then go there
+        with the service's external host name, instead of through the API server."""
+    ).tag(config=True)
+    cluster_ingress_token_file = Unicode(
+        help="""A file with the bearer token for the gateway, read for each request."""
     ).tag(config=True)
 
     max_services = Integer(
@@ -161,6 +174,14 @@ class KaleServeApp(ExtensionApp):
     def _default_cluster_storage(self) -> str:
         return Settings.from_environ().cluster_storage
 
+    @default("cluster_ingress")
+    def _default_cluster_ingress(self) -> str:
+        return Settings.from_environ().cluster_ingress
+
+    @default("cluster_ingress_token_file")
+    def _default_cluster_ingress_token_file(self) -> str:
+        return Settings.from_environ().cluster_ingress_token_file
+
     @property
     def server(self) -> ServerApp:
         """The Jupyter server that this extends; there from the moment that it is linked to it."""
@@ -191,9 +212,11 @@ class KaleServeApp(ExtensionApp):
             kubeconfig=self.kubeconfig,
             cluster_image=self.cluster_image,
             cluster_storage=self.cluster_storage,
+            cluster_ingress=self.cluster_ingress,
+            cluster_ingress_token_file=self.cluster_ingress_token_file,
         )
         os.environ.update(settings.to_environ())
-        self.backends = Backends(settings, self.log)
+        self.backends = Backends(settings, self.log, grace=self.action_timeout)
         self.creating = asyncio.Lock()
 
     def initialize_handlers(self) -> None:
@@ -201,7 +224,8 @@ class KaleServeApp(ExtensionApp):
 
     def initialize(self, argv: list[str] | None = None) -> None:
         super().initialize()  # type: ignore[no-untyped-call]
-        self.events.register_event_schema(SCHEMA)
+        for schema in (SCHEMA, ENGINE_SCHEMA):
+            self.events.register_event_schema(schema)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         if self.live_status:

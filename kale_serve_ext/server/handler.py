@@ -45,6 +45,11 @@ class Handler(ExtensionHandlerMixin, APIHandler):
         self._body = bytearray()
         self._too_large = False
 
+    async def prepare(self, *, _redirect_to_login: bool = True) -> None:
+        await super().prepare()
+        if self.current_user and not self._finished:
+            await self.within(self.app.request_timeout, self.backends.find_engine())
+
     @property
     def app(self) -> KaleServeApp:
         return cast("KaleServeApp", self.extensionapp)

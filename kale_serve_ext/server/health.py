@@ -36,7 +36,9 @@ class HealthHandler(Handler):
         self.answer(
             Health(
                 version=__version__,
-                engine=backends.engine_infos[0],
+                engine=backends.decision.info,
+                engine_by=backends.decision.by,
+                engine_reason=backends.decision.reason,
                 engines=backends.engine_infos,
                 backends={"engine": engine, "metadata": metadata, "store": store},
             )

@@ -18,6 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import core_schema
 
 from .. import __version__
+from ..engines.base import EngineInfo
 from ..ml import JSON
 from ..serving.types import Plan, Prediction, Service
 from . import queries, schemas
@@ -107,6 +108,15 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "post", f"{_SERVICE}/predict", "predict", "Send a test request", Prediction, "services",
         body=schemas.PredictBody, errors=(404, 413, 502, *_AWAY),
+    ),
+    Route("get", "/engines", "listEngines", "Where new services could go", schemas.EngineList, "health", errors=_AWAY),
+    Route(
+        "post", "/engines", "chooseEngine", "Send new services to another engine", EngineInfo, "health",
+        body=schemas.EngineBody, errors=(404, 413, *_AWAY),
+    ),
+    Route(
+        "get", "/engines/namespaces", "listNamespaces", "Namespaces of one context's cluster", schemas.NamespaceList,
+        "health", query=queries.NamespacesQuery, errors=(404, *_AWAY),
     ),
     Route("get", "/openapi.json", "getOpenApi", "This document", "application/json", "health"),
 )  # fmt: skip

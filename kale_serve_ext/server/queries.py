@@ -38,6 +38,12 @@ class RuntimesQuery(Query):
     protocol: Literal["", "v1", "v2"] = ""
 
 
+class NamespacesQuery(Query):
+    """Of which cluster."""
+
+    context: Annotated[Name, Field(description="The kubeconfig's context.")] = ""
+
+
 class LogsQuery(Query):
     """Which part of a service's log."""
 

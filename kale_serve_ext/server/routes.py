@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .engines import EnginesHandler, NamespacesHandler
 from .handler import Handler, MissingHandler
 from .health import HealthHandler, KernelsHandler, OpenApiHandler
 from .models import ModelHandler, ModelsHandler, TransformersHandler
@@ -18,6 +19,8 @@ _SERVICE = "services/" + "/".join([r"([^/]+)"] * 4)
 _ROUTES: tuple[tuple[str, type[Handler]], ...] = (
     ("health", HealthHandler),
     (r"openapi\.json", OpenApiHandler),
+    ("engines", EnginesHandler),
+    ("engines/namespaces", NamespacesHandler),
     ("models", ModelsHandler),
     (r"models/(\d+)", ModelHandler),
     ("transformers", TransformersHandler),

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from ..engines.base import EngineInfo, LogEvent
+from ..engines.choice import By
 from ..records import Artifact, Lineage, RegisteredName
 from ..serving.types import RuntimeChoice, Service
 
@@ -55,6 +56,8 @@ class ServeBody(Body):
     runtime: Name = ""
     protocol: Literal["", "v1", "v2"] = ""
     config: Annotated[dict[str, JsonValue], AfterValidator(_storable)] = Field(default_factory=dict)
+    update: bool = Field(default=False, description="Change the service of that name, whoever made it.")
+    force: bool = Field(default=False, description="Take over fields that other programs have set.")
 
 
 class PatchBody(Body):
@@ -64,6 +67,11 @@ class PatchBody(Body):
     model_id: Id | None = Field(default=None, description="Another version of the model, or another model.")
     transformer_id: Id | None = None
     replicas: Annotated[int, Field(ge=1, le=64)] | None = None
+    canary: Annotated[int, Field(ge=0, le=100)] | None = Field(
+        default=None,
+        description="Percent of the requests for the newest version; 100 promotes it, 0 goes back to the one before.",
+    )
+    force: bool = Field(default=False, description="Take over fields that other programs have set.")
 
 
 class RegisterBody(Body):
@@ -85,6 +93,14 @@ class PredictBody(Body):
     rows: list[JsonValue] | None = None
     raw: JsonValue = None
     component: Literal["", "predictor", "transformer"] = ""
+
+
+class EngineBody(Body):
+    """Where new services shall go."""
+
+    kind: Literal["", "local", "cluster"] = Field(description="Empty to withdraw the choice: the engine is found then.")
+    context: Name = Field(default="", description="The kubeconfig's context, for a cluster.")
+    namespace: Name = Field(default="", description="The context's own, where it is left out.")
 
 
 @dataclass(frozen=True)
@@ -149,11 +165,33 @@ class BackendHealth:
 
 
 @dataclass(frozen=True)
+class EngineList:
+    """Where new services could go; no cluster was asked for it."""
+
+    items: list[EngineInfo]
+    message: str
+    """What keeps the kubeconfig's contexts from being listed."""
+
+
+@dataclass(frozen=True)
+class NamespaceList:
+    """Namespaces of a cluster."""
+
+    items: list[str]
+    complete: bool
+    """False where they may not be listed; others can be named."""
+
+
+@dataclass(frozen=True)
 class Health:
     """The server extension's version, its engine, and how each backend does."""
 
     version: str
     engine: EngineInfo
+    engine_by: By
+    """How it was decided that new services go to this engine."""
+    engine_reason: str
+    """The same as a sentence."""
     engines: list[EngineInfo]
     backends: dict[Literal["engine", "metadata", "store"], BackendHealth]
 

@@ -70,7 +70,7 @@ class ServiceHandler(Handler):
     @authenticated
     @authorized
     async def patch(self, *parts: str) -> None:
-        """Pause, resume, scale, or serve another version."""
+        """Pause, resume, scale, share out the requests, or serve another version."""
         from .schemas import PatchBody
 
         body = self.body(PatchBody)
@@ -93,12 +93,14 @@ class ServiceHandler(Handler):
 
         engine, metadata = self.backends.engine_of(ref), self.backends.metadata
         changed: Service | None = None
-        if not (body.model_id is None and body.transformer_id is None and body.replicas is None):
+        if any(value is not None for value in (body.model_id, body.transformer_id, body.replicas, body.canary)):
             changed = await update(
                 ref.name,
                 model_id=body.model_id,
                 transformer_id=body.transformer_id,
                 replicas=body.replicas,
+                canary=body.canary,
+                force=body.force,
                 engine=engine,
                 metadata=metadata,
                 where=self.backends.where(),
@@ -107,7 +109,8 @@ class ServiceHandler(Handler):
             changed = await set_paused(ref.name, body.paused, engine=engine)
         if changed is None:
             raise InvalidInputError(
-                f"Nothing was asked to change in {ref.name}.", hint="Give paused, replicas, model_id or transformer_id."
+                f"Nothing was asked to change in {ref.name}.",
+                hint="Give paused, replicas, canary, model_id or transformer_id.",
             )
         return changed
 

@@ -7,37 +7,63 @@ from logging import Logger
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..engines.base import ServiceEvent
 from .closing import closing
 
 if TYPE_CHECKING:
     from jupyter_events.logger import EventLogger
 
-    from ..engines.base import EngineInfo, ServiceEvent
+    from ..engines.base import EngineInfo
+    from ..records import ServiceRef
     from .backends import Backends
 
-SCHEMA = Path(__file__).parent / "events" / "service.yaml"
+_EVENTS = Path(__file__).parent / "events"
 SCHEMA_ID = "https://schema.jupyter.org/kale_serve_ext/service/v1"
+ENGINE_SCHEMA_ID = "https://schema.jupyter.org/kale_serve_ext/engine/v1"
+SCHEMA = _EVENTS / "service.yaml"
+ENGINE_SCHEMA = _EVENTS / "engine.yaml"
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
 
 
 async def watch(backends: Backends, events: EventLogger, log: Logger) -> None:
-    """Emit an event for each change in any engine, until cancelled."""
-    await asyncio.gather(*(_watch(info, backends, events, log) for info in backends.engine_infos))
+    """Emit an event for each change in any engine, and for each switch of engines, until cancelled."""
+    await backends.find_engine()
+    watched: dict[EngineInfo, asyncio.Task[None]] = {}
+    try:
+        while True:
+            infos = backends.engine_infos
+            for info in watched.keys() - set(infos):
+                watched.pop(info).cancel()
+            for info in infos:
+                if info not in watched:
+                    watched[info] = asyncio.create_task(_watch(info, backends, events, log))
+            await backends.switched(infos)
+            _emit_switch(backends.engine_infos[0], events)
+    finally:
+        for task in watched.values():
+            task.cancel()
+        await asyncio.gather(*watched.values(), return_exceptions=True)
 
 
 async def _watch(info: EngineInfo, backends: Backends, events: EventLogger, log: Logger) -> None:
     """An engine that fails is watched again, ever less often.
 
-    Nothing is lost by a gap: a new watch begins with every service there is, and browsers re-list.
+    Nothing is lost by a gap: a new watch begins with every service there is, and those that went in it are told before.
     """
     delay = _FIRST_DELAY
+    known: set[ServiceRef] = set()
     while True:
         try:
-            async with closing(backends.open(info).watch()) as changes:
+            engine = backends.open(info)
+            for ref in known - {state.ref for state in await engine.services()} if known else ():
+                known.discard(ref)
+                emit(ServiceEvent("deleted", ref, None), events)
+            async with closing(engine.watch()) as changes:
                 async for event in changes:
                     delay = _FIRST_DELAY
+                    (known.discard if event.kind == "deleted" else known.add)(event.ref)
                     emit(event, events)
         except Exception as error:  # whatever an engine can raise, the next try may do better
             log.warning("Watching the services of %s failed, again in %g s: %s", info.context, delay, error)
@@ -67,3 +93,8 @@ def emit(event: ServiceEvent, events: EventLogger) -> None:
             "service": TypeAdapter(Service).dump_python(service, mode="json") if service else None,
         },
     )
+
+
+def _emit_switch(info: EngineInfo, events: EventLogger) -> None:
+    data = {"engine": info.kind, "context": info.context, "namespace": info.namespace}
+    events.emit(schema_id=ENGINE_SCHEMA_ID, data=data)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..engines.base import Component, Connection, Engine
+from ..engines.base import Component, Connection, Engine, Manifest
 from ..errors import (
     BackendUnavailableError,
     InvalidInputError,
@@ -24,24 +24,29 @@ from ..errors import (
     ServiceNotReadyError,
 )
 from ..ml import JSON
-from . import failures, protocols, tensors
+from . import binary, failures, protocols, tensors
 from .status import describe, protocol_of
-from .wire import serves_format, wire_name
+from .wire import is_intercepted, serves_format, wire_name
 
 if TYPE_CHECKING:
+    import grpc.aio
     import httpx
     import numpy as np
 
     from .types import Service
 
-PROTOCOLS = ("v1", "v2", "grpc-v2")
-"""What ``protocol=`` of a call may be; the last is v2 by gRPC."""
+PROTOCOLS = ("v1", "v2", "v2-binary", "grpc-v2")
+"""What ``protocol=`` of a call may be: the last two carry arrays of numbers as raw bytes, by REST and by gRPC."""
 
 LARGEST_ANSWER = 256 << 20
 """Bytes of a model's answer, at most."""
 
+_JSON = {"Content-Type": "application/json"}
 _FRESH = 5.0
 _RETRIES = 1
+
+
+Infer = Callable[..., Awaitable["tensors.Response"]]
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,10 @@ class Target:
     """Whether this is a transformer."""
     arrays: bool
     """Whether arrays of numbers may go by gRPC without being asked for."""
-    infer: Callable[..., Awaitable[tensors.Response]] | None
+    infer: Callable[[], Awaitable[Infer]] | None
+    """Gives the method of its gRPC service."""
     infer_now: Callable[..., tensors.Response] | None
-    """``infer`` for threads without a loop."""
+    """That method for threads without a loop."""
     read: float
 
 
@@ -80,6 +86,7 @@ class Client:
         self._largest = largest
         self._target: Target | None = None
         self._retired: AsyncExitStack | None = None
+        self._opened: Connection | None = None
         self._opening = asyncio.Lock()
 
     async def call(self, data: object, *, protocol: str | None = None, timeout: float = 60.0) -> JSON:
@@ -88,7 +95,7 @@ class Client:
         Args:
             data: whatever :func:`protocols.encode` takes. An array of numbers to a model in a framework's own format,
                 without a transformer, goes by gRPC where it can be reached; the answer has the same form as by REST.
-            protocol: ``v1``, ``v2`` or ``grpc-v2`` instead of the service's own.
+            protocol: one of :data:`PROTOCOLS` instead of the service's own.
             timeout: seconds.
 
         Raises:
@@ -140,7 +147,7 @@ class Client:
             if target is None or time.monotonic() - target.read > _FRESH or attempt:
                 target = await self._open(anew=bool(attempt))
             try:
-                return await self._post(target, path, body, timeout)
+                return (await self._post(target, path, body, timeout))[0]
             except failures.Undelivered as error:
                 last = error
         raise await self._explained(last)
@@ -157,28 +164,58 @@ class Client:
 
     async def _send(self, target: Target, data: object, protocol: str | None, timeout: float) -> JSON:
         if protocol == "grpc-v2":
-            return await self._by_grpc(target, data, timeout, v1=False)
+            array = _array(data, tensors.MAX_ARRAY_BYTES)
+            try:
+                return await self._by_grpc(await self._infer(target, timeout), array, target, timeout, v1=False)
+            except BackendUnavailableError as error:
+                raise failures.Undelivered(error.message) from error
         if protocol is None and target.arrays and tensors.fits(data):
-            return await self._by_grpc(target, data, timeout, v1=target.protocol == "v1")
+            try:
+                infer = await self._infer(target, timeout)
+            except KaleServeError:
+                # REST remains, for as long as this connection does.
+                if self._target and self._target.connection is target.connection:
+                    self._target = replace(self._target, arrays=False)
+            else:
+                return await self._by_grpc(infer, data, target, timeout, v1=target.protocol == "v1")
         chosen = protocol or target.protocol
+        path = protocols.path(chosen, target.model)
+        if chosen == "v2-binary":
+            body, length = binary.encode(_array(data, None))
+            headers = {"Content-Type": "application/octet-stream", binary.LENGTH: str(length)}
+            content, answered = await self._post(target, path, body, timeout, headers)
+            return binary.decode(content, answered.get(binary.LENGTH, ""))
         body = protocols.encode(data, chosen, transformer=target.transformer)
-        return protocols.decode(await self._post(target, protocols.path(chosen, target.model), body, timeout))
+        return protocols.decode((await self._post(target, path, body, timeout))[0])
 
-    async def _by_grpc(self, target: Target, data: object, timeout: float, *, v1: bool) -> JSON:
-        import grpc
-
+    async def _infer(self, target: Target, timeout: float) -> Infer:
+        """The method of the gRPC service, its channel opened."""
         if target.infer is None:
             raise InvalidInputError(f"The service {self._name!r} cannot be reached by gRPC.", hint="Use v1 or v2.")
+        if self._opened is target.connection:
+            return await target.infer()
         try:
-            response = await target.infer(tensors.encode(_array(data), target.model), timeout=timeout)
+            infer = await asyncio.wait_for(target.infer(), timeout)
+        except asyncio.TimeoutError as error:
+            raise failures.late(self._name, timeout) from error
+        self._opened = target.connection
+        return infer
+
+    async def _by_grpc(self, infer: Infer, array: np.ndarray, target: Target, timeout: float, *, v1: bool) -> JSON:
+        import grpc
+
+        try:
+            response = await infer(tensors.encode(array, target.model), timeout=timeout)
         except grpc.aio.AioRpcError as error:
             raise failures.of_grpc(self._name, error, timeout) from error
         return tensors.decode_v1(response) if v1 else tensors.decode_v2(response)
 
-    async def _post(self, target: Target, path: str, body: bytes, timeout: float) -> bytes:
+    async def _post(
+        self, target: Target, path: str, body: bytes, timeout: float, headers: Mapping[str, str] = _JSON
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """The body and the headers of an answer that went well."""
         import httpx
 
-        headers = {"Content-Type": "application/json"}
         try:
             async with target.connection.http.stream(
                 "POST", path, content=body, headers=headers, timeout=timeout
@@ -193,10 +230,10 @@ class Client:
                 f"The service {self._name!r} broke off its answer ({str(error) or type(error).__name__}).",
                 hint="Look at its logs: its process may have ended.",
             ) from error
-        if answer.is_success:
-            return content
-        kind = {"Content-Type": answer.headers.get("content-type", "")}
-        raise failures.of_http(self._name, httpx.Response(answer.status_code, headers=kind, content=content))
+        if answer.is_success and not failures.is_page(answer.headers):
+            return content, answer.headers
+        kept = {name: answer.headers[name] for name in ("content-type", "location") if name in answer.headers}
+        raise failures.of_http(self._name, httpx.Response(answer.status_code, headers=kept, content=content))
 
     async def _read(self, answer: httpx.Response) -> bytes:
         content = bytearray()
@@ -221,7 +258,9 @@ class Client:
             if entry not in service.components:
                 listed = ", ".join(service.components)
                 raise NotFoundError(f"The service {self._name!r} has no {entry}.", hint=f"It has: {listed}.")
-            address = (entry, state.url, state.grpc_url)
+            # Where versions share the requests, which of them is asked goes by their shares.
+            shares = [f"{s.revision} {s.percent}" for s in state.shares]
+            address = (entry, state.url, state.grpc_url, *shares)
             if known and not anew and known.address == address:
                 connection, stack = known.connection, known.stack
             else:
@@ -230,6 +269,7 @@ class Client:
                 self._target, stack = None, AsyncExitStack()
                 connection = await stack.enter_async_context(self._engine.connect(self._name, self._component))
             transformer = entry == "transformer"
+            same = known if known and known.connection is connection else None
             self._target = Target(
                 connection=connection,
                 stack=stack,
@@ -237,9 +277,9 @@ class Client:
                 model=wire_name(state.manifest, entry),
                 protocol=protocol_of(state.manifest),
                 transformer=transformer,
-                arrays=connection.grpc is not None and not transformer and serves_format(state.manifest),
-                infer=known.infer if known and known.connection is connection else _stub(connection),
-                infer_now=known.infer_now if known and known.connection is connection else _blocking_stub(connection),
+                arrays=same.arrays if same else _prefers_grpc(connection, state.manifest, transformer),
+                infer=same.infer if same else _stub(connection),
+                infer_now=same.infer_now if same else _blocking_stub(connection),
                 read=time.monotonic(),
             )
             return self._target
@@ -252,6 +292,10 @@ class Client:
     async def _explained(self, error: Exception) -> KaleServeError:
         """Why a request cannot be delivered, by the service's own state."""
         service: Service = describe(await self._engine.get(self._name))
+        if service.phase == "Idle":
+            return ServiceNotReadyError(
+                f"The service {self._name!r} is scaled to zero: {_clause(error)}.", phase="Idle", hint=failures.IDLE
+            )
         if service.phase not in ("Ready", "Degraded"):
             return ServiceNotReadyError(
                 f"The service {self._name!r} does not answer now ({service.phase}): {service.reason}".strip(),
@@ -259,16 +303,30 @@ class Client:
                 hint=failures.NOT_READY,
             )
         return BackendUnavailableError(
-            f"The service {self._name!r} cannot be reached: {error}.", hint="Try again in a moment; look at its logs."
+            f"The service {self._name!r} cannot be reached: {_clause(error)}.",
+            hint="Try again in a moment; look at its logs.",
         )
 
 
-def _stub(connection: Connection) -> Callable[..., Awaitable[tensors.Response]] | None:
-    if connection.grpc is None:
+def _clause(error: Exception) -> str:
+    return str(error).rstrip(".")
+
+
+def _stub(connection: Connection) -> Callable[[], Awaitable[Infer]] | None:
+    opened = connection.grpc
+    if opened is None:
         return None
-    return connection.grpc.unary_unary(
-        tensors.METHOD, response_deserializer=tensors.messages().ModelInferResponse.FromString
-    )
+    made: tuple[grpc.aio.Channel, Infer] | None = None
+
+    async def infer() -> Infer:
+        nonlocal made
+        channel = await opened()
+        if made is None or made[0] is not channel:
+            read = tensors.messages().ModelInferResponse.FromString
+            made = channel, channel.unary_unary(tensors.METHOD, response_deserializer=read)
+        return made[1]
+
+    return infer
 
 
 def _blocking_stub(connection: Connection) -> Callable[..., tensors.Response] | None:
@@ -280,13 +338,22 @@ def _blocking_stub(connection: Connection) -> Callable[..., tensors.Response] | 
     return stub
 
 
-def _array(data: object) -> np.ndarray:
+def _array(data: object, most: int | None) -> np.ndarray:
+    """The data as an array of numbers of at most so many bytes."""
     import numpy as np
 
     array = np.asarray(data)
-    if not tensors.fits(array):
+    if not tensors.is_numeric(array) or (most and array.nbytes > most):
+        limit = f" of up to {most >> 20} MiB" if most else ""
         raise InvalidInputError(
-            f"By gRPC go arrays of numbers of up to {tensors.MAX_ARRAY_BYTES >> 20} MiB, with one or two dimensions.",
+            f"By this protocol go arrays of numbers{limit}, with one or two dimensions.",
             hint="Pass such an array, or leave out protocol=.",
         )
     return array
+
+
+def _prefers_grpc(connection: Connection, manifest: Manifest, transformer: bool) -> bool:
+    """Whether arrays go by gRPC unasked: to a framework's model, that nothing stands in front of for REST alone."""
+    if transformer or not connection.arrays_by_grpc:
+        return False
+    return serves_format(manifest) and not is_intercepted(manifest)

@@ -23,7 +23,17 @@ FIELDS = (*_SHARED, "predictor", "transformer", "protocolVersion")
 _TEXT_MAPS = ("requests", "limits", "annotations", "labels", "nodeSelector")
 _LISTS = ("env", "envFrom", "tolerations")
 _MAPS = ("affinity", "predictor", "transformer")
-_INSIDE = ("minReplicas", "maxReplicas", "serviceAccountName", "runtime", "image", "args", "container", "containers")
+_INSIDE = (
+    "canaryTrafficPercent",
+    "minReplicas",
+    "maxReplicas",
+    "serviceAccountName",
+    "runtime",
+    "image",
+    "args",
+    "container",
+    "containers",
+)
 # Below these, keys are the user's own words and keep their spelling.
 _VERBATIM = {"requests", "limits", "annotations", "labels", "nodeSelector", "matchLabels", "parameters", "data"}
 
@@ -146,6 +156,7 @@ def _component_field(path: str, key: str, value: JSON) -> JSON:
     checks |= {name: _list for name in (*_LISTS, "args", "command", "containers", "volumes")}
     checks |= {name: _object for name in ("container", "model", "resources", "affinity", "batcher", "logger")}
     checks |= {name: _count for name in ("minReplicas", "maxReplicas", "containerConcurrency", "timeout")}
+    checks |= {"canaryTrafficPercent": _percent}
     checks |= {name: _text for name in ("image", "runtime", "protocolVersion", "serviceAccountName")}
     return checks[key](path, value) if key in checks else value
 
@@ -185,6 +196,12 @@ def _object(path: str, value: JSON) -> JSON:
 def _count(path: str, value: JSON) -> JSON:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise _wrong(path, "a whole number that is not negative", value)
+    return value
+
+
+def _percent(path: str, value: JSON) -> JSON:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100:
+        raise _wrong(path, "a whole number from 0 to 100", value)
     return value
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..engines.base import Engine, Manifest, ServiceState, Staged
+from ..engines.base import Check, Engine, Manifest, ServiceState, Staged
 from ..errors import ConflictError, InvalidInputError, InvalidNameError, KaleServeError, NotFoundError, PlanError
 from ..ml import JSON
-from .manifest import Part, build, overlay, with_replicas
-from .plan import Draft, draft, with_manifest
+from .manifest import Part, build, changed
+from .plan import Draft, draft
 from .status import describe, protocol_of, runtime_of
-from .types import Plan, ServeRequest, Service
+from .types import ServeRequest, Service
 
 if TYPE_CHECKING:
     from ..metadata.store import Metadata
@@ -23,8 +23,11 @@ log = logging.getLogger(__name__)
 
 _RAISED = {
     "InvalidName": InvalidNameError,
+    "ClusterConflict": ConflictError,
     "NameTaken": ConflictError,
     "NoModel": InvalidInputError,
+    "NotMadeHere": ConflictError,
+    "OtherPredictor": ConflictError,
     "OutOfReach": InvalidInputError,
     "SnapshotMissing": NotFoundError,
 }
@@ -43,9 +46,8 @@ async def serve(request: ServeRequest, engine: Engine, metadata: Metadata, *, wh
         PlanError: a check says that it cannot run; the message tells all of them.
     """
     made = await draft(request, engine, metadata)
-    _refuse(made.plan)
-    staged, manifest = await _stage(made, engine)
-    return await _apply(made, manifest, staged, engine, metadata, where)
+    _refuse(made.plan.checks)
+    return await _carry_out(made, request, engine, metadata, where)
 
 
 async def update(
@@ -54,27 +56,36 @@ async def update(
     model_id: int | None = None,
     transformer_id: int | None = None,
     replicas: int | None = None,
+    canary: int | None = None,
+    force: bool = False,
     engine: Engine,
     metadata: Metadata,
     where: Where,
 ) -> Service:
-    """Change what a service serves, or how many predictors it has; the rest of its manifest stays as it is.
+    """Change what a service serves, how many predictors it has, or which share of the requests its newest version gets.
 
-    The new revision is ready before the old one goes. A paused service stays paused.
+    The rest of its manifest stays as it is. The new revision is ready before the old one goes. A paused service stays
+    paused.
+
+    Args:
+        canary: percent of the requests for the newest version; 100 promotes it, 0 goes back to the one before.
+        force: take over fields that other programs have set.
 
     Raises:
         NotFoundError: no such service or artifact.
-        ConflictError: the service was not made here.
-        PlanError: a check says that the new version cannot run.
+        ConflictError: another program has set what would change, or there is no version to go back to.
+        PlanError: a check says that the new version cannot run, or that requests cannot be split here.
     """
     current = await engine.get(name)
-    if not current.ours:
-        raise ConflictError(f"The service {name!r} was not made here.", hint="Change it where it was made.")
-    if model_id is None and transformer_id is None:
-        if replicas is None:
-            return describe(current)
-        return describe(await engine.apply(with_replicas(current.manifest, replicas)))
     service = describe(current)
+    if model_id is None and transformer_id is None:
+        manifest = changed(current.manifest, replicas, canary)
+        if canary is not None:
+            _refuse(await engine.dry_run(manifest, force=force))
+            _check_share(service, canary)
+        if manifest == current.manifest:
+            return service
+        return describe(await engine.apply(manifest, force=force))
     request = ServeRequest(
         model_id=model_id or (service.model.id if service.model else None) or None,
         transformer_id=transformer_id or (service.transformer.id if service.transformer else None) or None,
@@ -82,14 +93,12 @@ async def update(
         protocol=protocol_of(current.manifest),
         runtime=runtime_of(current.manifest) if model_id is None else "",
         config=_container_config(current.manifest) if not model_id and not service.model else {},
+        update=True,
+        force=force,
     )
-    made = await draft(request, engine, metadata, updating=True)
-    _refuse(made.plan)
-    staged, built = await _stage(made, engine)
-    manifest = overlay(current.manifest, built)
-    if replicas is not None:
-        manifest = with_replicas(manifest, replicas)
-    return await _apply(with_manifest(made, manifest), manifest, staged, engine, metadata, where)
+    made = await draft(request, engine, metadata, replicas=replicas, canary=canary)
+    _refuse(made.plan.checks)
+    return await _carry_out(made, request, engine, metadata, where)
 
 
 async def set_paused(name: str, paused: bool, *, engine: Engine) -> Service:
@@ -114,14 +123,35 @@ async def delete(name: str, engine: Engine, metadata: Metadata) -> None:
         log.warning("%s is deleted, but its deployment is still open in the metadata: %s", ref, error)
 
 
-def _refuse(plan: Plan) -> None:
-    errors = [c for c in plan.checks if c.level == "error"]
+def _refuse(checks: Sequence[Check]) -> None:
+    errors = [c for c in checks if c.level == "error"]
     if not errors:
         return
     first = errors[0]
     hints = " ".join(dict.fromkeys(c.hint for c in errors if c.hint))
     message = first.message if len(errors) == 1 else "\n".join(f"- {c.message}" for c in errors)
     raise _RAISED.get(first.code, PlanError)(message, hint=hints, field=first.field)
+
+
+def _check_share(service: Service, canary: int) -> None:
+    if canary < 100 and not any(not share.newest for share in service.shares):
+        raise ConflictError(
+            f"{service.ref.name} has no earlier version that could get requests.",
+            hint="Update it to another version, which then gets a share: update(model, canary=20).",
+            field="canary",
+        )
+
+
+async def _carry_out(made: Draft, request: ServeRequest, engine: Engine, metadata: Metadata, where: Where) -> Service:
+    staged, manifest = await _stage(made, engine)
+    state = await engine.apply(manifest, staged, force=request.force)
+    ids = [p.artifact.id for p in (made.wanted.model, made.wanted.transformer) if p]
+    try:
+        await metadata.record_deployment(state.ref, ids, where=where)
+    except BaseException:
+        await _undo(made.current, state, engine)
+        raise
+    return describe(state)
 
 
 async def _stage(made: Draft, engine: Engine) -> tuple[list[Staged], Manifest]:
@@ -137,19 +167,6 @@ async def _stage(made: Draft, engine: Engine) -> tuple[list[Staged], Manifest]:
     model = await placed(made.wanted.model)
     transformer = await placed(made.wanted.transformer)
     return staged, build(replace(made.wanted, model=model, transformer=transformer))
-
-
-async def _apply(
-    made: Draft, manifest: Manifest, staged: list[Staged], engine: Engine, metadata: Metadata, where: Where
-) -> Service:
-    state = await engine.apply(manifest, staged)
-    ids = [p.artifact.id for p in (made.wanted.model, made.wanted.transformer) if p]
-    try:
-        await metadata.record_deployment(state.ref, ids, where=where)
-    except BaseException:
-        await _undo(made.current, state, engine)
-        raise
-    return describe(state)
 
 
 async def _undo(before: ServiceState | None, made: ServiceState, engine: Engine) -> None:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from ..errors import DeadlineExceededError, KaleServeError, PredictionError, ServiceNotReadyError, TooLargeError
+from ..errors import (
+    DeadlineExceededError,
+    KaleServeError,
+    PermissionDeniedError,
+    PredictionError,
+    ServiceNotReadyError,
+    TooLargeError,
+)
 from . import protocols
 
 if TYPE_CHECKING:
@@ -15,12 +25,36 @@ NOT_READY = "Wait until it is ready, resume it if it is paused, or look at its l
 """What to do about a service that does not answer."""
 
 
+_LOGIN = re.compile(r"\b(dex|oauth2?|login|auth|authorize|signin|sso|openid-connect)\b", re.IGNORECASE)
+"""Words of addresses at which one logs in."""
+IDLE = (
+    "Requests from inside the cluster or by its ingress wake it (KALE_SERVE_CLUSTER_INGRESS); with min_replicas=1 it "
+    "never sleeps."
+)
+_LOG_IN = (
+    "Put a bearer token that it takes into a file, and set KALE_SERVE_CLUSTER_INGRESS_TOKEN_FILE to it. In Kubeflow: "
+    "kubectl create token default-editor --audience=istio-ingressgateway.istio-system.svc.cluster.local"
+)
+_MESH = (
+    "An AuthorizationPolicy of the service's namespace must allow this notebook's namespace or service account; or go "
+    "by an ingress with a token (KALE_SERVE_CLUSTER_INGRESS)."
+)
+
+
 class Undelivered(Exception):
     """The request did not reach the model: it may be sent again."""
 
 
+def is_page(headers: Mapping[str, str]) -> bool:
+    """Whether an answer is for a browser, which no model gives."""
+    return "text/html" in headers.get("content-type", "")
+
+
 def of_http(service: str, answer: httpx.Response) -> KaleServeError:
-    """An answer whose status is an error."""
+    """An answer that is not a model's answer to a request that went well."""
+    gate = _of_a_gate(service, answer)
+    if gate:
+        return gate
     phase, reason = protocols.phase_of(answer.content) if answer.status_code == 503 else ("", "")
     if phase:
         return ServiceNotReadyError(
@@ -61,11 +95,34 @@ def of_grpc(service: str, error: grpc.RpcError, timeout: float) -> Exception:
     )
 
 
+def _of_a_gate(service: str, answer: httpx.Response) -> KaleServeError | None:
+    """What stands in front of the model and did not let the request through; None where it is the model's answer."""
+    where = urlsplit(answer.headers.get("location", ""))
+    # Its query may hold what is not for a log.
+    place = f"{where.netloc}{where.path}"[:200]
+    is_login = answer.has_redirect_location and _LOGIN.search(place)
+    if is_login or (is_page(answer.headers) and (answer.is_success or answer.status_code in (401, 403))):
+        to = f" (at {place})" if place else ""
+        return PermissionDeniedError(f"The ingress before the service {service!r} wants a login{to}.", hint=_LOG_IN)
+    if answer.has_redirect_location:
+        return PredictionError(
+            f"The request to the service {service!r} was sent on to {where.scheme}://{place}.",
+            hint="Set the ingress to where it leads.",
+            answer_status=answer.status_code,
+        )
+    told = answer.text[:500].strip()
+    if answer.status_code == 403 and told.startswith("RBAC: access denied"):
+        return PermissionDeniedError(f"The service mesh refuses requests from here to {service!r}: {told}.", hint=_MESH)
+    if answer.status_code == 401 and told.startswith("Jwt "):
+        return PermissionDeniedError(f"The ingress before the service {service!r} refuses: {told}.", hint=_LOG_IN)
+    return None
+
+
 def late(service: str, timeout: float) -> DeadlineExceededError:
     """No answer within ``timeout`` seconds."""
     return DeadlineExceededError(
         f"The service {service!r} did not answer within {timeout:g} s.",
-        hint="Allow it more time, send fewer rows, or look at its logs.",
+        hint="Allow it more time (one that was scaled to zero starts first), send fewer rows, or look at its logs.",
     )
 
 

@@ -18,10 +18,16 @@ from .config import Config, for_component, merge_env
 API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 PREFIX = "kale-serve-ext/"
-STOP = "serving.kserve.io/stop"
+SERVING = "serving.kserve.io/"
+STOP = f"{SERVING}stop"
+MODE = f"{SERVING}deploymentMode"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "kale-serve-ext"
+CANARY = "canaryTrafficPercent"
+"""The predictor's field for the share of the requests that its newest version gets."""
 
+_NODES = "nodeSelector"
+_NODE = "kubernetes.io/hostname"
 _CONTAINER = "kserve-container"
 _IN_CONTAINER = (
     "image",
@@ -63,11 +69,23 @@ class Wanted:
     config: Config | None = None
     image_tag: str = "latest"
     paused: bool = False
+    mode: str = ""
+    """The deployment mode, unless the config says another; the cluster's own when empty."""
+    onto: Manifest | None = None
+    """What the service is now, where it is to be changed: what is not asked for stays."""
+    replicas: int | None = None
+    canary: int | None = None
+    """Percent of the requests that the new version gets."""
 
 
 def build(wanted: Wanted) -> Manifest:
     """The manifest."""
-    config = wanted.config or {}
+    made = _built(wanted)
+    return changed(overlay(wanted.onto, made) if wanted.onto else made, wanted.replicas, wanted.canary)
+
+
+def _built(wanted: Wanted) -> Manifest:
+    config, notes = _split(wanted.config or {})
     spec: dict[str, JSON] = {"predictor": _predictor(wanted, for_component(config, "predictor"))}
     own = for_component(config, "transformer")
     if wanted.transformer or _container_of(own):
@@ -79,10 +97,17 @@ def build(wanted: Wanted) -> Manifest:
             "name": wanted.name,
             "namespace": wanted.namespace,
             "labels": _labels(wanted),
-            "annotations": _annotations(wanted),
+            "annotations": {**_annotations(wanted), **notes},
         },
         "spec": spec,
     }
+
+
+def _split(config: Config) -> tuple[Config, dict[str, JSON]]:
+    """The config without KServe's own annotations, and these: it reads them of the service, not of a component."""
+    given = _mapping(config.get("annotations"))
+    notes = {k: v for k, v in given.items() if k.startswith(SERVING)}
+    return {**config, "annotations": {k: v for k, v in given.items() if k not in notes}} if notes else config, notes
 
 
 def has_container(config: Config, component: Component) -> bool:
@@ -101,27 +126,40 @@ def overlay(current: Manifest, built: Manifest) -> Manifest:
     notes: dict[str, JSON] = {**metadata, **_mapping(built.get("metadata"))}
     for kind in ("labels", "annotations"):
         kept = {k: v for k, v in _mapping(metadata.get(kind)).items() if not k.startswith(PREFIX)}
-        notes[kind] = {**kept, **_mapping(_mapping(built.get("metadata")).get(kind))}
+        made = _mapping(_mapping(built.get("metadata")).get(kind))
+        # Whose the service is does not change with what it serves.
+        notes[kind] = {**kept, **{k: v for k, v in made.items() if k != MANAGED_BY}}
     spec: dict[str, JSON] = dict(_mapping(current.get("spec")))
     for component, wanted in _mapping(built.get("spec")).items():
-        spec[component] = _overlaid(_mapping(spec.get(component)), _mapping(wanted))
+        pinned = f"{PREFIX}{component}-node" in _mapping(metadata.get("annotations"))
+        spec[component] = _overlaid(_mapping(spec.get(component)), _mapping(wanted), pinned=pinned)
     return {**{k: v for k, v in current.items() if k != "status"}, "metadata": notes, "spec": spec}
 
 
-def with_replicas(manifest: Manifest, replicas: int) -> Manifest:
-    """The manifest with at least this many predictors; a lower ceiling is raised to it."""
+def changed(manifest: Manifest, replicas: int | None = None, canary: int | None = None) -> Manifest:
+    """The manifest with at least so many predictors, whose newest version gets so many percent of the requests.
+
+    A lower ceiling of the replicas is raised to them.
+    """
     spec = _mapping(manifest.get("spec"))
-    predictor: dict[str, JSON] = {**_mapping(spec.get("predictor")), "minReplicas": replicas}
-    most = predictor.get("maxReplicas")
-    if isinstance(most, int) and most < replicas:
-        predictor["maxReplicas"] = replicas
+    predictor: dict[str, JSON] = dict(_mapping(spec.get("predictor")))
+    if replicas is not None:
+        most = predictor.get("maxReplicas")
+        if isinstance(most, int) and most < replicas:
+            predictor["maxReplicas"] = replicas
+        predictor["minReplicas"] = replicas
+    if canary is not None:
+        predictor[CANARY] = canary
     return {**{k: v for k, v in manifest.items() if k != "status"}, "spec": {**spec, "predictor": predictor}}
 
 
-def _overlaid(current: Mapping[str, JSON], built: Mapping[str, JSON]) -> dict[str, JSON]:
+def _overlaid(current: Mapping[str, JSON], built: Mapping[str, JSON], *, pinned: bool) -> dict[str, JSON]:
     old_model = _mapping(current.get("model"))
     old = _container_of(current) or dict(old_model)
-    rest = {k: v for k, v in current.items() if k not in ("model", "containers")}
+    rest = {k: v for k, v in current.items() if k not in ("model", "containers", _NODES)}
+    nodes = {k: v for k, v in _mapping(current.get(_NODES)).items() if not (pinned and k == _NODE)}
+    if nodes := {**nodes, **_mapping(built.get(_NODES))}:
+        rest[_NODES] = nodes
     if "model" in built:
         new = dict(_mapping(built["model"]))
         carried = old_model if old_model else _carried(old)
@@ -170,14 +208,18 @@ def _annotations(wanted: Wanted) -> dict[str, JSON]:
             found[f"{PREFIX}{role}-digest"] = part.artifact.digest
         if part.python:
             found[f"{PREFIX}{component}-python"] = part.python
+        if part.staged.node:
+            found[f"{PREFIX}{component}-node"] = part.staged.node
         found.update(part.staged.annotations)
     if wanted.paused:
         found[STOP] = "true"
+    if wanted.mode:
+        found[MODE] = wanted.mode
     return found
 
 
 def _predictor(wanted: Wanted, own: Config) -> dict[str, JSON]:
-    spec = _component(own)
+    spec = _component(own, wanted.model)
     container = _container(own)
     part = wanted.model
     if part is None:
@@ -218,7 +260,7 @@ def _predictor(wanted: Wanted, own: Config) -> dict[str, JSON]:
 
 
 def _transformer(wanted: Wanted, own: Config) -> dict[str, JSON]:
-    spec = _component(own)
+    spec = _component(own, wanted.transformer)
     container = _container(own)
     args = _args(container, wanted.name)
     if wanted.protocol == "v2":
@@ -238,9 +280,12 @@ def _transformer(wanted: Wanted, own: Config) -> dict[str, JSON]:
     return spec
 
 
-def _component(own: Config) -> dict[str, JSON]:
+def _component(own: Config, part: Part | None) -> dict[str, JSON]:
     """The fields that belong to the component itself (replicas, scheduling, account), in KServe's words."""
-    return {k: v for k, v in own.items() if k not in _OURS + _IN_CONTAINER + _IN_MODEL}
+    spec = {k: v for k, v in own.items() if k not in _OURS + _IN_CONTAINER + _IN_MODEL}
+    if part and part.staged.node:
+        spec[_NODES] = {_NODE: part.staged.node, **_mapping(own.get(_NODES))}
+    return spec
 
 
 def _container(own: Config) -> dict[str, JSON]:

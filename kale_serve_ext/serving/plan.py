@@ -8,20 +8,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..engines.base import Check, Engine, Manifest, Runtime, ServiceState, Staged
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, PermissionDeniedError
 from ..ml import JSON
 from ..records import KFP_MODEL, MODEL, TRANSFORMER, Artifact
 from .config import Config, normalise
-from .manifest import PREFIX, Part, Wanted, build, has_container
-from .names import check_name, service_name
+from .existing import about_name, about_share, default_name, mode_of
+from .layout import check_layout
+from .manifest import PREFIX, SERVING, Part, Wanted, build, has_container
 from .runtimes import TITLES, choices, in_order, misfit
-from .status import describe
 from .types import Difference, Plan, RuntimeChoice, ServeRequest
 
 if TYPE_CHECKING:
     from ..metadata.store import Metadata
-
-_MOST_NAMES = 100
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,19 @@ async def make_plan(request: ServeRequest, engine: Engine, metadata: Metadata) -
     return (await draft(request, engine, metadata)).plan
 
 
-async def draft(request: ServeRequest, engine: Engine, metadata: Metadata, *, updating: bool = False) -> Draft:
+async def draft(
+    request: ServeRequest,
+    engine: Engine,
+    metadata: Metadata,
+    *,
+    replicas: int | None = None,
+    canary: int | None = None,
+) -> Draft:
     """The plan with what it was made of.
 
     Args:
-        updating: whether the request is to change the service of that name, whatever it serves now.
+        replicas: how many predictors an update asks for.
+        canary: percent of the requests that an update asks for, for its version.
     """
     config = normalise(request.config)
     model, transformer, services = await asyncio.gather(
@@ -66,7 +72,7 @@ async def draft(request: ServeRequest, engine: Engine, metadata: Metadata, *, up
         _artifact(metadata, request.transformer_id, (TRANSFORMER,), "transformer"),
         engine.services(),
     )
-    name = request.name or _default_name(model, services)
+    name = request.name or default_name(model, services)
     current = next((s for s in services if s.ref.name == name), None)
     pick = await _pick_runtime(request, config, model, transformer, engine)
     transformer_python, transformer_checks = await _check_transformer(transformer, pick.protocol, engine)
@@ -80,16 +86,23 @@ async def draft(request: ServeRequest, engine: Engine, metadata: Metadata, *, up
         runtime=pick.runtime.name if pick.runtime and model and model.format != "custom" else "",
         config=config,
         image_tag=_image_tag(),
+        # KServe refuses another mode, and leaving it out would be asking for the cluster's.
+        mode=mode_of(current.manifest) if current else "",
+        onto=current.manifest if current and request.update else None,
+        replicas=replicas,
+        canary=canary,
     )
     checks = [
-        *_about_name(request, name, current, model, updating=updating),
+        *about_name(request, name, current, model),
         *pick.checks,
         *transformer_checks,
         *places,
+        *(await asyncio.to_thread(check_layout, model) if model else ()),
     ]
     manifest = build(wanted)
     if not any(c.level == "error" for c in checks):
-        checks += await engine.dry_run(manifest)
+        checks += await engine.dry_run(manifest, force=request.force)
+        checks += about_share(manifest, current)
     plan = Plan(
         name=name,
         manifest=manifest,
@@ -102,12 +115,6 @@ async def draft(request: ServeRequest, engine: Engine, metadata: Metadata, *, up
         runtimes=pick.choices,
     )
     return Draft(plan, wanted, current)
-
-
-def with_manifest(made: Draft, manifest: Manifest) -> Draft:
-    """The draft with another manifest, its differences told anew."""
-    changed = differences(made.current.manifest, manifest) if made.current else ()
-    return replace(made, plan=replace(made.plan, manifest=manifest, differences=changed))
 
 
 def differences(before: Manifest, after: Manifest) -> tuple[Difference, ...]:
@@ -138,43 +145,6 @@ async def _artifact(metadata: Metadata, number: object, types: Sequence[str], fi
             field=f"{field}_id",
         )
     return found
-
-
-def _default_name(model: Artifact | None, services: Sequence[ServiceState]) -> str:
-    """A name made from the model's: that of the service that serves this model already, else the first free one."""
-    taken = {s.ref.name: s for s in services}
-    for number in range(1, _MOST_NAMES):
-        name = service_name(model.name if model else "model", number)
-        if name not in taken or (model is not None and _serves(taken[name], model)):
-            return name
-    return service_name(model.name if model else "model")
-
-
-def _serves(state: ServiceState, model: Artifact | None) -> bool:
-    served = describe(state).model
-    return state.ours and (served.name if served else "") == (model.name if model else "")
-
-
-def _about_name(
-    request: ServeRequest, name: str, current: ServiceState | None, model: Artifact | None, *, updating: bool
-) -> list[Check]:
-    illegal = check_name(name)
-    if illegal:
-        return [illegal]
-    if updating:
-        return []
-    if current is None:
-        return [Check("ok", "NameFree", f"The name {name!r} is free.", "", "name")]
-    if not current.ours:
-        message = f"The name {name!r} is taken by a service that was not made here."
-        return [Check("error", "NameTaken", message, "Choose another name.", "name")]
-    if not _serves(current, model):
-        served = describe(current).model
-        what = f"the model {served.name!r}" if served else "another model"
-        hint = f"Choose another name, or delete the service {name!r} first."
-        return [Check("error", "NameTaken", f"The name {name!r} is taken: that service serves {what}.", hint, "name")]
-    message = f"The service {name!r} serves this model already; it will be rolled over without a gap."
-    return [Check("ok", "Update", message, "", "name")]
 
 
 async def _pick_runtime(
@@ -277,7 +247,7 @@ async def _part(artifact: Artifact | None, python: str, engine: Engine, checks: 
         return None
     try:
         return Part(artifact, await engine.address(artifact), python)
-    except InvalidInputError as error:
+    except (InvalidInputError, PermissionDeniedError) as error:
         checks.append(Check("error", "OutOfReach", error.message, error.hint, error.field))
         return Part(artifact, Staged(artifact.uri), python)
 
@@ -304,7 +274,7 @@ def _fields(manifest: Manifest) -> dict[str, JSON]:
     for kind in ("labels", "annotations"):
         notes = metadata.get(kind) if isinstance(metadata, Mapping) else None
         for key, value in (notes if isinstance(notes, Mapping) else {}).items():
-            if key.startswith((PREFIX, "serving.kserve.io/")):
+            if key.startswith((PREFIX, SERVING)):
                 out[f"metadata.{kind}.{key}"] = value
     return out
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ..engines.base import Component, Engine
+from ..engines.base import Component, Engine, EngineInfo
 from ..errors import InvalidInputError
 from ..ml import JSON
 from . import protocols
@@ -59,21 +59,27 @@ async def predict(
             protocol=target.protocol,
             url=url,
             request=request,
-            python=as_python(name, request),
-            curl=as_curl(url, body.decode()),
+            python=as_python(name, request, engine.info),
+            command=(target.connection.command or as_curl(target.connection.url))(path, body.decode()),
         )
     finally:
         await client.close()
 
 
-def as_python(name: str, request: JSON) -> str:
-    """The call as Python, to be pasted into a cell."""
-    return f"from kale.serve import Endpoint\n\nendpoint = Endpoint({name!r})\nendpoint.predict({request!r})\n"
+def as_python(name: str, request: JSON, where: EngineInfo) -> str:
+    """The call as Python, to be pasted into a cell. It names the engine: new services may go elsewhere by then."""
+    endpoint = f"Endpoint({name!r}, engine={where.kind!r}, namespace={where.namespace!r})"
+    return f"from kale.serve import Endpoint\n\nendpoint = {endpoint}\nendpoint.predict({request!r})\n"
 
 
-def as_curl(url: str, body: str) -> str:
-    """The call as a command for a POSIX shell."""
-    return f"curl -sS {shlex.quote(url)} \\\n  -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}\n"
+def as_curl(base: str) -> Callable[[str, str], str]:
+    """Gives the call as a command for a POSIX shell, by path and body, where nothing but the address is needed."""
+
+    def command(path: str, body: str) -> str:
+        lines = [f"curl -sS {shlex.quote(base.rstrip('/') + path)}", "-H 'Content-Type: application/json'"]
+        return " \\\n  ".join([*lines, f"-d {shlex.quote(body)}"]) + "\n"
+
+    return command
 
 
 def _body(rows: Sequence[JSON] | None, raw: JSON, protocol: str, *, transformer: bool) -> bytes:

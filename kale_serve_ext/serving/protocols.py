@@ -69,7 +69,7 @@ def encode_v2(cells: Cells) -> JSON:
 
 def path(protocol: str, model: str, verb: str = "predict") -> str:
     """The path of a model's endpoint: ``/v1/models/iris:predict``, ``/v2/models/iris/infer``."""
-    if protocol == "v2":
+    if protocol in ("v2", "v2-binary"):
         return f"/v2/models/{model}/{'infer' if verb == 'predict' else verb}"
     return f"/v1/models/{model}:{verb}"
 
@@ -87,7 +87,8 @@ def decode(body: bytes) -> JSON:
         message = f"The model's answer is not JSON: {shown}" if shown else "The model's answer is empty."
         raise PredictionError(message, hint="Look at the service's logs.") from error
     if isinstance(answer, Mapping) and answer.get("message") and answer.get("predictions", 0) is None:
-        raise PredictionError(f"The model failed: {_cut(str(answer['message']))}", answer_status=200)
+        told = error_message(200, "", str(answer["message"]).encode())
+        raise PredictionError(f"The model failed: {told}", hint="Its logs may say more.", answer_status=200)
     return answer
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..engines.base import Component, ComponentState, Manifest, Phase, Replica, ServiceState
 from ..ml import JSON
 from .manifest import PREFIX, STOP
-from .types import ServedArtifact, Service, Step
+from .types import ServedArtifact, Service, Share, Step
 
 _BAD_WAITS = {
     "CrashLoopBackOff",
@@ -24,6 +24,7 @@ _BAD_WAITS = {
     "CreateContainerConfigError",
     "CreateContainerError",
     "FailedCreate",
+    "RevisionFailed",
     "RunContainerError",
     "Unschedulable",
 }
@@ -40,8 +41,9 @@ _FATAL = {
     "FailedToLoad",
     "ProgressDeadlineExceeded",
 }
-# What a replica that is ready may yet have to say.
-_WORTH_SAYING = {"Unresponsive", "ScaledToZero"}
+_SCALED_DOWN = "ScaledToZero"
+_SILENT = "Unresponsive"
+"""What a replica that is ready may yet have to say."""
 _ERROR_LINE = re.compile(r"^(?:[\w.]+\.)?(?:\w*(?:Error|Exception|Interrupt|Exit|Missing|NotFound)\w*)\b.*")
 _LONGEST = 500
 
@@ -54,16 +56,18 @@ def describe(state: ServiceState) -> Service:
     notes = _mapping(metadata.get("annotations"))
     labels = _mapping(metadata.get("labels"))
     wanted = sum(c.wanted for c in state.components)
+    shares = tuple(Share(s.revision, s.percent, s.newest, _served("model", s.notes, s.notes)) for s in state.shares)
     return Service(
         ref=state.ref,
         phase=phase,
-        reason=reason,
+        reason=" ".join(filter(None, (reason, _split(shares) if phase in ("Ready", "Idle") else ""))),
         log_tail=failed[1].last_log if failed and phase in ("Failed", "Degraded") else "",
         model=_served("model", labels, notes),
         transformer=_served("transformer", labels, notes),
         runtime=runtime_of(state.manifest),
         protocol=protocol_of(state.manifest),
         url=state.url,
+        external_url=state.external_url,
         grpc_url=state.grpc_url,
         replicas_ready=sum(min(c.ready, c.wanted) for c in state.components),
         replicas_wanted=wanted,
@@ -76,7 +80,9 @@ def describe(state: ServiceState) -> Service:
         created=state.created,
         updated=state.updated,
         ours=state.ours,
-        can_pause=state.ours and not state.deleting,
+        mode=state.mode,
+        shares=shares,
+        can_pause=state.can_pause and not state.deleting,
         manifest=state.manifest,
     )
 
@@ -134,8 +140,11 @@ def _judge(state: ServiceState) -> tuple[Phase, str]:
             return "Degraded", f"{_count(state)} replicas answer. {why}"
         return "Failed", why
     if state.serving_revision == state.revision and state.revision > 0 and _answers(state):
+        idle = next((r for c in state.components if not c.wanted for r in c.replicas if r.reason == _SCALED_DOWN), None)
+        if idle:
+            return "Idle", idle.message
         missing = any(c.ready < c.wanted for c in state.components)
-        notable = (r.message for c in state.components for r in c.replicas if r.ready and r.reason in _WORTH_SAYING)
+        notable = (r.message for c in state.components for r in c.replicas if r.ready and r.reason == _SILENT)
         return "Ready", f"{_count(state)} replicas are ready." if missing else next(notable, "")
     return _on_the_way(state)
 
@@ -210,7 +219,7 @@ def _signal_name(exit_code: int) -> str:
 
 
 def _steps(state: ServiceState, phase: Phase, reason: str) -> tuple[Step, ...]:
-    if phase in ("Paused", "Stopped", "Terminating"):
+    if phase in ("Paused", "Stopped", "Terminating", "Idle"):
         return ()
     failing = _failing(state)
     made: list[Step] = []
@@ -246,6 +255,26 @@ def _answers(state: ServiceState) -> bool:
 def _count(state: ServiceState) -> str:
     short = [c for c in state.components if c.ready < c.wanted] or list(state.components)
     return " and ".join(f"{c.ready} of {c.wanted} {c.component}" for c in short)
+
+
+def _split(shares: Sequence[Share]) -> str:
+    """Who gets the requests; empty where the newest version gets them all."""
+    newest = next((s for s in shares if s.newest), None)
+    asked = [s for s in shares if s.percent]
+    if newest is None or newest.percent >= 100 or not asked:
+        return ""
+    if not newest.percent and len(asked) == 1:
+        return f"All requests go to {_title(asked[0], shares)}; {_title(newest, shares)} gets none."
+    return f"Of the requests {' and '.join(f'{s.percent} % go to {_title(s, shares)}' for s in asked)}."
+
+
+def _title(share: Share, shares: Sequence[Share]) -> str:
+    """A version by the shortest name that tells it from the others."""
+    models = [s.model for s in shares if s.model]
+    if share.model is None or len({(m.name, m.version) for m in models}) < len(shares):
+        return share.revision
+    same = len({m.name for m in models}) == 1
+    return f"version {share.model.version}" if same else f"{share.model.name} {share.model.version}"
 
 
 def _served(role: str, labels: Mapping[str, JSON], notes: Mapping[str, JSON]) -> ServedArtifact | None:

@@ -109,22 +109,45 @@ def messages() -> Messages:
 
 def fits(data: object) -> TypeGuard[np.ndarray]:
     """Whether ``data`` is a numpy array of numbers that is worth sending, and can be sent, as raw bytes."""
+    return is_numeric(data) and data.nbytes <= MAX_ARRAY_BYTES
+
+
+def is_numeric(data: object) -> TypeGuard[np.ndarray]:
+    """Whether ``data`` is a numpy array of numbers, with one or two dimensions and not empty."""
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(data, numpy.ndarray):
         return False
-    return data.ndim in (1, 2) and 0 < data.nbytes <= MAX_ARRAY_BYTES and data.dtype.str[1:] in _DATATYPES
+    return data.ndim in (1, 2) and data.nbytes > 0 and data.dtype.str[1:] in _DATATYPES
 
 
 def encode(array: np.ndarray, model: str) -> bytes:
     """The request with one input, as it goes over the wire. An array of one dimension is one row."""
-    shape = array.shape if array.ndim > 1 else (1, *array.shape)
-    # Raw contents are little-endian and row-major.
+    # Encoded messages merge by being joined: the array is copied once, and the rest is the same from call to call.
+    head = _head(model, *form(array))
+    return b"".join((head, _RAW_INPUT_CONTENTS, _varint(array.nbytes), raw(array)))
+
+
+def form(array: np.ndarray) -> tuple[str, tuple[int, ...]]:
+    """Datatype and shape as v2 tells them. An array of one dimension is one row."""
+    return _DATATYPES[array.dtype.str[1:]], array.shape if array.ndim > 1 else (1, *array.shape)
+
+
+def raw(array: np.ndarray) -> bytes | memoryview:
+    """The values as they go over the wire: little-endian and row-major."""
     if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and sys.byteorder == "big"):
         array = array.astype(array.dtype.newbyteorder("<"))
-    # Encoded messages merge by being joined: the array is copied once, and the rest is the same from call to call.
-    head = _head(model, _DATATYPES[array.dtype.str[1:]], shape)
-    values = array.data if array.flags.c_contiguous else array.tobytes()
-    return b"".join((head, _RAW_INPUT_CONTENTS, _varint(array.nbytes), values))
+    return array.data if array.flags.c_contiguous else array.tobytes()
+
+
+def of_raw(content: bytes, datatype: str) -> np.ndarray | None:
+    """An output's values; None where the datatype is unknown, or these are not values of it."""
+    import numpy as np
+
+    if datatype == "BYTES":
+        return np.array(_texts(content), dtype=object)
+    if datatype not in _DTYPES or len(content) % np.dtype(_DTYPES[datatype]).itemsize:
+        return None
+    return np.frombuffer(content, dtype=_DTYPES[datatype])
 
 
 @lru_cache(maxsize=64)
@@ -174,17 +197,16 @@ def _nested(output: Tensor, index: int, response: Response) -> JSON:
 def _flat(output: Tensor, index: int, response: Response) -> np.ndarray:
     import numpy as np
 
-    raw = response.raw_output_contents
-    if len(raw) > index:
-        if output.datatype == "BYTES":
-            return np.array(_texts(raw[index]), dtype=object)
-        if output.datatype in _DTYPES:
-            return np.frombuffer(raw[index], dtype=_DTYPES[output.datatype])
+    contents = response.raw_output_contents
+    if len(contents) > index:
+        values = of_raw(contents[index], output.datatype)
+        if values is not None:
+            return values
     elif output.datatype in _TYPED:
-        values = getattr(output.contents, _TYPED[output.datatype])
+        typed = getattr(output.contents, _TYPED[output.datatype])
         if output.datatype == "BYTES":
-            return np.array([v.decode(errors="replace") for v in values], dtype=object)
-        return np.array(values, dtype=_DTYPES[output.datatype])
+            return np.array([v.decode(errors="replace") for v in typed], dtype=object)
+        return np.array(typed, dtype=_DTYPES[output.datatype])
     raise PredictionError(f"The output {output.name!r} has the datatype {output.datatype!r}, which cannot be read.")
 
 

@@ -24,6 +24,10 @@ class ServeRequest:
     """``v1`` or ``v2``; ``v1`` when empty, unless the transformer says otherwise."""
     config: Mapping[str, JSON] = field(default_factory=dict)
     """A ServeConfig as a dict in KServe's camelCase."""
+    update: bool = False
+    """Change the service of that name, whatever it serves and whoever made it; what is not asked for stays."""
+    force: bool = False
+    """Take over fields that other programs have set."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,17 @@ class ServedArtifact:
 
 
 @dataclass(frozen=True)
+class Share:
+    """What part of the requests one revision gets; the newest is first."""
+
+    revision: str
+    percent: int
+    newest: bool
+    model: ServedArtifact | None
+    """None where it cannot be told."""
+
+
+@dataclass(frozen=True)
 class Step:
     """One step on a component's way to ready, for the progress list."""
 
@@ -103,6 +118,8 @@ class Service:
     runtime: str
     protocol: str
     url: str
+    external_url: str
+    """The address that it is said to have outside of the cluster; nobody has looked whether it answers."""
     grpc_url: str
     replicas_ready: int
     replicas_wanted: int
@@ -115,6 +132,10 @@ class Service:
     created: float
     updated: float
     ours: bool
+    mode: str
+    """``Standard`` or ``Knative``; empty where there is no choice, or nothing is known yet."""
+    shares: tuple[Share, ...]
+    """Who gets the requests, with the revision to go back to; empty where they cannot be split."""
     can_pause: bool
     manifest: Manifest
 
@@ -131,5 +152,5 @@ class Prediction:
     """The body as it was sent."""
     python: str
     """The same call as Python code."""
-    curl: str
-    """The same call as a shell command."""
+    command: str
+    """The same call as a shell command; it holds no secrets."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from ..engines.base import Component, Engine, ServiceState
-from ..errors import DeadlineExceededError, KaleServeError, NotFoundError, ServeFailedError
+from ..errors import BackendUnavailableError, DeadlineExceededError, KaleServeError, NotFoundError, ServeFailedError
 from .status import describe
 from .types import Service
 
@@ -40,6 +40,7 @@ async def wait_ready(
     Raises:
         ServeFailedError: it failed, was paused or deleted; with the failing process's last lines.
         DeadlineExceededError: it is still on its way; the service stays.
+        BackendUnavailableError: its engine cannot be reached, from the beginning or at the end.
         NotFoundError: there was no such service to begin with.
     """
     begun = time.monotonic()
@@ -55,12 +56,18 @@ async def wait_ready(
                 if service is None:
                     raise
                 raise _failed(service, "it was deleted while it was waited for", "") from None
+            except (BackendUnavailableError, DeadlineExceededError):
+                # Seen before, it goes on without us: where its engine is comes back, as an API server does.
+                if service is None or time.monotonic() - begun >= timeout:
+                    raise
+                await asyncio.sleep(_PERIOD)
+                continue
             service = describe(state)
             elapsed = time.monotonic() - begun
             if seen:
                 seen(service, elapsed)
             if service.revision >= revision:
-                if service.phase == "Ready":
+                if service.phase in ("Ready", "Idle"):
                     return service
                 old_failure = service.restarts <= restarts or (restarts >= 0 and _tried_again(state))
                 if service.phase not in ("Pending", "Loading") and not (old_failure and elapsed < _ANOTHER_TRY):

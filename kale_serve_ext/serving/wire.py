@@ -13,6 +13,12 @@ def serves_format(manifest: Manifest) -> bool:
     return bool(_mapping(_component(manifest, "predictor").get("model")))
 
 
+def is_intercepted(manifest: Manifest) -> bool:
+    """Whether a batcher or logger stands in front of a component, for requests by REST alone."""
+    parts = (_component(manifest, part) for part in ("predictor", "transformer"))
+    return any(part.get(one) for part in parts for one in ("batcher", "logger"))
+
+
 def wire_name(manifest: Manifest, component: Component) -> str:
     """The model's name in URLs: what ``--model_name`` of the component says, else the service's name."""
     own = _component(manifest, component)

@@ -175,6 +175,8 @@ export function makeActions(): jest.Mocked<IActions> {
     pause: jest.fn(),
     resume: jest.fn(),
     update: jest.fn(),
+    promote: jest.fn(),
+    rollBack: jest.fn(),
     remove: jest.fn()
   };
 }
@@ -217,6 +219,7 @@ export function makeService(
     runtime: 'kserve-sklearnserver',
     protocol: 'v1',
     url: 'http://127.0.0.1:8080',
+    external_url: '',
     grpc_url: '',
     replicas_ready: 1,
     replicas_wanted: 1,
@@ -229,6 +232,8 @@ export function makeService(
     created: 1_700_000_000,
     updated: 1_700_000_000,
     ours: true,
+    mode: '',
+    shares: [],
     can_pause: true,
     manifest: {},
     ...change
@@ -326,7 +331,7 @@ export function makePrediction(change: Partial<Prediction> = {}): Prediction {
     url: 'http://127.0.0.1:8080/v1/models/iris:predict',
     request: { instances: [[1, 2]] },
     python: 'endpoint.predict(…)',
-    curl: 'curl …',
+    command: 'curl …',
     ...change
   };
 }
@@ -344,6 +349,8 @@ export function makeHealth(change: Partial<Health> = {}): Health {
   return {
     version: '0.1.0',
     engine,
+    engine_by: 'found',
+    engine_reason: 'There is no kubeconfig here.',
     engines: [engine],
     backends: {
       engine: { state: 'ready', message: '', hint: '' },

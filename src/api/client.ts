@@ -5,11 +5,15 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { ApiError } from './errors';
 import type {
   Component,
+  EngineBody,
+  EngineInfo,
+  EngineList,
   Health,
   Kernel,
   LogEvent,
   ModelDetail,
   ModelPage,
+  NamespaceList,
   PatchBody,
   Plan,
   PredictBody,
@@ -38,6 +42,18 @@ export class KaleServeClient {
 
   health(): Promise<Health> {
     return this._json('GET', ['health'], { query: background });
+  }
+
+  engines(): Promise<EngineList> {
+    return this._json('GET', ['engines']);
+  }
+
+  namespaces(context: string): Promise<NamespaceList> {
+    return this._json('GET', ['engines', 'namespaces'], { query: { context } });
+  }
+
+  chooseEngine(body: EngineBody): Promise<EngineInfo> {
+    return this._json('POST', ['engines'], { body });
   }
 
   models(options: KaleServeClient.IListOptions = {}): Promise<ModelPage> {

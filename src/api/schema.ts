@@ -255,6 +255,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/engines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where new services could go */
+        get: operations["listEngines"];
+        put?: never;
+        /** Send new services to another engine */
+        post: operations["chooseEngine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/engines/namespaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Namespaces of one context's cluster */
+        get: operations["listNamespaces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -334,6 +369,24 @@ export interface components {
             before: components["schemas"]["JSON"];
             after: components["schemas"]["JSON"];
         };
+        /** @description Where new services shall go. */
+        EngineBody: {
+            /**
+             * @description Empty to withdraw the choice: the engine is found then.
+             * @enum {string}
+             */
+            kind: "" | "local" | "cluster";
+            /**
+             * @description The kubeconfig's context, for a cluster.
+             * @default
+             */
+            context: string;
+            /**
+             * @description The context's own, where it is left out.
+             * @default
+             */
+            namespace: string;
+        };
         /** @description Which engine this is, and what it can do. */
         EngineInfo: {
             kind: string;
@@ -343,6 +396,11 @@ export interface components {
             grpc: boolean;
             canary: boolean;
             external_url: boolean;
+        };
+        /** @description Where new services could go; no cluster was asked for it. */
+        EngineList: {
+            items: components["schemas"]["EngineInfo"][];
+            message: string;
         };
         /** @description The Python that made an artifact, and so the one that can load it. */
         Environment: {
@@ -367,6 +425,9 @@ export interface components {
         Health: {
             version: string;
             engine: components["schemas"]["EngineInfo"];
+            /** @enum {string} */
+            engine_by: "configured" | "chosen" | "found";
+            engine_reason: string;
             engines: components["schemas"]["EngineInfo"][];
             backends: {
                 [key: string]: components["schemas"]["BackendHealth"];
@@ -431,6 +492,11 @@ export interface components {
             next_cursor: string;
             total: number;
         };
+        /** @description Namespaces of a cluster. */
+        NamespaceList: {
+            items: string[];
+            complete: boolean;
+        };
         /** @description Changes to a service; what is left out stays as it is. */
         PatchBody: {
             /** @default null */
@@ -444,6 +510,16 @@ export interface components {
             transformer_id: number | null;
             /** @default null */
             replicas: number | null;
+            /**
+             * @description Percent of the requests for the newest version; 100 promotes it, 0 goes back to the one before.
+             * @default null
+             */
+            canary: number | null;
+            /**
+             * @description Take over fields that other programs have set.
+             * @default false
+             */
+            force: boolean;
         };
         /** @description What would be applied, every check's verdict, and what it would change. */
         Plan: {
@@ -479,7 +555,7 @@ export interface components {
             url: string;
             request: components["schemas"]["JSON"];
             python: string;
-            curl: string;
+            command: string;
         };
         /** @description A file or folder under the server's root that becomes a Model artifact. */
         RegisterBody: {
@@ -541,6 +617,16 @@ export interface components {
             config?: {
                 [key: string]: components["schemas"]["JsonValue"];
             };
+            /**
+             * @description Change the service of that name, whoever made it.
+             * @default false
+             */
+            update: boolean;
+            /**
+             * @description Take over fields that other programs have set.
+             * @default false
+             */
+            force: boolean;
         };
         /** @description The model or transformer inside a service; `id` is 0 where it cannot be told. */
         ServedArtifact: {
@@ -552,7 +638,7 @@ export interface components {
         Service: {
             ref: components["schemas"]["ServiceRef"];
             /** @enum {string} */
-            phase: "Pending" | "Loading" | "Ready" | "Failed" | "Degraded" | "Paused" | "Stopped" | "Terminating";
+            phase: "Pending" | "Loading" | "Ready" | "Idle" | "Failed" | "Degraded" | "Paused" | "Stopped" | "Terminating";
             reason: string;
             log_tail: string;
             model: components["schemas"]["ServedArtifact"] | null;
@@ -560,6 +646,7 @@ export interface components {
             runtime: string;
             protocol: string;
             url: string;
+            external_url: string;
             grpc_url: string;
             replicas_ready: number;
             replicas_wanted: number;
@@ -572,6 +659,8 @@ export interface components {
             created: number;
             updated: number;
             ours: boolean;
+            mode: string;
+            shares: components["schemas"]["Share"][];
             can_pause: boolean;
             manifest: {
                 [key: string]: components["schemas"]["JSON"];
@@ -586,6 +675,13 @@ export interface components {
             context: string;
             namespace: string;
             name: string;
+        };
+        /** @description What part of the requests one revision gets; the newest is first. */
+        Share: {
+            revision: string;
+            percent: number;
+            newest: boolean;
+            model: components["schemas"]["ServedArtifact"] | null;
         };
         /** @description Shapes and dtypes of a model's input and output. */
         Signature: {
@@ -1852,6 +1948,208 @@ export interface operations {
             };
             /** @description The model was reached and answered with an error. */
             502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listEngines: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where new services could go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EngineList"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    chooseEngine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EngineBody"];
+            };
+        };
+        responses: {
+            /** @description Send new services to another engine */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EngineInfo"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is over the configured limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listNamespaces: {
+        parameters: {
+            query?: {
+                /** @description The kubeconfig's context. */
+                context?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Namespaces of one context's cluster */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamespaceList"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -9,6 +9,8 @@ const PATHS = {
   cross: 'M4.5 4.5l7 7M11.5 4.5l-7 7',
   warning: 'M8 2.5l6 10.5H2zM8 6.5v3M8 11v.6',
   pause: 'M5.5 4v8M10.5 4v8',
+  moon: 'M12.5 9.8A5 5 0 1 1 6.2 3.5a4 4 0 0 0 6.3 6.3z',
+  back: 'M6 3.5L2.5 7 6 10.5M3 7h6.5a3.5 3.5 0 0 1 0 6H7',
   stop: 'M4.5 4.5h7v7h-7z',
   play: 'M5 3.5l7.5 4.5L5 12.5z',
   spinner: 'M8 2.5a5.5 5.5 0 1 1-5.5 5.5',

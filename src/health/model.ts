@@ -3,7 +3,12 @@ import { VDomModel } from '@jupyterlab/ui-components';
 import { Poll } from '@lumino/polling';
 import type { KaleServeClient } from '../api/client';
 import { ApiError } from '../api/errors';
-import type { Health } from '../api/types';
+import type {
+  EngineBody,
+  EngineList,
+  Health,
+  NamespaceList
+} from '../api/types';
 
 /**
  * How often to ask while something is being installed or started, and while nothing is, in milliseconds.
@@ -49,6 +54,28 @@ export class HealthModel extends VDomModel {
   async refresh(): Promise<void> {
     await this._poll.refresh();
     await this._poll.tick;
+  }
+
+  /**
+   * Where new services could go. Rejects with an `ApiError`, as do the next two.
+   */
+  engines(): Promise<EngineList> {
+    return this._client.engines();
+  }
+
+  /**
+   * The namespaces of the cluster of one context.
+   */
+  namespaces(context: string): Promise<NamespaceList> {
+    return this._client.namespaces(context);
+  }
+
+  /**
+   * Send new services to another engine.
+   */
+  async choose(body: EngineBody): Promise<void> {
+    await this._client.chooseEngine(body);
+    await this.refresh();
   }
 
   override dispose(): void {

@@ -1,9 +1,10 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import type { BackendHealth, EngineInfo } from '../api/types';
+import type { BackendHealth, Health } from '../api/types';
 import { ErrorNote, Note } from '../components/note';
 import { Glyph } from '../components/glyph';
 import { useTrans } from '../components/trans';
+import { EngineForm, placeWords } from './engine';
 import type { HealthModel } from './model';
 
 /**
@@ -15,6 +16,9 @@ export function HealthView(props: {
 }): JSX.Element {
   const trans = useTrans();
   const { health, error } = props.model;
+  const formId = React.useId();
+  const [isOpen, setOpen] = React.useState(false);
+  const button = React.useRef<HTMLButtonElement>(null);
   return (
     <div className="jp-KaleHealth">
       <div className="jp-KaleHealth-line">
@@ -22,25 +26,19 @@ export function HealthView(props: {
           className={`jp-KaleHealth-dot ${error ? 'jp-mod-error' : overall(health?.backends)}`}
           aria-hidden="true"
         />
-        <span
-          className="jp-KaleHealth-engine"
-          title={
-            health
-              ? trans.__(
-                  'Engine %1, context %2, namespace %3',
-                  health.engine.kind,
-                  health.engine.context,
-                  health.engine.namespace
-                )
-              : undefined
-          }
-        >
-          {health
-            ? engineWords(health.engine, trans)
-            : error
-              ? trans.__('No connection')
-              : trans.__('Connecting…')}
-        </span>
+        {health ? (
+          <EngineButton
+            ref={button}
+            health={health}
+            controls={formId}
+            isOpen={isOpen}
+            onToggle={() => setOpen(!isOpen)}
+          />
+        ) : (
+          <span className="jp-KaleHealth-engine">
+            {error ? trans.__('No connection') : trans.__('Connecting…')}
+          </span>
+        )}
         <button
           type="button"
           className="jp-KaleButton jp-mod-icon-only"
@@ -51,6 +49,17 @@ export function HealthView(props: {
           <Glyph name="update" />
         </button>
       </div>
+      {health && isOpen && (
+        <EngineForm
+          id={formId}
+          model={props.model}
+          health={health}
+          onDone={() => {
+            setOpen(false);
+            button.current?.focus();
+          }}
+        />
+      )}
       {error && <ErrorNote error={error} onRetry={props.onRefresh} />}
       {!error &&
         Object.entries(health?.backends ?? {}).map(([name, backend]) => (
@@ -59,6 +68,42 @@ export function HealthView(props: {
     </div>
   );
 }
+
+/**
+ * Names the engine of new services, and opens the form that changes it.
+ */
+const EngineButton = React.forwardRef<
+  HTMLButtonElement,
+  { health: Health; controls: string; isOpen: boolean; onToggle: () => void }
+>(function EngineButton(props, ref) {
+  const trans = useTrans();
+  const { engine, engine_reason: reason } = props.health;
+  const place = placeWords(engine, trans);
+  return (
+    <button
+      ref={ref}
+      type="button"
+      className="jp-KaleButton jp-KaleHealth-engine"
+      aria-expanded={props.isOpen}
+      aria-controls={props.isOpen ? props.controls : undefined}
+      aria-label={trans.__('New services run: %1 · %2', place, engine.namespace)}
+      title={[
+        trans.__(
+          'Engine %1, context %2, namespace %3',
+          engine.kind,
+          engine.context,
+          engine.namespace
+        ),
+        reason
+      ].join('\n')}
+      onClick={props.onToggle}
+    >
+      <span className="jp-KaleHealth-place">{place}</span>
+      <span className="jp-KaleHealth-namespace">{`· ${engine.namespace}`}</span>
+      <Glyph name="caret" />
+    </button>
+  );
+});
 
 function BackendNote(props: {
   name: string;
@@ -99,12 +144,6 @@ function BackendNote(props: {
         />
       );
   }
-}
-
-function engineWords(engine: EngineInfo, trans: TranslationBundle): string {
-  return engine.kind === 'local'
-    ? trans.__('This machine · %1', engine.namespace)
-    : trans.__('%1 · %2', engine.context, engine.namespace);
 }
 
 function backendTitle(name: string, trans: TranslationBundle): string {

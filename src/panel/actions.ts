@@ -13,6 +13,8 @@ export interface IActions {
   pause(ref: ServiceRef): void;
   resume(ref: ServiceRef): void;
   update(ref: ServiceRef): void;
+  promote(ref: ServiceRef): void;
+  rollBack(ref: ServiceRef): void;
   remove(ref: ServiceRef): void;
 }
 
@@ -32,6 +34,8 @@ export function commandActions(commands: CommandRegistry): IActions {
     pause: on(CommandIDs.pauseService),
     resume: on(CommandIDs.resumeService),
     update: on(CommandIDs.updateService),
+    promote: on(CommandIDs.promoteService),
+    rollBack: on(CommandIDs.rollBackService),
     remove: on(CommandIDs.deleteService)
   };
 }

@@ -65,7 +65,7 @@ function Answer({ answer }: { answer: Prediction }): JSX.Element {
       <pre tabIndex={0}>{text}</pre>
       <div className="jp-KaleAnswer-copies">
         <CopyButton text={answer.python} label={trans.__('Copy as Python')} />
-        <CopyButton text={answer.curl} label={trans.__('Copy as curl')} />
+        <CopyButton text={answer.command} label={trans.__('Copy as command')} />
         <CopyButton text={text} label={trans.__('Copy the answer')} />
       </div>
       <Fold label={trans.__('What was sent')}>

@@ -9,6 +9,10 @@ export function configOf(
 ): NonNullable<ServeBody['config']> {
   const spec = isObject(manifest.spec) ? manifest.spec : {};
   const config: Record<string, JSONValue> = {};
+  const notes = notesOf(manifest);
+  if (Object.keys(notes).length > 0) {
+    config.annotations = notes;
+  }
   for (const component of ['predictor', 'transformer']) {
     const own = spec[component];
     if (!isObject(own)) {
@@ -25,6 +29,23 @@ export function configOf(
     }
   }
   return config;
+}
+
+/**
+ * KServe's own annotations of the service, but for the one that pauses it.
+ */
+function notesOf(
+  manifest: Record<string, JSONValue>
+): Record<string, JSONValue> {
+  const metadata = isObject(manifest.metadata) ? manifest.metadata : {};
+  const notes = isObject(metadata.annotations) ? metadata.annotations : {};
+  return Object.fromEntries(
+    Object.entries(notes).filter(
+      ([name]) =>
+        name.startsWith('serving.kserve.io/') &&
+        name !== 'serving.kserve.io/stop'
+    )
+  );
 }
 
 /**

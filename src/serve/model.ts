@@ -14,8 +14,14 @@ import type {
   ServeBody,
   Service
 } from '../api/types';
+import { isObject } from '../api/types';
 import type { ServicesModel } from '../services/model';
 import type { IServeSubject } from '../tokens';
+
+/**
+ * The predictor's field for the share of its newest version.
+ */
+const SHARE = 'canaryTrafficPercent';
 
 /**
  * The fields that a check or an error may be about.
@@ -25,7 +31,8 @@ export type FieldName =
   | 'version'
   | 'runtime'
   | 'transformer'
-  | 'protocol';
+  | 'protocol'
+  | 'canary';
 
 /**
  * What is typed and chosen in the Serve dialog, and the plan that the server makes of it.
@@ -34,12 +41,18 @@ export class ServeFormModel extends VDomModel {
   constructor(options: ServeFormModel.IOptions) {
     super();
     const { subject } = options;
+    this.canSplit = subject.canSplit ?? false;
     this._client = options.client;
     this._services = options.services;
     this._trans = options.trans;
     this._body = { ...subject.initial, model_id: subject.modelId };
     this._planner = new Debouncer(() => this._plan(), options.delay ?? 300);
   }
+
+  /**
+   * Whether requests can be split between the version that is served now and the chosen one.
+   */
+  readonly canSplit: boolean;
 
   /**
    * The chosen version of the model; null until it is loaded.
@@ -105,6 +118,47 @@ export class ServeFormModel extends VDomModel {
   }
   set protocol(protocol: ProtocolName) {
     this._change({ protocol });
+  }
+
+  /**
+   * Percent of the requests that the chosen version gets; null while it is no whole number.
+   */
+  get share(): number | null {
+    const { predictor } = this._body.config ?? {};
+    const percent = isObject(predictor) ? predictor[SHARE] : undefined;
+    return percent === undefined ? 100 : (percent as number | null);
+  }
+  set share(percent: number | null) {
+    const { predictor, ...config } = this._body.config ?? {};
+    this._change({
+      config: {
+        ...config,
+        predictor: {
+          ...(isObject(predictor) ? predictor : {}),
+          [SHARE]: percent
+        }
+      }
+    });
+  }
+
+  /**
+   * Whether a service is to be changed that was not made here.
+   */
+  get isTakeover(): boolean {
+    return this._body.update ?? false;
+  }
+  set isTakeover(update: boolean) {
+    this._change({ update });
+  }
+
+  /**
+   * Whether fields are to be changed that other programs have set.
+   */
+  get isForced(): boolean {
+    return this._body.force ?? false;
+  }
+  set isForced(force: boolean) {
+    this._change({ force });
   }
 
   /**
@@ -254,6 +308,9 @@ export class ServeFormModel extends VDomModel {
   private _change(change: ServeBody): void {
     this._body = { ...this._body, ...change };
     this._changes++;
+    // The plan that is under way is for what was chosen before.
+    this._request?.abort();
+    this._request = null;
     this._isPlanning = true;
     this._serveError = null;
     this._emit();
@@ -349,6 +406,7 @@ export function fieldOf(field: string): FieldName | null {
     case 'runtime':
     case 'transformer':
     case 'protocol':
+    case 'canary':
       return field;
     case 'model_id':
       return 'version';

@@ -11,7 +11,9 @@ export function updateOf(service: Service): IServeSubject | null {
   }
   return {
     modelId: service.model.id,
+    canSplit: service.mode === 'Knative',
     initial: {
+      update: !service.ours,
       name: service.ref.name,
       runtime: service.runtime,
       transformer_id: service.transformer?.id || null,

@@ -8,6 +8,7 @@ import { PlanView } from './checks';
 import { ProtocolSelect, RuntimeSelect, TransformerSelect } from './fields';
 import type { ServeFormModel } from './model';
 import { fieldOf } from './model';
+import { ShareField, TakeOver } from './share';
 
 /**
  * The form and its plan, side by side.
@@ -93,6 +94,7 @@ function ServeForm(props: {
               />
             )}
           </Field>
+          <TakeOver model={model} />
           <Field
             label={trans.__('Version')}
             notes={model.fieldChecks('version')}
@@ -116,6 +118,7 @@ function ServeForm(props: {
               </select>
             )}
           </Field>
+          {model.canSplit && <ShareField model={model} />}
           <RuntimeSelect model={model} />
           <TransformerSelect model={model} />
           <ProtocolSelect model={model} />

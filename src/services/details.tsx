@@ -10,7 +10,9 @@ import { ErrorNote } from '../components/note';
 import { Facts } from '../components/facts';
 import { Moment } from '../components/moment';
 import { useTrans } from '../components/trans';
+import type { IActions } from '../panel/actions';
 import { ManifestView } from '../serve/lazy';
+import { Shares } from './shares';
 
 /**
  * Everything about one service.
@@ -18,6 +20,8 @@ import { ManifestView } from '../serve/lazy';
 export function ServiceDetails(props: {
   service: Service;
   client: KaleServeClient;
+  isBusy: boolean;
+  actions: IActions;
 }): JSX.Element {
   const trans = useTrans();
   const { service } = props;
@@ -30,6 +34,11 @@ export function ServiceDetails(props: {
       {service.log_tail && (
         <LogTail text={service.log_tail} />
       )}
+      <Shares
+        service={service}
+        isBusy={props.isBusy}
+        actions={props.actions}
+      />
       <Facts
         items={[
           [
@@ -37,6 +46,11 @@ export function ServiceDetails(props: {
             service.url && (
               <Copied text={service.url} label={trans.__('Copy the address')} />
             )
+          ],
+          [
+            trans.__('External address'),
+            service.external_url &&
+              trans.__('%1 (not verified)', service.external_url)
           ],
           [
             trans.__('gRPC'),
@@ -49,6 +63,7 @@ export function ServiceDetails(props: {
           ],
           [trans.__('Runtime'), service.runtime],
           [trans.__('Protocol'), service.protocol],
+          [trans.__('Mode'), service.mode],
           [
             trans.__('Replicas'),
             trans.__(

@@ -9,6 +9,7 @@ const GLYPHS: Record<Phase, GlyphName> = {
   Pending: 'circle',
   Loading: 'spinner',
   Ready: 'check',
+  Idle: 'moon',
   Failed: 'cross',
   Degraded: 'warning',
   Paused: 'pause',
@@ -45,6 +46,8 @@ export function phaseWord(phase: Phase, trans: TranslationBundle): string {
       return trans.__('Loading');
     case 'Ready':
       return trans.__('Ready');
+    case 'Idle':
+      return trans.__('Idle');
     case 'Failed':
       return trans.__('Failed');
     case 'Degraded':

@@ -86,26 +86,22 @@ export const ServiceRow = React.memo(function ServiceRow(props: {
               />
             )
           )}
-          {service.ours && (
-            <>
-              {service.model !== null && service.model.id > 0 && (
-                <ActionButton
-                  label={trans.__('Update')}
-                  glyph="edit"
-                  disabled={isBusy || isEnding}
-                  title={trans.__('Change the version or the settings')}
-                  onClick={() => actions.update(ref)}
-                />
-              )}
-              <ActionButton
-                label={trans.__('Delete')}
-                glyph="trash"
-                disabled={isBusy || isEnding}
-                title={trans.__('Delete the service')}
-                onClick={() => actions.remove(ref)}
-              />
-            </>
+          {service.model !== null && service.model.id > 0 && (
+            <ActionButton
+              label={trans.__('Update')}
+              glyph="edit"
+              disabled={isBusy || isEnding}
+              title={trans.__('Change the version or the settings')}
+              onClick={() => actions.update(ref)}
+            />
           )}
+          <ActionButton
+            label={trans.__('Delete')}
+            glyph="trash"
+            disabled={isBusy || isEnding}
+            title={trans.__('Delete the service')}
+            onClick={() => actions.remove(ref)}
+          />
         </div>
         {error && (
           <ErrorNote
@@ -115,7 +111,12 @@ export const ServiceRow = React.memo(function ServiceRow(props: {
         )}
         {isOpen && (
           <div id={detailsId}>
-            <ServiceDetails service={service} client={props.client} />
+            <ServiceDetails
+              service={service}
+              client={props.client}
+              isBusy={isBusy}
+              actions={actions}
+            />
           </div>
         )}
       </div>
@@ -128,12 +129,13 @@ export const ServiceRow = React.memo(function ServiceRow(props: {
  */
 function ServedLine({ service }: { service: Service }): JSX.Element | null {
   const trans = useTrans();
-  const { model, transformer } = service;
-  if (!model && !transformer) {
+  const { model, transformer, ours } = service;
+  if (!model && !transformer && ours) {
     return null;
   }
   return (
     <div className="jp-KaleRow-sub">
+      {!ours && <span>{trans.__('Not made here')}</span>}
       {model && (
         <span>
           {model.version

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 
@@ -18,6 +18,7 @@ from kale_serve_ext.engines.cluster.api import MERGE, Api
 from kale_serve_ext.engines.cluster.credentials import find_place
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.errors import NotFoundError
+from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
 from kale_serve_ext.serving.types import Service
 
@@ -58,6 +59,25 @@ class Kube:
     def delete(self, path: str) -> None:
         sync.run(self.api.delete(path))
 
+    def make_account(self, namespace: str, name: str, rules: Sequence[JSON]) -> None:
+        """A service account that may do what the rules say, in its namespace."""
+        self.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
+        rights = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+        self.create(f"{rights}/roles", {"metadata": {"name": name}, "rules": list(rules)})
+        binding: Manifest = {
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        }
+        self.create(f"{rights}/rolebindings", binding)
+
+    def new_token(self, namespace: str, account: str, bound_to: Manifest | None = None) -> str:
+        """A token of a service account; it holds for as long as the object that it is bound to."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        status = self.create(path, {"spec": {"boundObjectRef": bound_to}})["status"]
+        assert isinstance(status, dict)
+        return str(status["token"])
+
 
 @pytest.fixture(scope="session")
 def kube_admin() -> Iterator[Kube]:
@@ -66,20 +86,33 @@ def kube_admin() -> Iterator[Kube]:
     sync.run(api.close())
 
 
+@pytest.fixture(scope="session")
+def leaving(kube_admin: Kube) -> Iterator[list[str]]:
+    """Namespaces that are being removed while other tests run; at the end all of them must have gone."""
+    names: list[str] = []
+    yield names
+    end = time.monotonic() + GONE_WITHIN
+    while left := [name for name in names if _is_there(kube_admin, name)]:
+        if time.monotonic() > end:
+            pytest.fail(f"still there after {GONE_WITHIN:g} s: the namespaces {', '.join(left)}")
+        time.sleep(0.5)
+
+
+def _is_there(kube: Kube, namespace: str) -> bool:
+    try:
+        kube.get(f"/api/v1/namespaces/{namespace}")
+    except NotFoundError:
+        return False
+    return True
+
+
 @pytest.fixture(scope="module")
-def namespace(kube_admin: Kube) -> Iterator[str]:
+def namespace(kube_admin: Kube, leaving: list[str]) -> Iterator[str]:
     name = f"kale-test-{secrets.token_hex(3)}"
     kube_admin.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     kube_admin.delete(f"/api/v1/namespaces/{name}")
-    end = time.monotonic() + GONE_WITHIN
-    while time.monotonic() < end:
-        try:
-            kube_admin.get(f"/api/v1/namespaces/{name}")
-        except NotFoundError:
-            return
-        time.sleep(0.5)
-    pytest.fail(f"the namespace {name} is still there after {GONE_WITHIN:g} s")
+    leaving.append(name)
 
 
 @pytest.fixture(scope="module")

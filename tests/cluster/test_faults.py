@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kale_serve_ext.engines.base import Manifest
+from kale_serve_ext.config import Settings
+from kale_serve_ext.engines.base import Manifest, Staged
+from kale_serve_ext.engines.cluster import logs, pods
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
+from kale_serve_ext.engines.cluster.storage.s3_server import S3Target, access_secret
+from kale_serve_ext.errors import InvalidInputError, NotFoundError, PermissionDeniedError
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
 from kale_serve_ext.serving.types import Service
@@ -21,6 +28,9 @@ if TYPE_CHECKING:
     from tests.cluster.conftest import Kube
 
 SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/{}/inferenceservices"
+CLAIMS = "/api/v1/namespaces/{}/persistentvolumeclaims"
+RUNTIMES = "/apis/serving.kserve.io/v1alpha1/namespaces/{}/servingruntimes"
+POLICIES = "/apis/admissionregistration.k8s.io/v1"
 QUOTAS = "/api/v1/namespaces/{}/resourcequotas"
 IMAGE = "kale/sklearnserver:local"
 NO_IMAGE = "registry.invalid/none:1"
@@ -113,7 +123,8 @@ FAULTS = {
 }
 
 
-def manifest(namespace: str, name: str, predictor: JSON) -> Manifest:
+def manifest(namespace: str, name: str, predictor: JSON, **notes: str) -> Manifest:
+    standard = {"serving.kserve.io/deploymentMode": "Standard"}
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
@@ -121,7 +132,7 @@ def manifest(namespace: str, name: str, predictor: JSON) -> Manifest:
             "name": name,
             "namespace": namespace,
             "labels": {"app.kubernetes.io/managed-by": "kale-serve-ext"},
-            "annotations": {"serving.kserve.io/deploymentMode": "Standard"},
+            "annotations": {**standard, **notes},
         },
         "spec": {"predictor": predictor},
     }
@@ -231,3 +242,190 @@ def test_the_events_tell_what_happened_without_noise(engine: ClusterEngine, make
     assert [e.time for e in events] == sorted(e.time for e in events)
     assert {"ScalingReplicaSet", "SuccessfulCreate", "Scheduled", "Pulling", "Failed"} <= {e.reason for e in events}
     assert not [e for e in events if "object has been modified" in e.message or "metrics" in e.reason.lower()]
+
+
+def test_a_log_is_followed_through_its_silences(
+    engine: ClusterEngine, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read() -> str:
+        text = ""
+        async with aclosing(engine.logs("pensive", follow=True)) as pieces:
+            async for piece in pieces:
+                text += piece
+                if "late" in text:
+                    break
+        return text
+
+    monkeypatch.setattr(logs, "READ_TIMEOUT", 1.0)
+    make("pensive", program(f"{POLITE}print('first')\ntime.sleep(4)\nprint('late')\ntime.sleep(600)"))
+    told(engine, "pensive", "Loading", r"The predictor is loading\.")
+    assert run(asyncio.wait_for(read(), 30)).splitlines() == ["first", "late"]
+
+
+def test_a_claim_that_gets_no_volume_is_told(
+    engine: ClusterEngine, make: Make, kube_admin: Kube, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec: JSON = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "storageClassName": "nope",
+    }
+    kube_admin.create(CLAIMS.format(namespace), {"metadata": {"name": "unbound"}, "spec": spec})
+    make("unbound", model(storageUri="pvc://unbound/model"))
+    told(engine, "unbound", "Pending", r"Its volume is being made\.")
+    # So long it may take with nothing being wrong.
+    monkeypatch.setattr(pods, "_BINDS_WITHIN", 1.0)
+    told(engine, "unbound", "Failed", r"The predictor cannot start: .*unbound immediate PersistentVolumeClaims.*")
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [(["README.txt"], r".*Missing.* found 0\..*"), (["model.joblib", "model.pkl"], r".*Missing.* found 2\..*")],
+    ids=["no-file", "two-files"],
+)
+def test_a_folder_without_a_model_is_told_from_the_traceback(
+    engine: ClusterEngine,
+    settings: Settings,
+    kube_admin: Kube,
+    namespace: str,
+    request: pytest.FixtureRequest,
+    files: list[str],
+    why: str,
+) -> None:
+    import boto3
+
+    name = request.node.callspec.id
+    target = S3Target.parse(settings.cluster_storage)
+    bucket = boto3.resource("s3", endpoint_url=target.endpoint, region_name="us-east-1").Bucket(target.bucket)
+    for file in files:
+        bucket.put_object(Key=f"{target.prefix}/{name}/{file}", Body=b"not a model")
+    predictor = model(storageUri=f"s3://{target.bucket}/{target.prefix}/{name}")
+    notes = {"serving.kserve.io/storageSecretName": target.secret}
+    access = Staged("", owned=(access_secret(target, namespace),))
+    run(engine.apply(manifest(namespace, name, predictor, **notes), [access]))
+    try:
+        service = told(engine, name, "Failed", rf"The predictor ended with exit code 1: {why}")
+        assert "Traceback (most recent call last)" in service.log_tail
+    finally:
+        kube_admin.delete(f"{SERVICES.format(namespace)}/{name}")
+
+
+def test_a_runtime_that_is_switched_off_is_told(
+    engine: ClusterEngine, make: Make, kube_admin: Kube, namespace: str
+) -> None:
+    spec: JSON = {
+        "disabled": True,
+        "supportedModelFormats": [{"name": "sklearn", "version": "1"}],
+        "containers": [{"name": "kserve-container", "image": IMAGE}],
+    }
+    kind: Manifest = {"apiVersion": "serving.kserve.io/v1alpha1", "kind": "ServingRuntime"}
+    kube_admin.create(RUNTIMES.format(namespace), {**kind, "metadata": {"name": "off"}, "spec": spec})
+    make("disabled", model(runtime="off"))
+    told(engine, "disabled", "Failed", r".*runtime off is disabled.*")
+
+
+def test_what_an_admission_policy_refuses_is_told_before_and_leaves_nothing(
+    engine: ClusterEngine, kube_admin: Kube, namespace: str, settings: Settings
+) -> None:
+    rule: JSON = {
+        "apiGroups": ["serving.kserve.io"],
+        "apiVersions": ["*"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["inferenceservices"],
+    }
+    ours: JSON = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    spec: Manifest = {
+        "matchConstraints": {"namespaceSelector": ours, "resourceRules": [rule]},
+        "validations": [
+            {"expression": "!object.metadata.name.startsWith('secret-')", "message": "Nothing secret here, please."}
+        ],
+    }
+    kube_admin.create(f"{POLICIES}/validatingadmissionpolicies", {"metadata": {"name": namespace}, "spec": spec})
+    bound: JSON = {"policyName": namespace, "validationActions": ["Deny"]}
+    binding: Manifest = {"metadata": {"name": namespace}, "spec": bound}
+    kube_admin.create(f"{POLICIES}/validatingadmissionpolicybindings", binding)
+    try:
+        wanted = manifest(namespace, "secret-plan", model())
+        end = time.monotonic() + 30
+        while (check := run(engine.dry_run(wanted))[0]).level == "ok":
+            assert time.monotonic() < end, "the policy does not come to hold"
+            time.sleep(0.2)
+        assert (check.level, check.code) == ("error", "ClusterInvalidInput")
+        assert "Nothing secret here, please." in check.message
+        target = replace(S3Target.parse(settings.cluster_storage), prefix="refused")
+        with pytest.raises(InvalidInputError, match="Nothing secret here, please"):
+            run(engine.apply(wanted, [Staged("", owned=(access_secret(target, namespace),))]))
+        with pytest.raises(NotFoundError):
+            run(engine.get("secret-plan"))
+        with pytest.raises(NotFoundError):
+            kube_admin.get(f"/api/v1/namespaces/{namespace}/secrets/{target.secret}")
+    finally:
+        kube_admin.delete(f"{POLICIES}/validatingadmissionpolicybindings/{namespace}")
+        kube_admin.delete(f"{POLICIES}/validatingadmissionpolicies/{namespace}")
+
+
+def test_a_service_that_somebody_else_deletes_is_told(
+    engine: ClusterEngine, make: Make, kube_admin: Kube, namespace: str
+) -> None:
+    async def watch() -> list[str]:
+        seen: list[str] = []
+        async with aclosing(engine.watch()) as changes:
+            async for event in changes:
+                if event.ref.name == "fleeting":
+                    seen.append(event.kind)
+                    if len(seen) == 1:
+                        await kube_admin.api.delete(f"{SERVICES.format(namespace)}/fleeting")
+                if seen[-1:] == ["deleted"]:
+                    break
+        return seen
+
+    run(engine.apply(manifest(namespace, "fleeting", program(SERVE))))
+    seen = run(asyncio.wait_for(watch(), 30))
+    assert (seen[0], seen[-1]) == ("added", "deleted")
+    with pytest.raises(NotFoundError, match="There is no service 'fleeting' in the namespace"):
+        run(engine.get("fleeting"))
+
+
+def test_a_namespace_that_is_deleted_is_told(kube_admin: Kube, settings: Settings) -> None:
+    name = f"kale-test-{secrets.token_hex(3)}"
+    kube_admin.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    engine = ClusterEngine(replace(settings, namespace=name))
+    stopped = {"serving.kserve.io/stop": "true"}
+
+    async def watch() -> set[str]:
+        there: set[str] = set()
+        async with aclosing(engine.watch()) as changes:
+            async for event in changes:
+                if event.kind == "added":
+                    there.add(event.ref.name)
+                    if there == {"one", "two"}:
+                        await kube_admin.api.delete(f"/api/v1/namespaces/{name}")
+                elif event.kind == "deleted":
+                    there.remove(event.ref.name)
+                    if not there:
+                        break
+        return there
+
+    for service in ("one", "two"):
+        run(engine.apply(manifest(name, service, program(SERVE), **stopped)))
+    assert run(asyncio.wait_for(watch(), 60)) == set()
+    late = manifest(name, "late", program(SERVE))
+    with pytest.raises((NotFoundError, PermissionDeniedError), match=f"namespace.*{name}.*"):
+        run(engine.apply(late))
+    end = time.monotonic() + 60
+    while not gone(kube_admin, name):
+        assert time.monotonic() < end, "the namespace is still there"
+        time.sleep(0.2)
+    with pytest.raises(NotFoundError, match=f'namespaces "{name}" not found') as refused:
+        run(engine.apply(late))
+    assert "namespace" in refused.value.hint
+    assert run(engine.services()) == []
+    run(engine.close())
+
+
+def gone(kube: Kube, namespace: str) -> bool:
+    try:
+        kube.get(f"/api/v1/namespaces/{namespace}")
+    except NotFoundError:
+        return True
+    return False

@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from kale_serve_ext.config import Settings
-from kale_serve_ext.engines import engines, open_engine
+from kale_serve_ext.engines import open_engine
 from kale_serve_ext.engines.base import Manifest, Runtime, Staged
 from kale_serve_ext.engines.cluster.api import Api
 from kale_serve_ext.engines.cluster.credentials import find_place
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
-from kale_serve_ext.engines.cluster.reach import ProxyTransport, proxied
+from kale_serve_ext.engines.cluster.reach.transports import ProxyTransport, proxied
 from kale_serve_ext.engines.cluster.runtimes import STOCK, in_order
 from kale_serve_ext.errors import (
     BackendUnavailableError,
@@ -145,19 +145,55 @@ def test_what_the_proxy_says_is_not_taken_for_the_model_s_answer(
 ) -> None:
     async def ask() -> None:
         api = Api(find_place(kubeconfig))
-        await api._credentials()
-        server = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(status, json=body)))
-        url = proxied("http://127.0.0.1:1/", "team-a", "iris-predictor")
-        assert url == "http://127.0.0.1:1/api/v1/namespaces/team-a/services/iris-predictor:80/proxy"
-        async with httpx.AsyncClient(base_url=url, transport=ProxyTransport(api, server, "iris-predictor")) as client:
+        asked: list[httpx.Request] = []
+
+        def answer_as_told(request: httpx.Request) -> httpx.Response:
+            asked.append(request)
+            return httpx.Response(status, json=body)
+
+        api._client = httpx.AsyncClient(
+            base_url="https://127.0.0.1:1/clusters/one/", transport=httpx.MockTransport(answer_as_told)
+        )
+        transport = ProxyTransport(api, proxied("team-a", "iris-predictor"))
+        async with httpx.AsyncClient(base_url="http://iris-predictor", transport=transport) as client:
             if isinstance(outcome, int):
                 answer = await client.post("/v1/models/iris:predict", json={})
                 assert (answer.status_code, answer.json()) == (outcome, body)
             else:
                 with pytest.raises(outcome):
                     await client.post("/v1/models/iris:predict", json={})
+        [request] = asked
+        services = "https://127.0.0.1:1/clusters/one/api/v1/namespaces/team-a/services"
+        assert str(request.url) == f"{services}/iris-predictor:80/proxy/v1/models/iris:predict"
+        assert request.headers["host"] == "127.0.0.1:1"
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize("knows_the_next", [True, False])
+def test_a_login_that_the_server_does_not_know_any_more_is_read_anew(kubeconfig: str, knows_the_next: bool) -> None:
+    asked: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.read())
+        if knows_the_next and len(asked) == 2:
+            return httpx.Response(200, json={"predictions": [1]})
+        return httpx.Response(401, json={"kind": "Status", "apiVersion": "v1", "message": "Unauthorized"})
+
+    async def ask() -> None:
+        api = Api(find_place(kubeconfig))
+        api._client = httpx.AsyncClient(base_url="https://127.0.0.1:1", transport=httpx.MockTransport(answer))
+        transport = ProxyTransport(api, proxied("team-a", "iris-predictor"))
+        async with httpx.AsyncClient(base_url="http://iris-predictor", transport=transport) as client:
+            if knows_the_next:
+                assert (await client.post("/", json={"instances": []})).json() == {"predictions": [1]}
+            else:
+                with pytest.raises(PermissionDeniedError, match="does not know this login"):
+                    await client.post("/", json={"instances": []})
+        await api.close()
+
+    asyncio.run(ask())
+    assert asked == [b'{"instances":[]}'] * 2
 
 
 def test_the_context_says_the_namespace(kubeconfig: str) -> None:
@@ -168,12 +204,9 @@ def test_the_context_says_the_namespace(kubeconfig: str) -> None:
     assert told.value.hint == "It has: one, two."
 
 
-def test_the_cluster_comes_first_where_it_is_the_engine(kubeconfig: str, tmp_path: Path) -> None:
+def test_the_namespace_is_the_context_s_where_none_is_named(kubeconfig: str, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, engine="cluster", kubeconfig=kubeconfig)
-    assert [(i.kind, i.context, i.namespace) for i in engines(settings)] == [
-        ("cluster", "one", "team-a"),
-        ("local", "localhost", "default"),
-    ]
+    assert open_engine(settings).info.namespace == "team-a"
     assert open_engine(settings).info.kind == "cluster"
     assert open_engine(settings, namespace="team-b").info.namespace == "team-b"
 
@@ -182,7 +215,10 @@ def test_the_cluster_comes_first_where_it_is_the_engine(kubeconfig: str, tmp_pat
     ("uri", "digest", "storage", "expected"),
     [
         ("file:///data/sha256/ab", "sha256:ab", "s3://models/me?endpoint=http://s3:9000", "s3://models/me/sha256/ab"),
+        ("file:///data/sha256/ab", "sha256:ab", "", "pvc://kale-ab/sha256/ab"),
+        ("file:///data/sha256/ab", "sha256:ab", "pvc://data/team", "pvc://data/team/sha256/ab"),
         ("s3://other/model", "", "", "s3://other/model"),
+        ("minio://pipelines/run/model", "", "", "s3://pipelines/run/model"),
         ("pvc://claim/model", "", "", "pvc://claim/model"),
     ],
 )
@@ -200,9 +236,8 @@ def test_a_plan_says_where_the_files_would_be(
 @pytest.mark.parametrize(
     ("uri", "digest", "told"),
     [
-        ("file:///data/sha256/ab", "sha256:ab", "KALE_SERVE_CLUSTER_STORAGE"),
         ("file:///data/model", "", "no pod can read"),
-        ("rok:user:bucket:object:version:/model", "", "no pod can read"),
+        ("rok:user:bucket", "", "Rok"),
     ],
 )
 def test_files_that_pods_cannot_be_brought_are_refused(

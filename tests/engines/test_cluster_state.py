@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
 
 from kale_serve_ext.engines.base import Condition, Manifest, ServiceState
 from kale_serve_ext.engines.cluster.eventlog import log_events
+from kale_serve_ext.engines.cluster.fields import mapping
 from kale_serve_ext.engines.cluster.state import Objects, grouped, service_state, wanted_log
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
@@ -701,15 +703,39 @@ def test_the_manifest_is_what_somebody_would_write() -> None:
     }
 
 
-def knative(created: str, ready: str, said: str = "True", generation: int = 1, **model: JSON) -> Manifest:
-    revisions: dict[str, JSON] = {"latestCreatedRevision": created, "latestReadyRevision": ready}
-    status: dict[str, JSON] = {
-        "deploymentMode": "Knative",
-        "components": {"predictor": revisions},
-        "conditions": [condition(said, "RevisionFailed" if said == "False" else "", "Unable to fetch image")],
-        "modelStatus": model,
+def knative(
+    created: str,
+    ready: str,
+    failed: str = "",
+    *,
+    generation: int = 1,
+    percents: Mapping[str, int] | None = None,
+    previous: str = "",
+    asked: int | None = None,
+) -> Manifest:
+    """A service in Knative mode; ``percents`` are those that its route has, which is there when one is ready."""
+    shared = percents if percents is not None else {ready: 100} if ready else {}
+    traffic: list[JSON] = [{"revisionName": name, "percent": percent} for name, percent in shared.items()]
+    revisions: dict[str, JSON] = {
+        "latestCreatedRevision": created,
+        "latestReadyRevision": ready,
+        "previousRolledoutRevision": previous,
+        "traffic": traffic,
+        "url": "http://iris-predictor.team.example.com" if ready else None,
     }
-    return service(generation, status)
+    told = f'Revision "{created}" failed with message: {failed}'
+    failure = {"type": "PredictorConfigurationReady", "status": "False", "reason": "RevisionFailed", "message": told}
+    made = service(
+        generation,
+        {
+            "deploymentMode": "Knative",
+            "components": {"predictor": revisions},
+            "conditions": [failure] if failed else [],
+        },
+    )
+    if asked is not None:
+        mapping(mapping(made["spec"])["predictor"])["canaryTrafficPercent"] = asked  # type: ignore[index]
+    return made
 
 
 def of_revision(name: str, *containers: JSON, ready: bool = False) -> Manifest:
@@ -718,28 +744,161 @@ def of_revision(name: str, *containers: JSON, ready: bool = False) -> Manifest:
     return {**made, "spec": {"containers": [{"name": "kserve-container"}, {"name": "queue-proxy"}]}}
 
 
+def scaled(**replicas: int) -> list[Manifest]:
+    """The Deployments of revisions."""
+    made: list[Manifest] = []
+    for name, count in replicas.items():
+        labels = marks(**{"serving.knative.dev/revision": name})
+        made.append({**deployment(), "metadata": {"name": name, "labels": labels}, "spec": {"replicas": count}})
+    return made
+
+
+def revision(name: str, version: str) -> Manifest:
+    notes: JSON = {"kale-serve-ext/model-name": "iris", "kale-serve-ext/model-version": version}
+    return {"metadata": {"name": name, "labels": marks(), "annotations": notes}}
+
+
+def up(*names: str) -> list[Manifest]:
+    return [of_revision(name, ANSWERS, ready=True) for name in names]
+
+
 @pytest.mark.parametrize(
     ("given", "phase", "serving"),
     [
-        (Objects(knative("r1", "r1"), pods=[of_revision("r1", ANSWERS, ready=True)]), "Ready", 1),
-        (Objects(knative("r1", "r1")), "Ready", 1),
-        (Objects(knative("r1", "r1"), pods=[of_revision("r1", LOADS)]), "Loading", 0),
+        (Objects(knative("r1", "r1"), scaled(r1=1), pods=up("r1")), "Ready", 1),
+        (Objects(knative("r1", ""), scaled(r1=1), pods=up("r1")), "Loading", 0),
+        (Objects(knative("r1", "r1"), scaled(r1=0)), "Idle", 1),
+        (Objects(knative("r1", "r1"), scaled(r1=1), pods=[of_revision("r1", LOADS)]), "Loading", 0),
         (Objects(knative("r1", ""), pods=[of_revision("r1", ANSWERS, PROXY)]), "Loading", 0),
         (
             Objects(
                 knative("r2", "r1", generation=2),
-                pods=[of_revision("r1", ANSWERS, ready=True), of_revision("r2", container(terminated=ended(1)))],
+                pods=[*up("r1"), of_revision("r2", container(terminated=ended(1)))],
             ),
             "Degraded",
             1,
         ),
-        (Objects(knative("r1", "", "False", states={"targetModelState": "FailedToLoad"})), "Failed", 0),
+        (Objects(knative("r1", "", "Unable to fetch image.")), "Failed", 0),
+        (Objects(knative("r2", "r1", "Unable.", generation=2), scaled(r1=1), pods=up("r1")), "Degraded", 1),
+        (Objects(knative("r2", "r1", "Unable.", generation=2), scaled(r1=0)), "Degraded", 1),
+        (
+            Objects(
+                knative("r2", "r2", generation=3, percents={"r1": 100}, asked=0), scaled(r1=1, r2=0), pods=up("r1")
+            ),
+            "Ready",
+            3,
+        ),
+        (
+            Objects(knative("r2", "r2", generation=2, percents={"r2": 20, "r1": 80}, asked=20), scaled(r1=0, r2=0)),
+            "Idle",
+            2,
+        ),
     ],
-    ids=["answers", "scaled to zero", "starts from zero", "starts", "an update fails", "given up"],
+    ids=[
+        "answers",
+        "has no route yet",
+        "scaled to zero",
+        "starts from zero",
+        "starts",
+        "an update fails",
+        "given up",
+        "an update given up",
+        "an update of what is scaled to zero given up",
+        "rolled back",
+        "both at zero",
+    ],
 )
 def test_knative_revisions(given: Objects, phase: str, serving: int) -> None:
     found = state(given)
-    assert (describe(found).phase, found.serving_revision) == (phase, serving)
+    assert (describe(found).phase, found.serving_revision, found.mode) == (phase, serving, "Knative")
+
+
+def test_a_revision_that_was_given_up_says_why() -> None:
+    assert describe(state(Objects(knative("r1", "", "No such image.")))).reason == (
+        "The predictor cannot start: No such image."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "shares", "reason", "wanted"),
+    [
+        (knative("r1", "r1"), [("r1", 100)], "", 1),
+        (
+            knative("r2", "r2", percents={"r2": 20, "r1": 80}),
+            [("r2", 20), ("r1", 80)],
+            "Of the requests 20 % go to version 2 and 80 % go to version 1.",
+            2,
+        ),
+        (
+            knative("r2", "r2", percents={"r1": 100}),
+            [("r2", 0), ("r1", 100)],
+            "All requests go to version 1; version 2 gets none.",
+            2,
+        ),
+        (knative("r2", "r2", previous="r1"), [("r2", 100), ("r1", 0)], "", 1),
+        (knative("r2", "r2", previous="r0"), [("r2", 100)], "", 1),
+    ],
+    ids=["one", "split", "rolled back", "can be rolled back", "the one before is gone"],
+)
+def test_who_gets_the_requests(given: Manifest, shares: list[tuple[str, int]], reason: str, wanted: int) -> None:
+    revisions = [revision("r1", "1"), revision("r2", "2")]
+    service = describe(state(Objects(given, scaled(r1=1, r2=1), pods=up("r1", "r2"), revisions=revisions)))
+    assert [(s.revision, s.percent) for s in service.shares] == shares
+    assert [s.newest for s in service.shares] == [True, False][: len(shares)]
+    assert service.reason == reason
+    assert (service.replicas_ready, service.replicas_wanted) == (wanted, wanted)
+
+
+def test_a_service_whose_requests_are_split_is_not_paused() -> None:
+    split = knative("r2", "r2", percents={"r1": 100}, asked=0)
+    assert describe(state(Objects(split, scaled(r1=1, r2=1), pods=up("r1", "r2")))).can_pause is False
+    # While a new version loads, the one before has the requests too: that is no choice to be kept.
+    assert state(Objects(knative("r2", "r1"), scaled(r1=1, r2=1), pods=up("r1"))).can_pause is True
+
+
+@pytest.mark.parametrize(
+    ("word", "mode", "can_pause"), [("RawDeployment", "Standard", False), ("Standard",) * 2 + (True,)]
+)
+def test_the_words_of_an_old_kserve_mean_that_it_cannot_pause(word: str, mode: str, can_pause: bool) -> None:
+    found = state(Objects(service(1, {"deploymentMode": word})))
+    assert (found.mode, found.can_pause) == (mode, can_pause)
+
+
+def test_a_change_of_the_shares_is_done_when_the_status_says_so() -> None:
+    def given(asked: int, routed: int, **status: JSON) -> Objects:
+        told = knative("r2", "r2", generation=2, percents={"r2": routed, "r1": 100 - routed}, asked=asked)
+        of_route: JSON = [{"revisionName": "r2", "percent": asked}, {"revisionName": "r1", "percent": 100 - asked}]
+        own: Manifest = {
+            "metadata": {"labels": marks(), "generation": 5, "managedFields": [written(1)]},
+            "status": {
+                "observedGeneration": 5,
+                "latestCreatedRevisionName": "r2",
+                "latestReadyRevisionName": "r2",
+                "traffic": of_route,
+                **status,
+            },
+        }
+        changed = {**told, "metadata": {**mapping(told["metadata"]), "managedFields": [written(2, "kale-serve-ext")]}}
+        return Objects(changed, scaled(r1=1, r2=1), pods=up("r1", "r2"), knative=[own])
+
+    assert describe(state(given(50, 50))).phase == "Ready"
+    # On its way back from having all requests, the newest version first shares them with itself.
+    way_back = given(100, 100)
+    back = {**mapping(way_back.service["spec"])["predictor"], "canaryTrafficPercent": 20}  # type: ignore[dict-item]
+    own = mapping(mapping(way_back.service["status"])["components"])["predictor"]
+    own["previousRolledoutRevision"] = "r1"  # type: ignore[index]
+    service_ = {**way_back.service, "spec": {"predictor": back}}
+    assert describe(state(replace(way_back, service=service_))).phase == "Loading"
+    assert describe(state(given(50, 20))).phase == "Loading"
+    assert describe(state(given(50, 50, observedGeneration=4))).phase == "Loading"
+    assert describe(state(given(50, 50, conditions=[{"type": "Ready", "reason": "OutOfDate"}]))).phase == "Loading"
+
+
+def test_a_share_that_kserve_has_not_got_to_yet_is_not_taken_for_done() -> None:
+    late = knative("r2", "r2", generation=2, percents={"r2": 20, "r1": 80}, asked=70)
+    # Long ago, so that its having been left alone would else mean that there was nothing to do.
+    found = state(Objects(late, scaled(r1=1, r2=1), pods=up("r1", "r2")))
+    assert (describe(found).phase, found.serving_revision) == ("Loading", 1)
 
 
 def test_what_the_knative_proxy_waits_for_is_the_server() -> None:
@@ -751,9 +910,11 @@ def test_what_the_knative_proxy_waits_for_is_the_server() -> None:
 
 
 def test_scaled_to_zero_wants_no_replica_and_says_so() -> None:
-    (predictor,) = state(Objects(knative("r1", "r1"))).components
+    found = state(Objects(knative("r1", "r1"), scaled(r1=0)))
+    (predictor,) = found.components
     assert predictor.wanted == 0
     assert [(r.name, r.reason) for r in predictor.replicas] == [("r1", "ScaledToZero")]
+    assert describe(found).reason == "Scaled to zero; the next request starts it."
 
 
 def test_objects_are_grouped_by_their_service() -> None:
@@ -771,10 +932,10 @@ def test_objects_are_grouped_by_their_service() -> None:
     ]
     found = grouped([service(), other], [deployment()], [replicaset()], [mine], events)
     assert list(found) == ["iris", "iris-predictor"]
-    assert found["iris"] == Objects(
-        service(), [deployment()], [replicaset()], [mine], [events[0], events[2], events[4]]
-    )
-    assert found["iris-predictor"] == Objects(other, [], [], [], [events[3]])
+    iris = found["iris"]
+    assert (iris.deployments, iris.replicasets, iris.pods) == ([deployment()], [replicaset()], [mine])
+    assert sorted(map(str, iris.events)) == sorted(map(str, (events[0], events[2], events[4])))
+    assert found["iris-predictor"] == Objects(other, [], [], [], [events[3]], [], [])
 
 
 def test_events_are_merged_and_without_noise() -> None:

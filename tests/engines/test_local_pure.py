@@ -12,8 +12,9 @@ import pytest
 
 from kale_serve_ext import sync
 from kale_serve_ext.config import Settings
-from kale_serve_ext.engines import engines, open_engine
+from kale_serve_ext.engines import open_engine
 from kale_serve_ext.engines.base import ComponentState, Condition, Replica
+from kale_serve_ext.engines.choice import local_info
 from kale_serve_ext.engines.local import eventlog, interpreters
 from kale_serve_ext.engines.local.checks import check_manifest
 from kale_serve_ext.engines.local.conditions import conditions, trouble
@@ -257,7 +258,7 @@ def test_idle_limit_is_an_annotation() -> None:
 
 
 def test_engines_are_opened_by_name(settings: Settings) -> None:
-    assert open_engine(settings).info == engines(settings)[0]
+    assert open_engine(settings).info == local_info(settings)
     assert open_engine(settings, kind="local", namespace="other").info.namespace == "other"
     with pytest.raises(InvalidInputError, match="moon"):
         open_engine(settings, kind="moon")

@@ -83,7 +83,7 @@ def test_every_kind_of_rows_gives_the_models_predictions(
     assert plain.predict(some.to_numpy()[0].tolist()) == first
 
 
-@pytest.mark.parametrize("protocol", ["v2", "grpc-v2"])
+@pytest.mark.parametrize("protocol", ["v2", "v2-binary", "grpc-v2"])
 def test_the_same_service_speaks_v2(
     plain: Endpoint, features: pd.DataFrame, estimator: LogisticRegression, protocol: str
 ) -> None:
@@ -214,7 +214,7 @@ def test_the_panels_request_can_be_copied(transformed: Endpoint, plain: Endpoint
     assert made.url == f"{plain.url}/v1/models/plain:predict"
     assert made.latency_ms > 0
     assert behind.answer == plain.predict([[2.0] * 4])
-    assert os.popen(text.curl).read() == json.dumps(made.answer).replace(" ", "")
+    assert os.popen(text.command).read() == json.dumps(made.answer).replace(" ", "")
     space: dict[str, object] = {}
     exec(text.python.replace("endpoint.predict", "answer = endpoint.predict"), space)
     assert space["answer"] == text.answer == made.answer

@@ -69,6 +69,7 @@ def test_a_model_is_needed_and_the_plan_says_so(workspace: object) -> None:
         ({"runtime": "nope"}, "RuntimeUnknown"),
         ({"runtime": "kserve-xgbserver"}, "RuntimeMisfit"),
         ({"config": {"limits": {"memory": "much"}}}, "Unsupported"),
+        ({"config": {"predictor": {"canaryTrafficPercent": 20}}}, "CanaryIgnored"),
     ],
 )
 def test_what_the_form_can_mend_is_a_check(iris: Model, request_: Mapping[str, object], code: str) -> None:

@@ -201,6 +201,7 @@ def _start(home: Path, own: Settings) -> subprocess.Popen[bytes]:
         env={
             **os.environ,
             **own.to_environ(),
+            "KUBECONFIG": str(home / "no-kubeconfig"),
             "JUPYTER_TOKEN": TOKEN,
             "JUPYTER_CONFIG_DIR": str(home / "config"),
             "JUPYTER_DATA_DIR": str(home / "jupyter"),

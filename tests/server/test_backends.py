@@ -19,14 +19,24 @@ TWO = EngineInfo("local", "localhost", "two")
 AWAY = EngineInfo("cluster", "far", "one")
 
 
+class Given(Backends):
+    """Backends of the engines that a test names."""
+
+    given: tuple[EngineInfo, ...]
+
+    @property
+    def engine_infos(self) -> list[EngineInfo]:
+        return list(self.given)
+
+
 def backends(settings: Settings, *infos: EngineInfo) -> Backends:
     """Backends with these engines, where ``one`` and ``two`` each hold a service of their namespace's name."""
     for info in (ONE, TWO):
         folder = settings.data_dir / "services" / info.namespace / f"in-{info.namespace}"
         folder.mkdir(parents=True)
         (folder / "spec.json").write_text("a service even so")
-    made = Backends(settings, logging.getLogger("test"))
-    made.engine_infos = list(infos)
+    made = Given(settings, logging.getLogger("test"))
+    made.given = infos
     return made
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import TypeAlias, cast
 
 from jupyter_events import EventLogger
 from pydantic import TypeAdapter
 
+from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.base import Engine, EngineInfo, ServiceEvent, ServiceState
 from kale_serve_ext.errors import BackendUnavailableError
 from kale_serve_ext.records import ServiceRef
@@ -23,6 +24,7 @@ from kale_serve_ext.serving.types import Service
 Data: TypeAlias = dict[str, object]
 
 REF = ServiceRef("local", "localhost", "default", "iris")
+OTHER = ServiceRef("local", "localhost", "default", "other")
 STATE = ServiceState(
     ref=REF,
     manifest={
@@ -68,8 +70,11 @@ class Flaky:
         if self.tries == 2:
             yield ServiceEvent("added", REF, STATE)
             raise RuntimeError("broken in the middle")
-        yield ServiceEvent("modified", REF, STATE)
+        yield ServiceEvent("added", OTHER, replace(STATE, ref=OTHER))
         await asyncio.Event().wait()
+
+    async def services(self) -> list[ServiceState]:
+        return []
 
 
 async def test_watching_goes_on_after_failures() -> None:
@@ -78,14 +83,16 @@ async def test_watching_goes_on_after_failures() -> None:
     told = heard(events)
     flaky = cast("Engine", Flaky())
     info = EngineInfo("local", "localhost", "default")
-    backends = cast("Backends", SimpleNamespace(engine_infos=[info], open={info: flaky}.__getitem__))
+    backends = Backends(Settings(engine="local"), logging.getLogger("test"))
+    backends._engines[info] = flaky
     task = asyncio.create_task(watch(backends, events, logging.getLogger("test")))
     try:
-        kinds = [(await next_of(told))["kind"], (await next_of(told))["kind"]]
+        seen = [(event["kind"], event["name"]) for event in [await next_of(told) for _ in range(3)]]
     finally:
         task.cancel()
         await asyncio.wait({task})
-    assert kinds == ["added", "modified"]
+    # What went while nobody looked is told too.
+    assert seen == [("added", "iris"), ("deleted", "iris"), ("added", "other")]
     assert task.cancelled()
 
 

@@ -54,6 +54,7 @@ SECRET = V1EnvVarSource(secret_key_ref=V1SecretKeySelector(key="k", name="s"))
             {"predictor": {"min_replicas": 2, "service_account_name": "me"}},
             {"predictor": {"minReplicas": 2, "serviceAccountName": "me"}},
         ),
+        ({"predictor": {"canary_traffic_percent": 20}}, {"predictor": {"canaryTrafficPercent": 20}}),
         (
             {"limits": {"memory": "4Gi"}, "predictor": {"container": {"name": "container", "image": "a/b:1"}}},
             {"limits": {"memory": "4Gi"}, "predictor": {"container": {"name": "container", "image": "a/b:1"}}},
@@ -86,6 +87,8 @@ def test_nested_objects_of_the_kubernetes_client_become_plain() -> None:
         ({"predictor": "kserve"}, "must be an object"),
         ({"predictor": {"minReplicas": -1}}, "not negative"),
         ({"predictor": {"min_replicas": "2"}}, "whole number"),
+        ({"predictor": {"canary_traffic_percent": 101}}, "from 0 to 100"),
+        ({"canary_traffic_percent": 20}, "goes inside `predictor`"),
         ({"predictor": {"container": []}}, "must be an object"),
         ({"protocol_version": "v3"}, "'v1' or 'v2'"),
         ({"affinity": object()}, "cannot be written"),

@@ -7,7 +7,13 @@ import grpc.aio
 import httpx
 import pytest
 
-from kale_serve_ext.errors import DeadlineExceededError, PredictionError, ServiceNotReadyError, TooLargeError
+from kale_serve_ext.errors import (
+    DeadlineExceededError,
+    PermissionDeniedError,
+    PredictionError,
+    ServiceNotReadyError,
+    TooLargeError,
+)
 from kale_serve_ext.serving.failures import Undelivered, of_grpc, of_http
 
 
@@ -28,6 +34,33 @@ def test_by_rest(status: int, body: dict[str, str], kind: type[Exception], told:
     assert told in made.message
     assert "'iris'" in made.message
     assert made.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "kind", "told"),
+    [
+        (302, {"location": "https://a.example.com/dex/auth?state=s3"}, "", PermissionDeniedError, "login"),
+        (302, {"location": "/oauth2/start?rd=s3"}, "", PermissionDeniedError, "login (at /oauth2/start)"),
+        (200, {"content-type": "text/html"}, "<html><title>Log in</title></html>", PermissionDeniedError, "login"),
+        (403, {"content-type": "text/html; charset=utf-8"}, "<html>Sign in</html>", PermissionDeniedError, "login"),
+        (301, {"location": "https://a.example.com/v1?t=s3"}, "", PredictionError, "on to https://a.example.com/v1"),
+        (403, {"content-type": "text/plain"}, "RBAC: access denied", PermissionDeniedError, "mesh"),
+        (401, {}, "Jwt is expired", PermissionDeniedError, "Jwt is expired"),
+        # These are the model's own.
+        (401, {"content-type": "application/json"}, '{"error": "no key"}', PredictionError, "no key"),
+        (403, {"content-type": "application/json"}, '{"detail": "not yours"}', PredictionError, "not yours"),
+        (404, {"content-type": "text/html"}, "<html><title>Not Found</title></html>", PredictionError, "Not Found"),
+    ],
+)
+def test_what_stands_in_front_of_the_model(
+    status: int, headers: dict[str, str], body: str, kind: type[Exception], told: str
+) -> None:
+    made = of_http("iris", httpx.Response(status, headers=headers, text=body))
+
+    assert type(made) is kind
+    assert told in made.message
+    assert made.hint
+    assert "s3" not in str(made)
 
 
 @pytest.mark.parametrize(

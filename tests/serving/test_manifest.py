@@ -10,7 +10,7 @@ from kale_serve_ext.engines.base import Manifest, Staged
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.records import MODEL, TRANSFORMER, Artifact
 from kale_serve_ext.serving.config import normalise
-from kale_serve_ext.serving.manifest import Part, Wanted, build, has_container, overlay, with_replicas
+from kale_serve_ext.serving.manifest import Part, Wanted, build, changed, has_container, overlay
 from kale_serve_ext.serving.plan import differences
 from kale_serve_ext.serving.status import protocol_of, runtime_of
 from kale_serve_ext.serving.wire import serves_format, wire_name
@@ -42,6 +42,41 @@ def wanted(**changes: object) -> Wanted:
         image_tag="0.1.0",
     )
     return replace(made, **changes)  # type: ignore[arg-type]  # the fields of Wanted, by name
+
+
+def notes(manifest: Manifest) -> dict[str, JSON]:
+    metadata = manifest["metadata"]
+    assert isinstance(metadata, dict)
+    found = metadata["annotations"]
+    assert isinstance(found, dict)
+    return {name: value for name, value in found.items() if not name.startswith("kale-serve-ext/")}
+
+
+def test_kserves_own_annotations_are_the_services() -> None:
+    given = {"serving.kserve.io/deploymentMode": "Knative", "sidecar.istio.io/inject": "false"}
+    made = build(wanted(config=normalise({"annotations": given})))
+    assert notes(made) == {"serving.kserve.io/deploymentMode": "Knative"}
+    assert made["spec"]["predictor"]["annotations"] == {"sidecar.istio.io/inject": "false"}  # type: ignore[call-overload,index]
+
+
+def test_a_mode_is_kept_unless_another_is_asked_for() -> None:
+    mode = "serving.kserve.io/deploymentMode"
+    assert notes(build(wanted(mode="Knative"))) == {mode: "Knative"}
+    asked = normalise({"annotations": {mode: "Standard"}})
+    assert notes(build(wanted(mode="Knative", config=asked))) == {mode: "Standard"}
+
+
+def test_an_update_asks_for_a_share_and_leaves_whose_the_service_is() -> None:
+    theirs: Manifest = {
+        "metadata": {"name": "iris", "labels": {"team": "a"}},
+        "spec": {"predictor": {"minReplicas": 2}},
+    }
+    made = build(wanted(onto=theirs, canary=20, replicas=3))
+    assert made["metadata"]["labels"] == {"team": "a", "kale-serve-ext/model-id": "12"}  # type: ignore[call-overload,index]
+    predictor = made["spec"]["predictor"]  # type: ignore[call-overload,index]
+    assert (predictor["canaryTrafficPercent"], predictor["minReplicas"]) == (20, 3)  # type: ignore[call-overload,index]
+    ours = build(wanted())
+    assert build(wanted(onto=ours))["metadata"]["labels"] == ours["metadata"]["labels"]  # type: ignore[call-overload,index]
 
 
 def test_a_models_manifest_leaves_nothing_to_kserve() -> None:
@@ -218,7 +253,7 @@ def test_from_a_framework_to_custom_code_the_users_settings_come_along() -> None
 
 
 def test_replicas_raise_the_ceiling() -> None:
-    made = with_replicas(build(wanted(config=normalise({"predictor": {"max_replicas": 2}}))), 3)
+    made = changed(build(wanted(config=normalise({"predictor": {"max_replicas": 2}}))), replicas=3)
 
     assert component(made, "predictor")["minReplicas"] == 3
     assert component(made, "predictor")["maxReplicas"] == 3
@@ -263,3 +298,17 @@ def variables(manifest: Manifest, name: str) -> dict[str, JSON]:
     found = {str(v["name"]): v["value"] for v in given if isinstance(v, dict)}
     assert len(found) == len(given)
     return found
+
+
+def test_pods_are_kept_to_the_node_that_has_the_files_until_they_need_it_no_more() -> None:
+    near = Part(IRIS, Staged("pvc://home/iris", node="n1"))
+    config = normalise({"node_selector": {"disk": "fast"}})
+    before = build(wanted(model=near, config=config))
+    assert "'nodeSelector': {'kubernetes.io/hostname': 'n1', 'disk': 'fast'}" in str(before["spec"])
+    # The user's own word counts more.
+    own = normalise({"predictor": {"node_selector": {"kubernetes.io/hostname": "n2"}}})
+    assert "n2" in str(build(wanted(model=near, config=own))["spec"])
+    moved = overlay(before, build(wanted(model=Part(IRIS, Staged("s3://b/iris")))))
+    assert "'nodeSelector': {'disk': 'fast'}" in str(moved["spec"])
+    elsewhere = overlay(before, build(wanted(model=Part(IRIS, Staged("pvc://home/iris", node="n3")))))
+    assert "'kubernetes.io/hostname': 'n3'" in str(elsewhere["spec"])

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from kale_serve_ext.engines.base import Component, ComponentState, Condition, Manifest, Replica, ServiceState
+from kale_serve_ext.engines.base import (
+    Component,
+    ComponentState,
+    Condition,
+    Manifest,
+    Replica,
+    RevisionShare,
+    ServiceState,
+)
 from kale_serve_ext.records import ServiceRef
 from kale_serve_ext.serving.status import describe
 
@@ -157,6 +165,11 @@ CRASHED = replica(
             "Loading",
             "The predictor is loading.",
         ),
+        (
+            state(component(ready(reason="ScaledToZero", state="Waiting"), wanted=0), serving_revision=1),
+            "Idle",
+            "",
+        ),
         (state(failure="The state folder is damaged"), "Failed", "The state folder is damaged."),
         (state(component(replica()), manifest=PAUSED), "Paused", "Its processes are being stopped."),
         (
@@ -176,6 +189,35 @@ def test_phase_and_reason(given: ServiceState, phase: str, reason: str) -> None:
     made = describe(given)
 
     assert (made.phase, made.reason) == (phase, reason)
+
+
+def share(percent: int, *, newest: bool = False, version: str = "", name: str = "iris") -> RevisionShare:
+    notes = {"kale-serve-ext/model-name": name, "kale-serve-ext/model-version": version} if version else {}
+    return RevisionShare("r2" if newest else "r1", percent, newest, notes)
+
+
+@pytest.mark.parametrize(
+    ("shares", "reason"),
+    [
+        ((share(100, newest=True, version="2"), share(0, version="1")), ""),
+        (
+            (share(20, newest=True, version="2"), share(80, version="1")),
+            "Of the requests 20 % go to version 2 and 80 % go to version 1.",
+        ),
+        (
+            (share(20, newest=True, version="2", name="wine"), share(80, version="1")),
+            "Of the requests 20 % go to wine 2 and 80 % go to iris 1.",
+        ),
+        # The same model with other settings, and what nothing is known of.
+        (
+            (share(20, newest=True, version="2"), share(80, version="2")),
+            "Of the requests 20 % go to r2 and 80 % go to r1.",
+        ),
+        ((share(0, newest=True), share(100)), "All requests go to r1; r2 gets none."),
+    ],
+)
+def test_who_gets_the_requests_is_told(shares: tuple[RevisionShare, ...], reason: str) -> None:
+    assert describe(state(component(ready()), serving_revision=1, shares=shares)).reason == reason
 
 
 def test_what_a_service_serves_is_read_from_its_manifest() -> None:

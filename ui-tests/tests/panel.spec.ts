@@ -86,6 +86,40 @@ test('a name that Kubernetes would refuse is told in the dialog', async () => {
   await page.keyboard.press('Escape');
 });
 
+test('the engine is chosen from the keyboard, and stays chosen', async () => {
+  const header = lab.panel.getByRole('button', { name: /^New services run/ });
+  await expect(header).toHaveAccessibleName(
+    'New services run: This machine · default'
+  );
+  await expect(header).toHaveAttribute('title', /There is no kubeconfig here/);
+  const form = lab.panel.getByRole('form', { name: 'Where new services run' });
+  await header.press('Enter');
+  const place = form.getByLabel('New services run');
+  await expect(place).toBeFocused();
+  await place.press('Escape');
+  await expect(form).toBeHidden();
+  await expect(header).toBeFocused();
+
+  await choose('This machine');
+  await expect(header).toHaveAttribute('title', /Chosen in the panel/);
+  await page.reload();
+  await lab.ready();
+  await lab.openPanel();
+  await expect(header).toHaveAttribute('title', /Chosen in the panel/);
+  await choose('where KServe is found');
+  await expect(header).toHaveAttribute('title', /There is no kubeconfig here/);
+
+  async function choose(label: string): Promise<void> {
+    await header.press('Enter');
+    await expect(place.getByRole('option', { name: label })).toBeAttached();
+    await place.selectOption({ label });
+    await place.press('Tab');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await expect(form).toBeHidden();
+  }
+});
+
 test('a model file is registered and served from the file browser', async () => {
   await page.getByRole('tab', { name: /File Browser/ }).click();
   await page
@@ -119,6 +153,9 @@ test('what people typed is shown as text, whatever it is', async () => {
 for (const theme of ['JupyterLab Light', 'JupyterLab Dark'] as const) {
   test(`assistive technology finds its way in the panel, in ${theme}`, async () => {
     await lab.useTheme(theme);
+    const header = lab.panel.getByRole('button', { name: /^New services run/ });
+    await header.click();
+    await expect(lab.panel.getByRole('form')).toBeVisible();
     await page.addScriptTag({ path: AXE });
     const found = await lab.panel.evaluate(async panel => {
       const { violations } = await (window as unknown as { axe: IAxe }).axe.run(
@@ -130,6 +167,7 @@ for (const theme of ['JupyterLab Light', 'JupyterLab Dark'] as const) {
     });
 
     expect(found).toEqual([]);
+    await header.click();
   });
 }
 

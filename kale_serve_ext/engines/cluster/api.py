@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, cast
@@ -23,27 +24,58 @@ from ...errors import (
 from ...ml import JSON
 from ..base import Manifest
 from . import credentials
+from .fields import mapping, mappings, number, text
+from .managers import MANAGER, conflict
 
 if TYPE_CHECKING:
     import httpx
+    from tornado.websocket import WebSocketClientConnection
 
-MANAGER = "kale-serve-ext"
-"""The field manager under which everything is applied."""
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 
 _APPLY = "application/apply-patch+yaml"
-_TIMEOUT = 20.0
+READ_TIMEOUT = 20.0
+"""Seconds without a byte after which an answer is given up."""
+_CONNECT = 5.0
 _WATCH = 30
 """Seconds that the server keeps a watch open; the next one goes on where it ended."""
+_WATCH_SILENCE = _WATCH + 5.0
+"""Seconds without a word after which a watch's connection is taken for dead."""
 _TOKEN_AGE = 30.0
 """Seconds for which a token is used without asking for it again: mounted tokens change once an hour."""
+_PING = 30.0
+"""Seconds between signs of life on a WebSocket, which tell whether the other side is still there."""
+_KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
+    (socket.IPPROTO_TCP, getattr(socket, name), seconds)
+    for name, seconds in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4))
+    if hasattr(socket, name)
+]
+"""Finds out that the other side is gone without a word; and a silent connection is not forgotten on the way."""
+_PAGE = 500
+"""Objects in one part of a list."""
 _GONE = 410
 _UNAUTHORIZED = 401
+_NO_RIGHT = "Ask the namespace's owner for this right."
+_NO_NAMESPACE = "Have the namespace made, or choose another one."
+_REFUSALS = {
+    "admission webhook": "Change what it names, or ask whoever set up the cluster.",
+    "exceeded quota": "Delete a service, or ask for a larger quota.",
+    "is being terminated": "Wait until the namespace is gone and have it made anew, or choose another one.",
+}
+"""What to do about a refusal that is not for want of a right, by what it says."""
 
 
 class Gone(Exception):
     """The version to watch from is too old: list again."""
+
+
+class LoggedOutError(PermissionDeniedError):
+    """The server does not know the login. It is read anew for each request, so it may come right."""
+
+    @property
+    def reason(self) -> str:
+        return "PermissionDenied"
 
 
 class Api:
@@ -64,25 +96,35 @@ class Api:
 
     async def list(self, path: str, **query: str) -> tuple[list[Manifest], str]:
         """The items, and the version of the whole to watch from."""
-        answer = await self._json("GET", path, query)
-        items = answer.get("items")
-        metadata = answer.get("metadata")
-        version = metadata.get("resourceVersion") if isinstance(metadata, Mapping) else ""
-        # Items of a list lack what the list says for all of them.
-        kind, version_of = str(answer.get("kind") or "").removesuffix("List"), answer.get("apiVersion")
-        found = [cast("Manifest", i) for i in items] if isinstance(items, list) else []
-        return [{"apiVersion": version_of, "kind": kind, **item} for item in found], str(version or "")
+        found: list[Manifest] = []
+        version = ""
+        async for items, version in self.pages(path, **query):  # noqa: B007
+            found += items
+        return found, version
 
-    async def create(self, path: str, body: Manifest) -> Manifest:
-        return await self._json("POST", path, {"fieldManager": MANAGER}, body)
+    async def pages(self, path: str, **query: str) -> AsyncGenerator[tuple[Sequence[Manifest], str], None]:
+        """What :meth:`list` gives, in parts: thousands of objects at once would be held twice, and hold up all else."""
+        asked = {"limit": str(_PAGE), **query}
+        while True:
+            answer = await self._json("GET", path, asked)
+            about = mapping(answer.get("metadata"))
+            # Items of a list lack what the list says for all of them.
+            common = {"apiVersion": answer.get("apiVersion"), "kind": text(answer.get("kind")).removesuffix("List")}
+            yield [{**common, **item} for item in mappings(answer.get("items"))], text(about.get("resourceVersion"))
+            if not about.get("continue"):
+                return
+            asked["continue"] = text(about.get("continue"))
 
-    async def apply(self, path: str, body: Manifest, *, dry_run: bool = False) -> Manifest:
-        """Server-side apply.
+    async def create(self, path: str, body: Manifest, *, dry_run: bool = False) -> Manifest:
+        return await self._json("POST", path, {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})}, body)
+
+    async def apply(self, path: str, body: Manifest, *, dry_run: bool = False, force: bool = False) -> Manifest:
+        """Server-side apply; with ``force``, also of fields that others own.
 
         Raises:
             ConflictError: somebody else owns a field that is to be changed; it is not overwritten.
         """
-        query = {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        query = {"fieldManager": MANAGER, "force": str(force).lower(), **({"dryRun": "All"} if dry_run else {})}
         return await self._json("PATCH", path, query, body, _APPLY)
 
     async def patch(self, path: str, body: Manifest, kind: str = MERGE) -> Manifest:
@@ -91,28 +133,35 @@ class Api:
     async def delete(self, path: str, propagation: str = "Background") -> None:
         await self._json("DELETE", path, {"propagationPolicy": propagation})
 
-    async def watch(self, path: str, version: str, **query: str) -> AsyncGenerator[tuple[str, Manifest], None]:
+    async def watch(self, path: str, version: str) -> AsyncGenerator[tuple[str, Manifest], None]:
         """Changes (``ADDED``, ``MODIFIED``, ``DELETED``, ``BOOKMARK``) after ``version``, until the server ends it.
 
         Raises:
             Gone: the version is too old.
         """
-        asked = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true", **query}
-        async with aclosing(self.stream(path, timeoutSeconds=str(_WATCH), **asked)) as text:
+        asked = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(_WATCH), "allowWatchBookmarks": "true"}
+        async with aclosing(self.stream(path, asked, silence=_WATCH_SILENCE)) as text:
             rest = ""
             async for piece in text:
                 *lines, rest = (rest + piece).split("\n")
                 for line in lines:
-                    event = json.loads(line)
+                    event = _read(line)
+                    about = cast("Manifest", event["object"])
                     if event["type"] == "ERROR":
-                        if event["object"].get("code") == _GONE:
+                        if about.get("code") == _GONE:
                             raise Gone
-                        raise _told(int(event["object"].get("code") or 500), event["object"], path)
-                    yield event["type"], event["object"]
+                        raise _told(number(about.get("code")) or 500, about, path)
+                    yield str(event["type"]), about
 
-    async def stream(self, path: str, **query: str) -> AsyncGenerator[str, None]:
-        """Pieces of an answer's text as they come."""
-        async with self._answer("GET", path, query, read=_WATCH + _TIMEOUT) as answer:
+    async def stream(
+        self, path: str, query: Mapping[str, str], *, silence: float | None = READ_TIMEOUT
+    ) -> AsyncGenerator[str, None]:
+        """Pieces of an answer's text as they come.
+
+        Args:
+            silence: seconds that may pass without one; None where it may be silent for as long as its connection lives.
+        """
+        async with self._answer("GET", path, query, read=silence) as answer:
             async for piece in answer.aiter_text():
                 yield piece
 
@@ -122,6 +171,32 @@ class Api:
             if self._client is None:
                 self._client = await self._open()
             return self._client
+
+    async def websocket(self, path: str, protocol: str, **query: str) -> WebSocketClientConnection:
+        """A WebSocket of the API server itself, with the user's credentials."""
+        from tornado.httpclient import HTTPClientError, HTTPRequest
+        from tornado.websocket import websocket_connect
+
+        for refused in (False, True):
+            token = await self.authorization(anew=refused)
+            headers = {"Authorization": token} if token else {}
+            known = await self._credentials()
+            url = f"{known.server.rstrip('/')}{path}?{urlencode(query)}".replace("http", "ws", 1)
+            asked = HTTPRequest(url, headers=headers, ssl_options=known.tls, connect_timeout=5.0)
+            try:
+                opened = await websocket_connect(asked, subprotocols=[protocol], ping_interval=_PING)
+                if opened.protocol:
+                    # A frame's last packet would wait for the one before it to be acknowledged.
+                    opened.protocol.set_nodelay(True)
+                return opened
+            except HTTPClientError as error:
+                if error.response is None:
+                    raise self._unreachable(error) from error
+                if error.code != _UNAUTHORIZED or refused:
+                    raise _told(error.code, _parsed(error.response.body), path) from error
+            except OSError as error:
+                raise self._unreachable(error) from error
+        raise AssertionError("the second refusal raises")
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -149,8 +224,10 @@ class Api:
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
         return httpx.AsyncClient(
             base_url=known.server,
-            transport=httpx.AsyncHTTPTransport(verify=known.tls, limits=limits, trust_env=False),
-            timeout=httpx.Timeout(_TIMEOUT, connect=5.0),
+            transport=httpx.AsyncHTTPTransport(
+                verify=known.tls, limits=limits, trust_env=False, socket_options=_KEEP_ALIVE
+            ),
+            timeout=httpx.Timeout(READ_TIMEOUT, connect=_CONNECT),
             trust_env=False,
         )
 
@@ -163,7 +240,7 @@ class Api:
         kind: str = "application/json",
     ) -> Manifest:
         async with self._answer(method, path, query, body, kind) as answer:
-            return cast("Manifest", json.loads(await answer.aread()))
+            return _read(await answer.aread())
 
     @asynccontextmanager
     async def _answer(
@@ -173,7 +250,7 @@ class Api:
         query: Mapping[str, str],
         body: Manifest | None = None,
         kind: str = "application/json",
-        read: float = _TIMEOUT,
+        read: float | None = READ_TIMEOUT,
     ) -> AsyncIterator[httpx.Response]:
         """An answer that went well, its body not read yet."""
         import httpx
@@ -181,7 +258,7 @@ class Api:
         client = await self.client()
         url = f"{path}?{urlencode(query)}" if query else path
         content = None if body is None else json.dumps(body).encode()
-        timeout = httpx.Timeout(_TIMEOUT, connect=5.0, read=read)
+        timeout = httpx.Timeout(READ_TIMEOUT, connect=_CONNECT, read=read)
         try:
             for refused in (False, True):
                 token = await self.authorization(anew=refused)
@@ -202,10 +279,22 @@ class Api:
                 hint="Check the network, or try again.",
             ) from error
         except httpx.TransportError as error:
-            raise BackendUnavailableError(
-                f"The API server of {self._place.context!r} cannot be reached: {str(error) or type(error).__name__}.",
-                hint="Check the network and the kubeconfig's context.",
-            ) from error
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> BackendUnavailableError:
+        return BackendUnavailableError(
+            f"The API server of {self._place.context!r} cannot be reached: {str(error) or type(error).__name__}.",
+            hint="Check the network and the kubeconfig's context.",
+        )
+
+
+def _read(text: str | bytes) -> Manifest:
+    try:
+        return cast("Manifest", json.loads(text))
+    except ValueError as error:
+        raise BackendUnavailableError(
+            "The API server's answer cannot be read.", hint="A proxy in between may have answered in its place."
+        ) from error
 
 
 def _parsed(text: bytes) -> Mapping[str, JSON]:
@@ -220,18 +309,19 @@ def _told(status: int, body: Mapping[str, JSON], path: str) -> KaleServeError:
     """The API server's refusal, in its own words."""
     message = str(body.get("message") or f"HTTP {status}")
     if status == _UNAUTHORIZED:
-        return PermissionDeniedError(
+        return LoggedOutError(
             "The API server does not know this login any more.", hint="Log in again, and mend the kubeconfig."
         )
     if status == 403:
-        quota = "exceeded quota" in message
         # The message names the verb and the resource.
-        hint = "Delete a service, or ask for a larger quota." if quota else "Ask the namespace's owner for this right."
+        hint = next(
+            (hint for said, hint in _REFUSALS.items() if said in message), "Ask the namespace's owner for this right."
+        )
         return PermissionDeniedError(f"The cluster refuses: {message}", hint=hint)
     if status == 404:
-        return NotFoundError(message)
+        return NotFoundError(message, hint=_NO_NAMESPACE if message.startswith("namespaces ") else "")
     if status == 409:
-        return ConflictError(f"The cluster refuses: {message}", hint="Change it where it was made.")
+        return conflict(body) or ConflictError(f"The cluster refuses: {message}", hint="Change it where it was made.")
     if status in (400, 422):
         return InvalidInputError(f"The cluster refuses this: {message}")
     if status in (408, 504):

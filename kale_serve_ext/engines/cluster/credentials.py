@@ -61,25 +61,63 @@ def find_place(kubeconfig: str = "", context: str = "") -> Place:
         BackendUnavailableError: there is no such context, or no kubeconfig at all.
     """
     if (context == IN_CLUSTER or not (context or kubeconfig or os.environ.get("KUBECONFIG"))) and in_pod():
-        return Place(IN_CLUSTER, (_ACCOUNT / "namespace").read_text().strip())
-    from kubernetes import config
+        return _pod()
+    known, current = _read_contexts(kubeconfig)
+    wanted = context or current
+    for place in known:
+        if place.context == wanted:
+            return place
+    names = ", ".join(place.context for place in known)
+    raise BackendUnavailableError(f"The kubeconfig has no context {wanted[:100]!r}.", hint=f"It has: {names}.")
 
-    try:
-        contexts, current = config.list_kube_config_contexts(config_file=kubeconfig or None)
-    except (config.ConfigException, OSError) as error:
-        raise BackendUnavailableError(
-            f"No cluster is known here: {error}.", hint="Set KUBECONFIG, or serve with the local engine."
-        ) from error
-    found = next((c for c in contexts if c["name"] == context), None) if context else current
-    if found is None:
-        names = ", ".join(str(c["name"]) for c in contexts)
-        raise BackendUnavailableError(f"The kubeconfig has no context {context[:100]!r}.", hint=f"It has: {names}.")
-    return Place(str(found["name"]), str(found["context"].get("namespace") or "default"), kubeconfig)
+
+def places(kubeconfig: str = "") -> list[Place]:
+    """This pod's own cluster and the contexts of the kubeconfig, as they are now; nothing where there is neither.
+
+    Raises:
+        BackendUnavailableError: the kubeconfig cannot be read.
+    """
+    pod = [_pod()] if in_pod() else []
+    return [*pod, *(_read_contexts(kubeconfig)[0] if has_kubeconfig(kubeconfig) else ())]
+
+
+def has_kubeconfig(kubeconfig: str = "") -> bool:
+    """Whether there is a kubeconfig. Cheap: does not import ``kubernetes``."""
+    paths = _search(kubeconfig).split(os.pathsep)
+    return any(Path(path).expanduser().is_file() for path in paths if path)
 
 
 def in_pod() -> bool:
     """Whether this process has a service account of the cluster it runs in."""
     return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and (_ACCOUNT / "token").is_file()
+
+
+def _pod() -> Place:
+    return Place(IN_CLUSTER, (_ACCOUNT / "namespace").read_text().strip())
+
+
+def _search(kubeconfig: str) -> str:
+    # The client would read the variable only once, when it is imported.
+    return kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+
+
+def _read_contexts(kubeconfig: str) -> tuple[list[Place], str]:
+    """Every context, and the current one's name."""
+    hint = "Set KUBECONFIG, or serve with the local engine."
+    if not has_kubeconfig(kubeconfig):
+        raise BackendUnavailableError("No cluster is known here: there is no kubeconfig.", hint=hint)
+    from kubernetes import config
+
+    try:
+        contexts, current = config.list_kube_config_contexts(config_file=_search(kubeconfig))
+        found = [
+            Place(str(c["name"]), str(c["context"].get("namespace") or "default"), kubeconfig)
+            for c in contexts
+            if c.get("context")
+        ]
+    except Exception as error:  # a broken file makes the client raise whatever its content leads to
+        raise BackendUnavailableError(f"No cluster is known here: {_told(error)}.", hint=hint) from error
+    return found, str(current["name"])
 
 
 def load(place: Place) -> Credentials:
@@ -97,17 +135,23 @@ def load(place: Place) -> Credentials:
             config.load_incluster_config(client_configuration=made)
         else:
             config.load_kube_config(
-                config_file=place.kubeconfig or None,
+                config_file=_search(place.kubeconfig),
                 context=place.context,
                 client_configuration=made,
                 persist_config=False,
             )
         return Credentials(str(made.host), _tls(made), made)
-    except (config.ConfigException, OSError, ssl.SSLError) as error:
+    except Exception as error:  # a broken entry makes the client raise whatever it leads to
         raise BackendUnavailableError(
-            f"The credentials of the context {place.context!r} cannot be read: {error}.",
+            f"The credentials of the context {place.context!r} cannot be read: {_told(error)}.",
             hint="Log in again, or mend the kubeconfig.",
         ) from error
+
+
+def _told(error: Exception) -> str:
+    """What is wrong with a kubeconfig, in one line, without the entries that the client quotes, tokens and all."""
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return line.partition("{")[0].rstrip(" ./:") or type(error).__name__
 
 
 def _tls(config: Configuration) -> ssl.SSLContext:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 from ...config import Settings
 from ...errors import (
@@ -33,26 +34,31 @@ from ..base import (
     ServiceState,
     Staged,
 )
+from ..metrics import read_metrics
 from . import objects as paths
 from . import runtimes
 from .api import Api
-from .connections import Connections
 from .credentials import IN_CLUSTER, Place, find_place
 from .eventlog import log_events
 from .fields import mapping, mappings, name_of
+from .knative import API_GROUP, KNATIVE, about_mode, check_pause, mode_of
 from .logs import stream
-from .objects import read_all, read_one, watch_all
+from .managers import to_apply
+from .objects import read_all, read_one
+from .parts import STOP
 from .poddefaults import labels_from
-from .staging import Staging
-from .state import STOP, Objects, service_state, wanted_log
+from .reach.connections import Connections
+from .state import Objects, service_state, wanted_log
+from .storage.staging import Staging
+from .watching import watch_all
 
 _DELETED_WITHIN = 120.0
 _LOG_LINES = 20
 
 
 def info(place: Place, namespace: str) -> EngineInfo:
-    # gRPC needs a port-forward from outside, which is not there yet.
-    return EngineInfo(kind="cluster", context=place.context, namespace=namespace or place.namespace, grpc=False)
+    # Whether requests can be split is another question for each service: it takes Knative mode.
+    return EngineInfo(kind="cluster", context=place.context, namespace=namespace or place.namespace, canary=True)
 
 
 class ClusterEngine:
@@ -65,8 +71,8 @@ class ClusterEngine:
         self._namespace = self._info.namespace
         self._api = Api(self._place)
         self._logs: dict[str, tuple[str, str]] = {}
-        self._staging = Staging(settings, self._namespace, self._api)
-        self._connections = Connections(self._place, self._namespace, self._api)
+        self._staging = Staging(settings, self._place, self._namespace, self._api)
+        self._connections = Connections(settings, self._place, self._namespace, self._api)
 
     @property
     def info(self) -> EngineInfo:
@@ -85,7 +91,7 @@ class ClusterEngine:
         return runtimes.in_order(namespaced, cluster_wide, __version__, artifact.format if artifact else "")
 
     async def check(self, artifact: Artifact, runtime: Runtime) -> list[Check]:
-        found = self._staging.check(artifact)
+        found = await self._staging.check(artifact)
         if runtime.assumed:
             message = f"{runtime.name} is assumed to be here: the cluster's runtimes may not be read."
             hint = "The right to list clusterservingruntimes would tell."
@@ -98,20 +104,26 @@ class ClusterEngine:
     async def stage(self, artifact: Artifact) -> Staged:
         return await self._staging.stage(artifact)
 
-    async def dry_run(self, manifest: Manifest) -> list[Check]:
+    async def dry_run(self, manifest: Manifest, *, force: bool = False) -> list[Check]:
         try:
-            await self._api.apply(self._path_of(manifest), manifest, dry_run=True)
+            live = await self._live(name_of(manifest))
+            body = to_apply(live, manifest) if live else manifest
+            stored = await self._api.apply(self._path_of(manifest), body, dry_run=True, force=force)
+            has_knative = mode_of(stored) != KNATIVE or await self._has_knative()
         except (InvalidInputError, ConflictError, PermissionDeniedError) as error:
             return [Check("error", f"Cluster{error.reason}", error.message, error.hint)]
         except BackendUnavailableError as error:
             return [Check("error", "ClusterRefuses", error.message, error.hint)]
-        return [Check("ok", "Accepted", f"The cluster {self._place.context!r} would accept it.")]
+        accepted = Check("ok", "Accepted", f"The cluster {self._place.context!r} would accept it.")
+        return [accepted, *about_mode(stored, live, has_knative=has_knative)]
 
-    async def apply(self, manifest: Manifest, staged: Sequence[Staged] = ()) -> ServiceState:
+    async def apply(self, manifest: Manifest, staged: Sequence[Staged] = (), *, force: bool = False) -> ServiceState:
+        live = await self._live(name_of(manifest))
         owned = [o for s in staged for o in s.owned]
         made = [path for o in owned if (path := await self._staging.make(o))]
         try:
-            stored = await self._api.apply(self._path_of(manifest), manifest)
+            body = to_apply(live, manifest) if live else manifest
+            stored = await self._api.apply(self._path_of(manifest), body, force=force)
         except BaseException:
             for path in made:
                 with contextlib.suppress(KaleServeError):
@@ -122,6 +134,8 @@ class ClusterEngine:
         return await self.get(name_of(stored))
 
     async def set_paused(self, name: str, paused: bool) -> ServiceState:
+        if paused:
+            check_pause((await self._objects(name)).service)
         note = {STOP: "true" if paused else None}
         await self._api.patch(paths.service(self._namespace, name), {"metadata": {"annotations": note}})
         return await self.get(name)
@@ -184,18 +198,7 @@ class ClusterEngine:
         return log_events(await self._objects(name))
 
     async def metrics(self, name: str, component: Component = "predictor") -> str:
-        import httpx
-
-        async with self.connect(name, component) as connection:
-            try:
-                answer = await connection.http.get("/metrics")
-            except httpx.HTTPError as error:
-                raise BackendUnavailableError(
-                    f"The {component} of {name} gives no metrics: {error}", hint="Look at its logs, or try again."
-                ) from error
-        if not answer.is_success:
-            raise BackendUnavailableError(f"The {component} of {name} gives no metrics (HTTP {answer.status_code}).")
-        return answer.text
+        return await read_metrics(self, name, component)
 
     def connect(self, name: str, component: Component | None = None) -> AbstractAsyncContextManager[Connection]:
         return self._connections.open(name, component)
@@ -210,6 +213,20 @@ class ClusterEngine:
         await self._api.close()
         self._staging.close()
 
+    async def _live(self, name: str) -> Manifest | None:
+        """The service as the API server has it."""
+        try:
+            return await self._api.get(paths.service(self._namespace, name))
+        except NotFoundError:
+            return None
+
+    async def _has_knative(self) -> bool:
+        try:
+            await self._api.get(API_GROUP)
+        except NotFoundError:
+            return False
+        return True
+
     async def _objects(self, name: str) -> Objects:
         try:
             return await read_one(self._api, self._namespace, name)
@@ -217,7 +234,9 @@ class ClusterEngine:
             raise self._missing(name) from error
 
     async def _told(self, found: Objects) -> ServiceState:
-        return service_state(found, context=self._place.context, logs=await self._last_lines(found))
+        told = service_state(found, context=self._place.context, logs=await self._last_lines(found))
+        # With an ingress, requests go by the external address.
+        return replace(told, url=told.external_url, external_url="") if self._settings.cluster_ingress else told
 
     async def _last_lines(self, found: Objects) -> dict[str, str]:
         """The failing container's last lines by pod, read once for each of its runs."""
@@ -230,7 +249,7 @@ class ClusterEngine:
             path = f"{paths.PODS.format(self._namespace)}/{pod}/log"
             query = {"container": container, "tailLines": str(_LOG_LINES), "previous": str(previous).lower()}
             try:
-                async with contextlib.aclosing(self._api.stream(path, **query)) as pieces:
+                async with contextlib.aclosing(self._api.stream(path, query)) as pieces:
                     text = "".join([piece async for piece in pieces])
             except KaleServeError:
                 return {}  # the pod has gone meanwhile, or its log may not be read

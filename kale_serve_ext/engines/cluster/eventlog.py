@@ -36,7 +36,6 @@ def log_events(objects: Objects) -> list[LogEvent]:
 def parsed(event: Manifest) -> LogEvent:
     """An event of core/v1. Newer reporters fill ``eventTime`` and ``series`` in place of the times and the count."""
     series = mapping(event.get("series"))
-    about = mapping(event.get("involvedObject"))
     times = (
         series.get("lastObservedTime"),
         event.get("lastTimestamp"),
@@ -49,7 +48,7 @@ def parsed(event: Manifest) -> LogEvent:
         type="Warning" if event.get("type") == "Warning" else "Normal",
         reason=text(event.get("reason")),
         message=text(event.get("message")).removeprefix(_SAME_AGAIN),
-        object=f"{text(about.get('kind'))}/{text(about.get('name'))}",
+        object=about(event),
         count=number(series.get("count")) or number(event.get("count")) or 1,
     )
 
@@ -70,14 +69,19 @@ def by_object(objects: Objects) -> dict[str, list[LogEvent]]:
     return found
 
 
+def about(event: Manifest) -> str:
+    """The object that an event is about, as ``Kind/name``."""
+    found = mapping(event.get("involvedObject"))
+    return f"{text(found.get('kind'))}/{text(found.get('name'))}"
+
+
 def is_about(event: Manifest, uids: Mapping[str, str]) -> bool:
     """Whether an event is about one of these objects, given as uid by ``Kind/name``.
 
     Events outlive their objects: those of an earlier one of the same name tell of something else.
     """
-    about = mapping(event.get("involvedObject"))
-    uid = uids.get(f"{text(about.get('kind'))}/{text(about.get('name'))}")
-    return uid is not None and uid in ("", text(about.get("uid")) or uid)
+    uid = uids.get(about(event))
+    return uid is not None and uid in ("", text(mapping(event.get("involvedObject")).get("uid")) or uid)
 
 
 def _without_names(event: LogEvent) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import InvalidInputError, NotFoundError
 from ..base import Component, Manifest
 from . import objects as paths
+from .api import READ_TIMEOUT
 from .fields import mapping, mappings, name_of, text
 from .pods import is_ending, of_component
 from .state import Objects
@@ -25,12 +26,16 @@ async def stream(
     """Pieces of the log, oldest first; none where no container has written one yet."""
     pod = newest_pod(found, component)
     if pod is None:
+        # Where it is the right to see pods that lacks, this says so.
+        await api.get(paths.PODS.format(namespace), limit="1")
         return
     path = f"{paths.PODS.format(namespace)}/{name_of(pod)}/log"
+    # A server that has nothing to say is silent for hours.
+    silence = None if follow else READ_TIMEOUT
     query = {"tailLines": str(tail), "previous": str(previous).lower(), "follow": str(follow).lower()}
     for container in _containers(pod):
         try:
-            async with aclosing(api.stream(path, container=container, **query)) as text:
+            async with aclosing(api.stream(path, {**query, "container": container}, silence=silence)) as text:
                 async for piece in text:
                     yield piece
             return

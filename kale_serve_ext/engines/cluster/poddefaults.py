@@ -17,7 +17,7 @@ from .fields import labels_of, mapping, mappings, text
 if TYPE_CHECKING:
     from .api import Api
 
-_PODDEFAULTS = "/apis/kubeflow.org/v1alpha1/namespaces/{}/poddefaults"
+_GROUP = "/apis/kubeflow.org/v1alpha1"
 
 
 async def labels_from(api: Api, namespace: str, pod: str) -> dict[str, str]:
@@ -29,9 +29,12 @@ async def labels_from(api: Api, namespace: str, pod: str) -> dict[str, str]:
     """
     own = labels_of(await api.get(f"{paths.PODS.format(namespace)}/{pod}"))
     try:
-        found, _ = await api.list(_PODDEFAULTS.format(namespace))
+        known = await api.get(_GROUP)
     except NotFoundError:
-        return {}  # a cluster without Kubeflow
+        return {}  # a cluster without Kubeflow, where listing would be refused for want of the right
+    if not any(one.get("name") == "poddefaults" for one in mappings(known.get("resources"))):
+        return {}
+    found, _ = await api.list(f"{_GROUP}/namespaces/{namespace}/poddefaults")
     return chosen_by(found, {key: text(value) for key, value in own.items()})
 
 

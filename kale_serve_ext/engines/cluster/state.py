@@ -7,36 +7,21 @@ from the pods.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 from ...ml import JSON
 from ...records import ServiceRef
-from ..base import Component, ComponentState, Condition, LogEvent, Manifest, Replica, ServiceState
-from .eventlog import by_object, is_about
+from ..base import Condition, Manifest, ServiceState
+from .eventlog import about, by_object, is_about
 from .fields import labels_of, mapping, mappings, name_of, notes_of, number, seconds, text
-from .pods import (
-    KNATIVE_REVISION,
-    Verdict,
-    is_ending,
-    is_newest,
-    is_ready,
-    judge,
-    newest_replicasets,
-    of_component,
-    overdue,
-    refusals,
-)
+from .knative import MODE, is_before_pause, is_split, mode_of, shares_of
+from .managers import is_ours
+from .parts import Part, component_state, condition_of, parts_of
 
 _SERVICE = "serving.kserve.io/inferenceservice"
-STOP = "serving.kserve.io/stop"
-_OF_THE_WEBHOOK = ("modelFormat", "serving.kserve.io/deploymentMode")
+_OF_THE_WEBHOOK = ("modelFormat", MODE)
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_IDLE = "It is scaled to zero; the next request starts it."
-_LOOKS_WITHIN = 10.0
-"""Seconds after which a change that left the Deployments alone is taken for one that does not concern them."""
 _BAD_SPECS = ("InvalidPredictorSpec", "NoSupportingRuntime", "RuntimeNotRecognized", "RuntimeDisabled")
 
 
@@ -52,38 +37,10 @@ class Objects:
     pods: Sequence[Manifest] = ()
     events: Sequence[Manifest] = ()
     """The core/v1 events of the service, its deployments, replicasets and pods."""
-
-
-@dataclass(frozen=True)
-class _Pod:
-    pod: Manifest
-    revision: int
-    ready: bool
-    verdict: Verdict
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One component: what is wanted of it, and the pods that count."""
-
-    component: Component
-    wanted: int
-    pods: tuple[_Pod, ...]
-    stand_ins: tuple[Replica, ...] = ()
-    """What stands for pods that are not there."""
-    overdue: str = ""
-    """What its Deployment says when it has given up waiting."""
-
-    @property
-    def revisions(self) -> set[int]:
-        """Those that something can be told of."""
-        return {p.revision for p in self.pods} | {r.revision for r in self.stand_ins}
-
-    @property
-    def serving(self) -> int:
-        """The newest revision that answers; 0 where none does."""
-        ready = {p.revision for p in self.pods if p.ready} | {r.revision for r in self.stand_ins if r.ready}
-        return max(ready, default=0)
+    knative: Sequence[Manifest] = ()
+    """The Knative Services that its components are in Knative mode."""
+    revisions: Sequence[Manifest] = ()
+    """And their revisions."""
 
 
 def service_state(
@@ -97,26 +54,30 @@ def service_state(
     """
     metadata = mapping(objects.service.get("metadata"))
     generation = number(metadata.get("generation"))
-    parts = _parts(objects, now)
+    parts = parts_of(objects, now)
     return ServiceState(
         ref=ServiceRef("cluster", context, text(metadata.get("namespace")), text(metadata.get("name"))),
         manifest=_manifest(objects.service),
         revision=generation,
         serving_revision=min((part.serving for part in parts), default=0),
-        components=tuple(_component_state(part, logs) for part in parts),
+        components=tuple(component_state(part, logs) for part in parts),
         conditions=_conditions(objects, parts),
         url=_url(objects.service),
+        external_url=text(mapping(objects.service.get("status")).get("url")),
         created=seconds(metadata.get("creationTimestamp")),
         updated=_updated(objects.service),
         deleting=bool(metadata.get("deletionTimestamp")),
-        ours=mapping(metadata.get("labels")).get("app.kubernetes.io/managed-by") == "kale-serve-ext",
+        ours=is_ours(objects.service),
+        mode=mode_of(objects.service),
+        shares=shares_of(objects),
+        can_pause=not is_before_pause(objects.service) and not is_split(objects.service),
     )
 
 
 def wanted_log(objects: Objects) -> tuple[str, str, bool] | None:
     """(pod, container, previous): whose last lines say why the newest revision failed; None where nothing ended."""
     generation = number(mapping(objects.service.get("metadata")).get("generation"))
-    for part in _parts(objects, None):
+    for part in parts_of(objects, None):
         for one in part.pods:
             verdict = one.verdict
             if one.revision == generation and not one.ready and verdict.exit_code is not None:
@@ -130,144 +91,39 @@ def grouped(
     replicasets: Sequence[Manifest],
     pods: Sequence[Manifest],
     events: Sequence[Manifest],
+    knative: Sequence[Manifest] = (),
+    revisions: Sequence[Manifest] = (),
 ) -> dict[str, Objects]:
     """The objects of a whole namespace by the service that they belong to."""
     found: dict[str, Objects] = {}
+    # Looked up rather than looked for: there may be hundreds of each, and this is done at every change.
+    kinds = (deployments, replicasets, pods, knative, revisions)
+    labelled = [_by(some, lambda o: text(labels_of(o).get(_SERVICE))) for some in kinds]
+    told = _by(events, about)
     for service in services:
         name = name_of(service)
-        mine = [[o for o in some if labels_of(o).get(_SERVICE) == name] for some in (deployments, replicasets, pods)]
-        kinds = zip(("Deployment", "ReplicaSet", "Pod"), mine, strict=True)
-        uids = {f"{kind}/{name_of(o)}": _uid(o) for kind, some in kinds for o in some}
+        mine = [some.get(name, []) for some in labelled]
+        named = zip(("Deployment", "ReplicaSet", "Pod", "Service", "Revision"), mine, strict=True)
+        uids = {f"{kind}/{name_of(o)}": _uid(o) for kind, some in named for o in some}
         # The autoscaler of a Deployment has its name. It is not read, so any of that name will do.
         uids |= {f"HorizontalPodAutoscaler/{name_of(o)}": "" for o in mine[0]}
         uids[f"InferenceService/{name}"] = _uid(service)
-        about = [e for e in events if is_about(e, uids)]
-        found[name] = Objects(service, deployments=mine[0], replicasets=mine[1], pods=mine[2], events=about)
+        of_these = [e for one in uids for e in told.get(one, ()) if is_about(e, uids)]
+        found[name] = Objects(service, mine[0], mine[1], mine[2], of_these, mine[3], mine[4])
     return found
 
 
-def _parts(objects: Objects, now: float | None) -> list[_Part]:
-    spec = mapping(objects.service.get("spec"))
-    moment = time.time() if now is None else now
-    generation = number(mapping(objects.service.get("metadata")).get("generation"))
-    current = generation if _was_looked_at(objects, moment) else _before(objects.service)
-    events = by_object(objects)
-    return [_part(objects, c, mapping(spec[c]), current, events, moment) for c in get_args(Component) if c in spec]
+def _by(objects: Sequence[Manifest], key: Callable[[Manifest], str]) -> dict[str, list[Manifest]]:
+    found: dict[str, list[Manifest]] = {}
+    for one in objects:
+        found.setdefault(key(one), []).append(one)
+    return found
 
 
-def _part(
-    objects: Objects,
-    component: Component,
-    spec: Mapping[str, JSON],
-    current: int,
-    events: Mapping[str, Sequence[LogEvent]],
-    now: float,
-) -> _Part:
-    """One component.
-
-    Args:
-        current: the generation of the service that its Deployments are of.
-    """
-    knative = _knative(objects.service, component)
-    created = text(knative.get("latestCreatedRevision"))
-    deployments = of_component(component, objects.deployments)
-    if created:
-        deployments = [d for d in deployments if labels_of(d).get(KNATIVE_REVISION) == created]
-    replicasets = of_component(component, objects.replicasets)
-    newest = newest_replicasets(deployments, replicasets)
-    pods = []
-    for pod in of_component(component, objects.pods):
-        verdict = _verdict(objects, pod, component, events.get(f"Pod/{name_of(pod)}", ()), now)
-        older = min(current, _before(objects.service))
-        revision = current if is_newest(pod, created, newest, replicasets) else older
-        if verdict:
-            pods.append(_Pod(pod, revision, is_ready(pod), verdict))
-    # A pod that is over, as after an eviction, stays for its status alone once there is another in its place.
-    living = [p for p in pods if mapping(p.pod.get("status")).get("phase") not in ("Failed", "Succeeded")]
-    pods = sorted(living or pods, key=lambda p: (-p.revision, name_of(p.pod)))
-    counts = [number(mapping(d.get("spec")).get("replicas", 1)) for d in deployments]
-    least = spec.get("minReplicas")
-    started = any(labels_of(p.pod).get(KNATIVE_REVISION) == created for p in pods)
-    if created and created == knative.get("latestReadyRevision") and not started and not _ends(objects.service):
-        idle = Replica(created, current, "Waiting", True, "ScaledToZero", _IDLE)
-        return _Part(component, 0, tuple(pods), (idle,))
-    return _Part(
-        component,
-        wanted=sum(counts) if counts else least if isinstance(least, int) else 1,
-        pods=tuple(pods),
-        stand_ins=tuple(
-            Replica(name, current, "Waiting", False, "FailedCreate", message)
-            for name, message in refusals(deployments, replicasets, newest)[:1]
-        ),
-        overdue=next((o for d in deployments if (o := overdue(d))), ""),
-    )
-
-
-def _verdict(objects: Objects, pod: Manifest, component: str, events: Sequence[LogEvent], now: float) -> Verdict | None:
-    """None for a pod that is on its way out while the service stays."""
-    if not is_ending(pod):
-        return judge(pod, component, events, now)
-    return Verdict("Running", "Terminating", "It is being stopped.") if _ends(objects.service) else None
-
-
-def _was_looked_at(objects: Objects, now: float) -> bool:
-    """Whether the controller has made the Deployments to the newest spec.
-
-    ``status.observedGeneration`` does not tell, as KServe copies it from the Deployment, whose generations are others.
-    What tells is who wrote when: the Deployment is written a moment after the service, if it is changed at all.
-    """
-    if _is_rejected(objects.service):
-        return False
-    changed = _described(objects.service)
-    made = max((_described(d) for d in objects.deployments), default=0.0)
-    return made >= changed or now - changed > _LOOKS_WITHIN
-
-
-def _described(one: Manifest) -> float:
-    """When somebody last wrote an object's spec; autoscalers, who write a subresource, do not count."""
-    fields = mappings(mapping(one.get("metadata")).get("managedFields"))
-    of_spec = [f for f in fields if "f:spec" in mapping(f.get("fieldsV1")) and not f.get("subresource")]
-    return max((seconds(f.get("time")) for f in of_spec), default=0.0)
-
-
-def _is_rejected(service: Manifest) -> bool:
-    """Whether the controller makes nothing of the newest spec."""
-    status = mapping(service.get("status"))
-    invalid = mapping(status.get("modelStatus")).get("transitionStatus") == "InvalidSpec"
-    return invalid or any(_condition(c).reason == "ReconcileFailed" for c in mappings(status.get("conditions")))
-
-
-def _before(service: Manifest) -> int:
-    """The generation before. A first one has none: if its pods are made anew, the service itself was not changed."""
-    return max(1, number(mapping(service.get("metadata")).get("generation")) - 1)
-
-
-def _component_state(part: _Part, logs: Mapping[str, str]) -> ComponentState:
-    replicas = tuple(_replica(one, logs) for one in part.pods) + part.stand_ins
-    return ComponentState(part.component, part.wanted, sum(r.ready for r in replicas), replicas)
-
-
-def _replica(one: _Pod, logs: Mapping[str, str]) -> Replica:
-    verdict = one.verdict
-    created = seconds(mapping(one.pod.get("metadata")).get("creationTimestamp"))
-    return Replica(
-        name=name_of(one.pod),
-        revision=one.revision,
-        state=verdict.state,
-        ready=one.ready,
-        reason=verdict.reason,
-        message=verdict.message,
-        exit_code=verdict.exit_code,
-        restarts=verdict.restarts,
-        started=verdict.started or created,
-        last_log=logs.get(name_of(one.pod), "") or verdict.log,
-    )
-
-
-def _conditions(objects: Objects, parts: Sequence[_Part]) -> tuple[Condition, ...]:
+def _conditions(objects: Objects, parts: Sequence[Part]) -> tuple[Condition, ...]:
     """KServe's, and what it says elsewhere in words of its own."""
     status = mapping(objects.service.get("status"))
-    found = [_condition(c) for c in mappings(status.get("conditions"))]
+    found = [condition_of(c) for c in mappings(status.get("conditions"))]
     generation = number(mapping(objects.service.get("metadata")).get("generation"))
     for part in parts:
         if part.overdue and part.serving < generation:
@@ -279,23 +135,7 @@ def _conditions(objects: Objects, parts: Sequence[_Part]) -> tuple[Condition, ..
     return (*found, failure) if failure else tuple(found)
 
 
-def _condition(given: Mapping[str, JSON]) -> Condition:
-    said = text(given.get("status"))
-    reason = text(given.get("reason"))
-    message = text(given.get("message"))
-    if reason == "ReconcileFailed" and "the object has been modified" in message:
-        # The controller tries again at once; there is nothing wrong with the service.
-        reason = "Conflict"
-    return Condition(
-        type=text(given.get("type")),
-        status="True" if said == "True" else "False" if said == "False" else "Unknown",
-        reason=reason,
-        message=message,
-        last_transition=seconds(given.get("lastTransitionTime")),
-    )
-
-
-def _model_failure(objects: Objects, parts: Sequence[_Part]) -> Condition | None:
+def _model_failure(objects: Objects, parts: Sequence[Part]) -> Condition | None:
     """What modelStatus has against the spec or the model.
 
     It is about the first pod alone and stays as it was when that comes right, so pods are believed before it.
@@ -373,21 +213,6 @@ def _updated(service: Manifest) -> float:
     written = [m.get("time") for m in mappings(metadata.get("managedFields"))]
     turned = [c.get("lastTransitionTime") for c in mappings(mapping(service.get("status")).get("conditions"))]
     return max(seconds(t) for t in (metadata.get("creationTimestamp"), *written, *turned))
-
-
-def _ends(service: Manifest) -> bool:
-    """Whether all pods are to go: of a service that is paused or deleted, those that still end are worth telling."""
-    return bool(mapping(service.get("metadata")).get("deletionTimestamp")) or (
-        text(notes_of(service).get(STOP)).lower() == "true"
-    )
-
-
-def _knative(service: Manifest, component: str) -> Mapping[str, JSON]:
-    """The status of a component that Knative runs; empty for one that KServe runs by a Deployment of its own."""
-    status = mapping(service.get("status"))
-    if status.get("deploymentMode") not in ("Knative", "Serverless"):
-        return {}
-    return mapping(mapping(status.get("components")).get(component))
 
 
 def _uid(one: Manifest) -> str:

@@ -32,7 +32,6 @@ _IGNORED = {
     "tolerations": "tolerations",
     "serviceAccountName": "service accounts",
     "maxReplicas": "autoscaling",
-    "canaryTrafficPercent": "canaries",
 }
 
 
@@ -120,6 +119,10 @@ def check_manifest(manifest: Manifest) -> list[Check]:
         checks += _resources(launch)
         spec = mapping(mapping(manifest.get("spec")).get(launch.component))
         checks += _ignored(launch.component, spec)
+        if "canaryTrafficPercent" in spec:
+            message = "On this machine a service runs one version at a time: requests cannot be split."
+            hint = "Serve it on a cluster in Knative mode, or leave the share out."
+            checks.append(Check("error", "CanaryIgnored", message, hint, "canary"))
         checks += _variables(launch.component, _container(spec))
     return checks
 

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ..channels import ONCE, RETRYING
 
 if TYPE_CHECKING:
     import grpc.aio
     import httpx
     from grpc import Channel as BlockingChannel
-
-_MAX_MESSAGE = 256 * 1024 * 1024
-_RETRY = json.dumps(
-    {
-        "methodConfig": [
-            {
-                "name": [{}],
-                # A revision that goes away refuses what it has not begun: the next one takes it.
-                "retryPolicy": {
-                    "maxAttempts": 5,
-                    "initialBackoff": "0.05s",
-                    "maxBackoff": "1s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ]
-    }
-)
-_OPTIONS = [
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.max_send_message_length", _MAX_MESSAGE),
-    ("grpc.max_receive_message_length", _MAX_MESSAGE),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-]
-_RETRYING = [*_OPTIONS, ("grpc.service_config", _RETRY)]
-_ONCE = [*_OPTIONS, ("grpc.enable_retries", 0)]
 
 
 @dataclass
@@ -76,7 +49,7 @@ class Connections:
         if channel is None:
             import grpc.aio
 
-            channel = grpc.aio.insecure_channel(address, options=_RETRYING)
+            channel = grpc.aio.insecure_channel(address, options=RETRYING)
             channels[address] = channel
         return channel
 
@@ -87,7 +60,7 @@ class Connections:
             import grpc
 
             # Of two threads that come first together, one keeps its channel to itself.
-            channel = self._blocking.setdefault(address, grpc.insecure_channel(address, options=_ONCE))
+            channel = self._blocking.setdefault(address, grpc.insecure_channel(address, options=ONCE))
         return channel
 
     async def close(self) -> None:

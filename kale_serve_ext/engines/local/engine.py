@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from ...config import Settings
 from ...errors import (
-    BackendUnavailableError,
     InvalidInputError,
     InvalidNameError,
     NotFoundError,
@@ -34,6 +33,7 @@ from ..base import (
     ServiceState,
     Staged,
 )
+from ..metrics import read_metrics
 from . import checks, eventlog, interpreters
 from .connections import Connections
 from .folders import CONTEXT, Folders
@@ -45,7 +45,7 @@ from .tail import stream
 from .watch import watch_services
 
 if TYPE_CHECKING:
-    import httpx
+    import grpc.aio
 
 T = TypeVar("T")
 
@@ -93,10 +93,10 @@ class LocalEngine:
             )
         return Staged(artifact.uri)
 
-    async def dry_run(self, manifest: Manifest) -> list[Check]:
+    async def dry_run(self, manifest: Manifest, *, force: bool = False) -> list[Check]:
         return await self._in_thread(checks.check_manifest, manifest)
 
-    async def apply(self, manifest: Manifest, staged: Sequence[Staged] = ()) -> ServiceState:
+    async def apply(self, manifest: Manifest, staged: Sequence[Staged] = (), *, force: bool = False) -> ServiceState:
         metadata = mapping(manifest.get("metadata"))
         name = str(metadata.get("name") or "")
         if str(metadata.get("namespace") or self._namespace) != self._namespace:
@@ -155,32 +155,21 @@ class LocalEngine:
         return await self._in_thread(eventlog.read, home.events)
 
     async def metrics(self, name: str, component: Component = "predictor") -> str:
-        import httpx
-
-        async with self.connect(name, component) as connection:
-            try:
-                answer = await connection.http.get("/metrics")
-            except httpx.HTTPError as exc:
-                raise BackendUnavailableError(
-                    f"The {component} of {name} gives no metrics: {exc}", hint="Look at its logs, or try again."
-                ) from exc
-        if answer.status_code == 503:
-            phase, reason = _said(answer)
-            raise ServiceNotReadyError(f"The {component} of {name} is not running: {reason}", phase=phase, hint=_WAIT)
-        if not answer.is_success:
-            raise BackendUnavailableError(
-                f"The {component} of {name} gives no metrics (HTTP {answer.status_code}).", hint="Look at its logs."
-            )
-        return answer.text
+        return await read_metrics(self, name, component)
 
     @contextlib.asynccontextmanager
     async def connect(self, name: str, component: Component | None = None) -> AsyncIterator[Connection]:
         ports = await self._ports(name, component)
         url, address = f"http://127.0.0.1:{ports.http}", f"127.0.0.1:{ports.grpc}"
+
+        async def channel() -> grpc.aio.Channel:
+            return self._connections.grpc(address)
+
         yield Connection(
             http=self._connections.http(url),
-            grpc=self._connections.grpc(address) if ports.grpc else None,
             url=url,
+            grpc=channel if ports.grpc else None,
+            arrays_by_grpc=bool(ports.grpc),
             blocking_grpc=(lambda: self._connections.blocking_grpc(address)) if ports.grpc else None,
         )
 
@@ -212,12 +201,3 @@ class LocalEngine:
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
-
-
-def _said(answer: httpx.Response) -> tuple[str, str]:
-    """Phase and reason, as a supervisor answers; of a model's own answer nothing."""
-    try:
-        body = mapping(answer.json())
-    except ValueError:
-        return "", f"HTTP {answer.status_code}"
-    return str(body.get("phase", "")), str(body.get("reason", ""))

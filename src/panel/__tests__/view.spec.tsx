@@ -16,7 +16,7 @@ import {
   settled,
   trans
 } from '../../__tests__/fixtures';
-import type { Health, RegisteredName, Service } from '../../api/types';
+import type { Health, RegisteredName, Service, Share } from '../../api/types';
 import { PanelState } from '../state';
 import PanelView from '../view';
 
@@ -53,6 +53,17 @@ async function setUp(
 }
 
 const region = (name: string) => screen.getByRole('region', { name });
+
+/**
+ * Of the newest version and the one before.
+ */
+function shares(percent: number): Share[] {
+  const of = (version: string) => ({ id: 0, name: 'iris', version });
+  return [
+    { revision: 'r2', percent, newest: true, model: of('2') },
+    { revision: 'r1', percent: 100 - percent, newest: false, model: of('1') }
+  ];
+}
 
 describe('PanelView', () => {
   it('says once that the server is away, and keeps what was listed', async () => {
@@ -118,14 +129,67 @@ describe('PanelView', () => {
     expect(actions.resume).toHaveBeenCalledWith(makeRef());
   });
 
-  it('leaves alone what was made elsewhere', async () => {
-    await setUp({
-      services: [makeService('theirs', { ours: false, can_pause: false })]
+  it('manages what was made elsewhere, and says that it was', async () => {
+    const { actions, user } = await setUp({
+      services: [makeService('theirs', { ours: false, model: null })]
     });
+    expect(screen.getByText('Not made here')).toBeVisible();
+    expect(screen.queryByRole('button', { name: 'Update' })).toBeNull();
+    await user.click(screen.getByRole('button', { name: 'Pause' }));
+    expect(actions.pause).toHaveBeenCalledWith(makeRef('theirs'));
+    await user.click(screen.getByRole('button', { name: 'Delete' }));
+    expect(actions.remove).toHaveBeenCalledWith(makeRef('theirs'));
+  });
+
+  it('says of a service without pods that it can be asked', async () => {
+    const reason = 'Scaled to zero; the next request starts it.';
+    await setUp({ services: [makeService('iris', { phase: 'Idle', reason })] });
+    expect(screen.getByRole('status')).toHaveTextContent(`Idle ${reason}`);
     expect(screen.getByRole('button', { name: 'Test' })).toBeEnabled();
-    for (const name of ['Pause', 'Update', 'Delete']) {
-      expect(screen.queryByRole('button', { name })).toBeNull();
-    }
+    expect(screen.queryByRole('button', { name: 'Resume' })).toBeNull();
+  });
+
+  it('shows who gets the requests, and lets one version be chosen', async () => {
+    const { actions, user } = await setUp({
+      services: [makeService('iris', { mode: 'Knative', shares: shares(20) })]
+    });
+    await user.click(
+      within(region('Services')).getByRole('button', { name: 'iris' })
+    );
+    const split = within(screen.getByRole('region', { name: 'Requests' }));
+    expect(
+      split.getAllByRole('listitem').map(item => item.textContent)
+    ).toEqual(['iris v2 (newest)20 %', 'iris v180 %']);
+    await user.click(split.getByRole('button', { name: 'Promote' }));
+    expect(actions.promote).toHaveBeenCalledWith(makeRef());
+    await user.click(split.getByRole('button', { name: 'Roll back' }));
+    expect(actions.rollBack).toHaveBeenCalledWith(makeRef());
+  });
+
+  it.each([
+    [0, ['Promote']],
+    [100, ['Roll back']]
+  ])('offers at %s % what is left to choose', async (percent, offered) => {
+    const { user } = await setUp({
+      services: [makeService('iris', { shares: shares(percent) })]
+    });
+    await user.click(
+      within(region('Services')).getByRole('button', { name: 'iris' })
+    );
+    const split = within(screen.getByRole('region', { name: 'Requests' }));
+    expect(
+      split.getAllByRole('button').map(button => button.textContent)
+    ).toEqual(offered);
+  });
+
+  it('does not let a version be chosen that is not ready', async () => {
+    const { user } = await setUp({
+      services: [makeService('iris', { phase: 'Loading', shares: shares(0) })]
+    });
+    await user.click(
+      within(region('Services')).getByRole('button', { name: 'iris' })
+    );
+    expect(screen.getByRole('button', { name: 'Promote' })).toBeDisabled();
   });
 
   it('shows the last lines of a log that ended badly', async () => {

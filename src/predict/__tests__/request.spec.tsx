@@ -72,7 +72,7 @@ describe('PredictView', () => {
       rows: [{ length: 7.25, count: 2 }],
       component: ''
     });
-    for (const name of ['Copy as Python', 'Copy as curl']) {
+    for (const name of ['Copy as Python', 'Copy as command']) {
       expect(screen.getByRole('button', { name })).toBeEnabled();
     }
   });

@@ -42,6 +42,17 @@ describe('configOf', () => {
     });
   });
 
+  it('keeps what KServe is told by annotations, but not a pause', () => {
+    const annotations = {
+      'serving.kserve.io/deploymentMode': 'Knative',
+      'serving.kserve.io/stop': 'true',
+      'kale-serve-ext/model-name': 'iris'
+    };
+    expect(configOf({ metadata: { annotations } })).toEqual({
+      annotations: { 'serving.kserve.io/deploymentMode': 'Knative' }
+    });
+  });
+
   it('keeps an image that is the user’s', () => {
     const containers = [{ image: 'registry.test/mine:1' }];
     expect(configOf({ spec: { predictor: { containers } } })).toEqual({

@@ -24,7 +24,8 @@ function check(change: Partial<Check>): Check {
 
 async function setUp(
   plan: Plan | ((body: Record<string, unknown>) => Plan),
-  isUpdate = false
+  isUpdate = false,
+  canSplit = false
 ) {
   const newest = makeArtifact({ id: 2, version: '2.0.0' });
   const older = makeArtifact({ id: 1, version: '1.0.0' });
@@ -51,6 +52,7 @@ async function setUp(
     services: kale.services,
     subject: {
       modelId: 2,
+      canSplit,
       initial: isUpdate ? { name: 'iris' } : undefined
     },
     trans,
@@ -168,6 +170,24 @@ describe('ServeView', () => {
     });
   });
 
+  it('does not end its planning with the plan for what was chosen before', async () => {
+    const { server, model } = await setUp(makePlan());
+    const before = later<{ json: Plan }>();
+    server.on('POST plan', () => before.promise);
+    act(() => {
+      model.protocol = 'v2';
+    });
+    await waitFor(() => expect(server.of('POST plan')).toHaveLength(2));
+    await act(async () => {
+      model.protocol = 'v1';
+      before.resolve({ json: makePlan({ protocol: 'v2' }) });
+      await before.promise;
+    });
+    expect(model.isPlanning).toBe(true);
+    server.on('POST plan', makePlan({ protocol: 'v1' }));
+    await waitFor(() => expect(server.of('POST plan')).toHaveLength(3));
+  });
+
   it('serves nothing whose plan turns out bad, and goes to the field', async () => {
     const { server, user } = await setUp(makePlan());
     const plan = later<{ json: Plan }>();
@@ -239,6 +259,49 @@ describe('ServeView', () => {
     const table = screen.getByRole('table', { name: 'What changes' });
     expect(table).toHaveTextContent('file:///afile:///b');
     expect(screen.getByRole('button', { name: 'Update' })).toBeEnabled();
+  });
+
+  it('asks for a share where versions can have one', async () => {
+    const { server, user } = await setUp(makePlan(), true, true);
+    const share = screen.getByLabelText('Share of requests (%)');
+    expect(share).toHaveValue(100);
+    await user.clear(share);
+    expect(share).toBeInvalid();
+    await user.type(share, '20');
+    await user.click(screen.getByRole('button', { name: 'Update' }));
+    await waitFor(() => expect(server.of('POST services')).toHaveLength(1));
+    expect(server.of('POST services')[0].body).toMatchObject({
+      config: { predictor: { canaryTrafficPercent: 20 } }
+    });
+  });
+
+  it('asks for none where they cannot', async () => {
+    await setUp(makePlan(), true);
+    expect(screen.queryByLabelText('Share of requests (%)')).toBeNull();
+  });
+
+  it('changes what others made, and their fields, only when told to', async () => {
+    const plans = (body: Record<string, unknown>) => {
+      const taken = check({ code: 'NotMadeHere', field: 'name' });
+      const conflict = check({ code: 'ClusterConflict', message: 'Theirs.' });
+      const checks = !body.update ? [taken] : !body.force ? [conflict] : [];
+      return makePlan({ ok: checks.length === 0, checks });
+    };
+    const { server, user } = await setUp(plans);
+    const force = 'Take over the fields that others have set';
+    expect(screen.queryByRole('checkbox', { name: force })).toBeNull();
+    await user.click(
+      screen.getByRole('checkbox', {
+        name: 'Change this service, though it was not made here'
+      })
+    );
+    await user.click(await screen.findByRole('checkbox', { name: force }));
+    await user.click(serveButton());
+    await waitFor(() => expect(server.of('POST services')).toHaveLength(1));
+    expect(server.of('POST services')[0].body).toMatchObject({
+      update: true,
+      force: true
+    });
   });
 
   it('writes the manifest as YAML or JSON', async () => {

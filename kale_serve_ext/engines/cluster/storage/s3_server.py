@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from ...errors import (
+from ....errors import (
     BackendUnavailableError,
     InvalidInputError,
     KaleServeError,
@@ -23,7 +23,9 @@ from ...errors import (
     SnapshotError,
     StorageFullError,
 )
-from ..base import Manifest
+from ...base import Manifest
+from .owned import LABELS
+from .snapshots import LOG_AGAIN
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -36,13 +38,11 @@ _READ_TIMEOUT = 120.0
 """Seconds of silence. Some servers put a large file together from its parts before they answer."""
 _ATTEMPTS = 3
 _ANNOTATION = "serving.kserve.io/"
-_LABELS = {"app.kubernetes.io/managed-by": "kale-serve-ext"}
 _EXAMPLE = "It looks like s3://bucket/prefix?endpoint=http://host:9000&region=us-east-1."
 _REFUSED = frozenset({"ExpiredToken", "InvalidToken", "XAdminUserNotFound"})
 """Codes for credentials that do not hold with a status other than 403; the last is versitygw's, with 404."""
 _FULL = frozenset({"QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
 """Codes of versitygw, Ceph and MinIO that come with the statuses of other things. For a full disk it is 507."""
-LOG_AGAIN = "Log the artifact again."
 
 
 @dataclass(frozen=True)
@@ -122,31 +122,44 @@ def access_secret(target: S3Target, namespace: str) -> Manifest:
     values = {"AWS_ACCESS_KEY_ID": frozen.access_key, "AWS_SECRET_ACCESS_KEY": frozen.secret_key}
     if frozen.token:
         values["AWS_SESSION_TOKEN"] = frozen.token
+    return secret_of(replace(target, region=_region(session, target)), target.secret, namespace, values)
+
+
+def secret_of(target: S3Target, name: str, namespace: str, values: Mapping[str, str]) -> Manifest:
+    """A Secret in the form that KServe reads.
+
+    Args:
+        values: ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``.
+    """
     scheme, _, host = target.endpoint.partition("://")
     annotations: dict[str, str] = {"s3-usehttps": "0" if scheme == "http" else "1", "s3-verifyssl": "1"}
     if host:
         annotations["s3-endpoint"] = host
-    if region := _region(session, target):
-        annotations["s3-region"] = region
+    if target.region:
+        annotations["s3-region"] = target.region
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            "name": target.secret,
+            "name": name,
             "namespace": namespace,
-            "labels": dict(_LABELS),
+            "labels": dict(LABELS),
             "annotations": {_ANNOTATION + key: value for key, value in annotations.items()},
         },
         "type": "Opaque",
-        "stringData": values,
+        "stringData": dict(values),
     }
 
 
-def open_client(target: S3Target) -> S3Client:
+def open_client(target: S3Target, keys: Mapping[str, str] | None = None) -> S3Client:
+    """A client with the credentials that boto3 finds, or with ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``."""
     from boto3.session import Session
     from botocore.config import Config
 
-    session = Session()
+    given = {name.lower(): value for name, value in (keys or {}).items()}
+    session = Session(
+        aws_access_key_id=given.get("aws_access_key_id"), aws_secret_access_key=given.get("aws_secret_access_key")
+    )
     return session.client(
         "s3",
         endpoint_url=target.endpoint or None,
@@ -164,6 +177,18 @@ def open_client(target: S3Target) -> S3Client:
             ignore_configured_endpoint_urls=True,
         ),
     )
+
+
+def is_object(target: S3Target, uri: str, keys: Mapping[str, str] | None = None) -> bool:
+    """Whether an ``s3://`` address is that of one object, not of those below it; false where it cannot be told."""
+    try:
+        require_boto3()
+        key = urlsplit(uri).path.lstrip("/")
+        with s3_errors(target, "list", key):
+            found = open_client(target, keys).list_objects_v2(Bucket=target.bucket, Prefix=key, MaxKeys=1)
+    except KaleServeError:
+        return False
+    return [entry["Key"] for entry in found.get("Contents", ())] == [key]
 
 
 def require_boto3() -> None:

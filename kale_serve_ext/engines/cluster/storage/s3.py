@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import stat
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -21,17 +19,10 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...digest import digest_of
-from ...errors import (
-    BackendUnavailableError,
-    ConflictError,
-    InvalidInputError,
-    KaleServeError,
-    NotFoundError,
-    SnapshotError,
-)
-from ...ml import JSON
-from .s3_server import CONNECTIONS, LOG_AGAIN, S3Target, code_of, open_client, require_boto3, s3_errors
+from ....errors import BackendUnavailableError, ConflictError, KaleServeError
+from ....ml import JSON
+from .s3_server import CONNECTIONS, S3Target, code_of, open_client, require_boto3, s3_errors
+from .snapshots import check_unchanged, files_of
 
 if TYPE_CHECKING:
     from s3transfer.futures import TransferFuture
@@ -63,7 +54,7 @@ def upload(folder: Path, digest: str, target: S3Target, progress: Callable[[int,
         SnapshotError: the folder is not what ``digest`` says.
     """
     address = digest.removeprefix("sha256:")
-    files = _files(folder)
+    files = files_of(folder)
     place = _Place(target, address)
     meter = _Meter(progress, sum(files.values()))
     require_boto3()
@@ -76,7 +67,7 @@ def upload(folder: Path, digest: str, target: S3Target, progress: Callable[[int,
             hint="Remove that object.",
         )
     if there != files or place.marker(client) != files:
-        _check(folder, digest)
+        check_unchanged(folder, digest)
         missing = {name: size for name, size in files.items() if there.get(name) != size}
         meter(meter.total - sum(missing.values()))
         place.abort_leftovers(client)
@@ -202,45 +193,3 @@ class _Meter:
             except Exception as error:
                 self.failure = error
                 raise
-
-
-def _files(folder: Path) -> dict[str, int]:
-    """Name and size of every file in a snapshot, in order of their names; no link is followed."""
-    found: dict[str, int] = {}
-    pending = [folder]
-    try:
-        while pending:
-            with os.scandir(pending.pop()) as entries:
-                for entry in entries:
-                    status = entry.stat(follow_symlinks=False)
-                    name = Path(entry.path).relative_to(folder).as_posix()
-                    if stat.S_ISDIR(status.st_mode):
-                        pending.append(Path(entry.path))
-                    elif not stat.S_ISREG(status.st_mode):
-                        raise SnapshotError(f"{entry.path} is neither a file nor a folder.", hint=LOG_AGAIN)
-                    elif not name.isprintable():  # a name that is no text in UTF-8 is not printable either
-                        raise InvalidInputError(
-                            f"The name of the file {name!r} has signs that S3 does not take.", hint="Rename the file."
-                        )
-                    else:
-                        found[name] = status.st_size
-    except FileNotFoundError as error:
-        raise NotFoundError(f"The snapshot {folder} is not there.", hint=LOG_AGAIN) from error
-    except OSError as error:
-        raise SnapshotError(f"The snapshot {folder} cannot be read: {error}.", hint=LOG_AGAIN) from error
-    if not found:
-        raise InvalidInputError(f"The snapshot {folder} holds no file to upload.", hint="Log a folder that has some.")
-    return dict(sorted(found.items()))
-
-
-def _check(folder: Path, digest: str) -> None:
-    """A damaged snapshot must not get into the bucket, where its address would keep it for ever."""
-    try:
-        found = digest_of(folder)
-    except (OSError, ValueError) as error:
-        raise SnapshotError(f"The snapshot {folder} cannot be read: {error}.", hint=LOG_AGAIN) from error
-    if found != digest:
-        raise SnapshotError(
-            f"The snapshot {folder} was changed after it was made: its content is {found}, recorded is {digest}.",
-            hint=LOG_AGAIN,
-        )

@@ -1,0 +1,1 @@
+"""How requests get to the components of services."""

@@ -1,0 +1,183 @@
+"""Connections to the components of services, kept for the requests that follow."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ....errors import NotFoundError, ServiceNotReadyError
+from ...base import Component, Connection, Manifest
+from .. import objects as paths
+from ..credentials import IN_CLUSTER, Place
+from ..fields import mapping, notes_of, text
+from ..knative import answering
+from ..parts import STOP
+from . import transports
+from .podlink import PodLink
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ....config import Settings
+    from ..api import Api
+
+_ASLEEP = "none of its pods runs, and the API server's proxy wakes none"
+
+
+@dataclass(frozen=True)
+class _Target:
+    """One component, and where it says it is."""
+
+    name: str
+    component: Component
+    address: str
+    """The entry's, inside the cluster."""
+    host: str
+    """The component's name at an ingress."""
+    revision: str
+    """Knative's revision that gets most of the requests; empty where KServe runs it by a Deployment."""
+
+    @property
+    def service(self) -> str:
+        return f"{self.name}-{self.component}"
+
+    @property
+    def proxied(self) -> str:
+        """The Kubernetes Service for the API server's proxy, which follows none to another namespace."""
+        return f"{self.revision}-private" if self.revision else self.service
+
+
+class Connections:
+    """Ways to the services of one namespace. Use it from one loop."""
+
+    def __init__(self, settings: Settings, place: Place, namespace: str, api: Api) -> None:
+        self._settings = settings
+        self._place = place
+        self._namespace = namespace
+        self._api = api
+        self._inside = place.context == IN_CLUSTER
+        self._ingress = settings.cluster_ingress.rstrip("/")
+        self._clients: dict[str, tuple[_Target, httpx.AsyncClient]] = {}
+        self._links: dict[str, PodLink] = {}
+        self._users: dict[str, int] = {}
+
+    @contextlib.asynccontextmanager
+    async def open(self, name: str, component: Component | None = None) -> AsyncIterator[Connection]:
+        """A connection; what was opened to the pods for it is closed with the last one to the component."""
+        target = _target(await self._api.get(paths.service(self._namespace, name)), name, component)
+        http, url = await self._http(target)
+        service = target.service
+        self._users[service] = self._users.get(service, 0) + 1
+        try:
+            yield Connection(
+                http=http,
+                url=url,
+                grpc=self._link(target).channel,
+                # Past Knative's proxy nobody would count the requests, and the pods would be taken for idle.
+                arrays_by_grpc=not target.revision,
+                command=self._command(target),
+            )
+        finally:
+            self._users[service] -= 1
+            if not self._users[service] and (link := self._links.pop(service, None)):
+                await link.close()
+
+    async def close(self) -> None:
+        """End every way, with the sockets that it has."""
+        clients, links = list(self._clients.values()), list(self._links.values())
+        self._clients.clear()
+        self._links.clear()
+        for _, client in clients:
+            await client.aclose()
+        for link in links:
+            await link.close()
+
+    def _link(self, target: _Target) -> PodLink:
+        if target.service not in self._links:
+            sockets = None if self._inside else self._settings.sockets
+            made = PodLink(self._api, self._namespace, target.name, target.component, sockets)
+            self._links[target.service] = made
+        return self._links[target.service]
+
+    async def _http(self, target: _Target) -> tuple[httpx.AsyncClient, str]:
+        """A client whose base URL is the component's, and the address to show."""
+        import httpx
+
+        base = url = transports.direct(target.address, self._namespace, target.service)
+        transport: httpx.AsyncBaseTransport | None = None
+        if self._ingress:
+            if not target.host:
+                raise ServiceNotReadyError(
+                    f"KServe has given the service {target.name} no external address yet.",
+                    phase="Loading",
+                    hint="Try again in a moment.",
+                )
+            base = url = self._ingress
+            transport = transports.IngressTransport(target.host, self._settings.cluster_ingress_token_file)
+        elif not self._inside:
+            path = transports.proxied(self._namespace, target.proxied)
+            url = transports.at_server(await self._api.client(), path)
+            proxy = transports.ProxyTransport(self._api, path, _ASLEEP if target.revision else "")
+            transport = transports.OutsideTransport(proxy, lambda: self._link(target).transport(self._settings.sockets))
+        known = self._clients.get(target.service)
+        if known and known[0] == target:
+            return known[1], url
+        # One that led elsewhere may still be used by who has it.
+        timeout = httpx.Timeout(60.0, connect=5.0)
+        client = httpx.AsyncClient(base_url=base, transport=transport, timeout=timeout, trust_env=False)
+        self._clients[target.service] = target, client
+        return client, url
+
+    def _command(self, target: _Target) -> Callable[[str, str], str] | None:
+        """What posts from a shell, with credentials that it looks up itself."""
+        if self._ingress:
+            return lambda path, body: self._by_curl(target.host, path, body)
+        if self._inside:
+            return None
+        at_server = transports.proxied(self._namespace, target.proxied)
+        return lambda path, body: self._by_kubectl(at_server + path, body)
+
+    def _by_curl(self, host: str, path: str, body: str) -> str:
+        lines = [f"curl -sS {shlex.quote(self._ingress + path)}", f"-H {shlex.quote(f'Host: {host}')}"]
+        if self._settings.cluster_ingress_token_file:
+            file = shlex.quote(self._settings.cluster_ingress_token_file)
+            lines.append(f'-H "Authorization: Bearer $(cat {file})"')
+        lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(body)}"]
+        return " \\\n  ".join(lines) + "\n"
+
+    def _by_kubectl(self, path: str, body: str) -> str:
+        where = f"--context {shlex.quote(self._place.context)}"
+        if self._place.kubeconfig:
+            where += f" --kubeconfig {shlex.quote(self._place.kubeconfig)}"
+        lines = [f"printf %s {shlex.quote(body)} |", f"kubectl {where} create -f -", f"--raw {shlex.quote(path)}"]
+        return " \\\n  ".join(lines) + "\n"
+
+
+def _target(manifest: Manifest, name: str, component: Component | None) -> _Target:
+    """Which component of the service is meant.
+
+    Raises:
+        NotFoundError: it has no such component.
+        ServiceNotReadyError: it is paused.
+    """
+    parts = mapping(manifest.get("spec"))
+    entry: Component = "transformer" if "transformer" in parts else "predictor"
+    wanted = component or entry
+    if wanted not in parts:
+        raise NotFoundError(f"The service {name} has no {wanted}.", hint="Ask its predictor.")
+    if str(notes_of(manifest).get(STOP, "")).lower() == "true":
+        raise ServiceNotReadyError(f"The service {name} is paused.", phase="Paused", hint="Resume it.")
+    status = mapping(manifest.get("status"))
+    own = mapping(mapping(status.get("components")).get(wanted))
+    external = text(status.get("url")) if wanted == entry else text(own.get("url"))
+    return _Target(
+        name=name,
+        component=wanted,
+        address=text(mapping(status.get("address")).get("url")),
+        host=urlsplit(external).netloc,
+        revision=answering(manifest, wanted),
+    )

@@ -1,0 +1,184 @@
+"""Ways by which requests go to a component, each as a transport of httpx.
+
+Inside the cluster that is the component's own address. From outside it is an ingress where one is set; else the API
+server's service proxy, and a port-forward for who may not use that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+
+from ....errors import BackendUnavailableError, PermissionDeniedError
+from ..api import LoggedOutError
+
+if TYPE_CHECKING:
+    from ..api import Api
+    from .portforward import Forward
+
+_STATUSES_OF_THE_SERVER = (401, 403, 404, 503)
+
+
+def direct(address: str, namespace: str, service: str) -> str:
+    """The component's address inside the cluster.
+
+    Args:
+        address: that of the service's entry, as its status has it: with another domain than the usual one, or a port.
+    """
+    parts = urlsplit(address)
+    domain = parts.netloc.partition(".")[2] or f"{namespace}.svc.cluster.local"
+    return f"{parts.scheme or 'http'}://{service}.{domain}"
+
+
+def proxied(namespace: str, service: str) -> str:
+    """The path at the API server."""
+    return f"/api/v1/namespaces/{namespace}/services/{service}:80/proxy"
+
+
+def at_server(client: httpx.AsyncClient, path: str) -> str:
+    """The URL of a path at the API server, which may have a path of its own in front."""
+    return str(client.base_url).rstrip("/") + path
+
+
+class ProxyTransport(httpx.AsyncBaseTransport):
+    """Sends requests through the API server, and tells its own refusals from the model's answers.
+
+    Args:
+        asleep: what to say when nothing runs behind the Kubernetes Service; by default, the API server's own words.
+    """
+
+    def __init__(self, api: Api, path: str, asleep: str = "") -> None:
+        self._api = api
+        self._path = path
+        self._asleep = asleep
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        client = await self._api.client()
+        url = httpx.URL(at_server(client, self._path + request.url.raw_path.decode("ascii")))
+        for refused in (False, True):
+            headers = request.headers.copy()
+            headers["Host"] = url.netloc.decode("ascii")
+            token = await self._api.authorization(anew=refused)
+            if token:
+                headers["Authorization"] = token
+            made = httpx.Request(
+                request.method, url, headers=headers, stream=request.stream, extensions=request.extensions
+            )
+            answer = await client.send(made, stream=True)
+            told = await _of_the_server(answer)
+            if answer.status_code != 401 or told is None:
+                break
+        if told is None:
+            return answer
+        if answer.status_code == 401:
+            raise LoggedOutError(
+                "The API server does not know this login any more.", hint="Log in again, and mend the kubeconfig."
+            )
+        if answer.status_code in (404, 503):
+            # Nothing is behind the service: nothing was delivered.
+            raise httpx.ConnectError(self._asleep or told, request=request)
+        raise PermissionDeniedError(
+            f"The cluster refuses the request to the model: {told}",
+            hint="Ask for the right to get and create services/proxy in this namespace.",
+        )
+
+
+class ForwardTransport(httpx.AsyncBaseTransport):
+    """Sends requests through a port-forward."""
+
+    def __init__(self, forward: Forward) -> None:
+        self._forward = forward
+        self._socket = httpx.AsyncHTTPTransport(uds=str(forward.path), trust_env=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._socket.handle_async_request(request)
+        except (httpx.NetworkError, httpx.ProtocolError) as error:
+            trouble = self._forward.trouble
+            if trouble is None:
+                raise
+            if isinstance(trouble, BackendUnavailableError):
+                raise httpx.ConnectError(trouble.message, request=request) from error
+            raise trouble from error
+
+    async def aclose(self) -> None:
+        await self._socket.aclose()
+
+
+class OutsideTransport(httpx.AsyncBaseTransport):
+    """The API server's proxy; a port-forward where the rights for the proxy are missing."""
+
+    def __init__(self, proxy: ProxyTransport, forwarded: Callable[[], Awaitable[ForwardTransport]]) -> None:
+        self._proxy = proxy
+        self._forwarded = forwarded
+        self._refused: PermissionDeniedError | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._refused is None:
+            try:
+                return await self._proxy.handle_async_request(request)
+            except LoggedOutError:
+                raise
+            except PermissionDeniedError as error:
+                self._refused = error
+        refused = self._refused
+        try:
+            return await (await self._forwarded()).handle_async_request(request)
+        except PermissionDeniedError as error:
+            # Rights may have been given when the next request comes.
+            self._refused = None
+            raise PermissionDeniedError(
+                f"{refused.message}\nNor is there another way: {error.message}",
+                hint="Ask for the rights to get and create services/proxy, or pods/portforward, in this namespace.",
+            ) from error
+
+
+class IngressTransport(httpx.AsyncBaseTransport):
+    """Sends requests to a gateway, with the name that it knows the service by."""
+
+    def __init__(self, host: str, token_file: str) -> None:
+        import ssl
+
+        self._host = host
+        self._token_file = token_file
+        self._gateway = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(), trust_env=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        request.headers["Host"] = self._host
+        if self._token_file:
+            request.headers["Authorization"] = f"Bearer {_token(self._token_file)}"
+        return await self._gateway.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._gateway.aclose()
+
+
+def _token(file: str) -> str:
+    """Read for each request: tokens are renewed in place."""
+    try:
+        return Path(file).expanduser().read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not a token"
+        raise BackendUnavailableError(
+            f"The token for the ingress cannot be read: {why}.",
+            hint="Look at the file that KALE_SERVE_CLUSTER_INGRESS_TOKEN_FILE names.",
+        ) from error
+
+
+async def _of_the_server(answer: httpx.Response) -> str | None:
+    """The message of a Kubernetes ``Status``; None where the answer is the model's."""
+    kind = answer.headers.get("content-type", "")
+    if answer.status_code not in _STATUSES_OF_THE_SERVER or "json" not in kind:
+        return None
+    try:
+        body = json.loads(await answer.aread())
+    except ValueError:
+        return None
+    if isinstance(body, dict) and body.get("kind") == "Status" and body.get("apiVersion") == "v1":
+        return str(body.get("message") or "")
+    return None

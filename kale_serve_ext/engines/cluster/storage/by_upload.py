@@ -1,0 +1,124 @@
+"""By upload into a claim: one made for the artifact's content, or one that the setting names."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from ....errors import ConflictError, KaleServeError, NotFoundError
+from ....records import Artifact
+from ...base import Check, Manifest, Staged
+from ..api import MERGE
+from ..fields import name_of, notes_of
+from ..rights import Right
+from . import claims
+from .owned import CLAIMS, own, path_of, reference, standing
+from .snapshots import check_unchanged, files_of
+from .upload_pod import Delivery, UploadPod, find_image
+from .ways import Site, folder_of, lacking
+
+_RIGHTS = [Right("create", "jobs", "batch"), Right("get", "pods/proxy"), Right("update", "pods/proxy")]
+_WAY_OUT = "Ask the namespace's owner for it, or set cluster_storage to s3://BUCKET/FOLDER?endpoint=URL."
+
+
+@dataclass(frozen=True)
+class ToOwnClaim:
+    """A claim that holds this content alone, made on the first serving of it."""
+
+    site: Site
+    artifact: Artifact
+    jobs: dict[str, str]
+    """The Jobs that hold claims until a service does, by the claims' names. Added to here."""
+    storage_class: str = ""
+
+    @property
+    def name(self) -> str:
+        return claims.content_name(self.artifact.digest)
+
+    async def address(self) -> Staged:
+        uri = claims.uri_of(self.name, _place_of(self.artifact))
+        return Staged(uri, image=self.site.settings.cluster_image)
+
+    async def checks(self) -> list[Check]:
+        return await lacking(self.site, [Right("create", "persistentvolumeclaims"), *_RIGHTS], _WAY_OUT)
+
+    async def stage(self) -> Staged:
+        api, namespace = self.site.api, self.site.namespace
+        found = await standing(api, namespace, "PersistentVolumeClaim", self.name)
+        if not (found and notes_of(found).get(claims.COMPLETE) == self.artifact.digest):
+            pod = await _pod(self.site, self.artifact, self.name, "", fresh=True)
+            await pod.start()
+            try:
+                await self._make_claim(pod.job)
+                await pod.deliver()
+                note: Manifest = {"metadata": {"annotations": {claims.COMPLETE: self.artifact.digest}}}
+                await api.patch(path_of(namespace, "PersistentVolumeClaim", self.name), note, MERGE)
+            except BaseException:
+                await pod.remove()
+                raise
+            self.jobs[self.name] = name_of(pod.job)
+        return replace(await self.address(), owned=(claims.named_claim(self.name),))
+
+    async def _make_claim(self, job: Manifest) -> None:
+        """The claim with the Job as one of its owners."""
+        site = self.site
+        files = await asyncio.get_running_loop().run_in_executor(site.threads, files_of, folder_of(self.artifact))
+        size = claims.size_for(files)
+        wanted = claims.claim(site.namespace, self.name, size, storage_class=self.storage_class, owner=reference(job))
+        path = CLAIMS.format(site.namespace)
+        try:
+            await site.api.create(path, wanted)
+        except ConflictError:  # it is there: somebody else's upload, or half of one
+            try:
+                await own(site.api, site.namespace, wanted, job)
+            except (ConflictError, NotFoundError):
+                # The Job of a killed upload takes it along at this moment.
+                await standing(site.api, site.namespace, "PersistentVolumeClaim", self.name)
+                await site.api.create(path, wanted)
+
+
+@dataclass(frozen=True)
+class ToNamedClaim:
+    """A folder of a claim that is there already, and stays."""
+
+    site: Site
+    artifact: Artifact
+    claim: str
+    folder: str
+
+    async def address(self) -> Staged:
+        inside = "/".join(p for p in (self.folder, _place_of(self.artifact)) if p)
+        return Staged(claims.uri_of(self.claim, inside), image=self.site.settings.cluster_image)
+
+    async def checks(self) -> list[Check]:
+        try:
+            await self.site.api.get(path_of(self.site.namespace, "PersistentVolumeClaim", self.claim))
+        except NotFoundError:
+            message = f"There is no claim {self.claim!r} in the namespace {self.site.namespace}."
+            return [Check("error", "ClaimMissing", message, "Make it, or name another one in cluster_storage.")]
+        except KaleServeError:
+            pass  # it may be used without being read
+        return await lacking(self.site, _RIGHTS, _WAY_OUT)
+
+    async def stage(self) -> Staged:
+        pod = await _pod(self.site, self.artifact, self.claim, self.folder, fresh=False)
+        await pod.start()
+        try:
+            await pod.deliver()
+        finally:
+            await pod.remove()
+        return await self.address()
+
+
+async def _pod(site: Site, artifact: Artifact, claim: str, folder: str, *, fresh: bool) -> UploadPod:
+    snapshot = folder_of(artifact)
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(site.threads, files_of, snapshot)
+    await loop.run_in_executor(site.threads, check_unchanged, snapshot, artifact.digest)
+    image = await find_image(site.api, site.namespace, site.settings)
+    delivery = Delivery(claim, folder, snapshot, artifact.digest, image, fresh)
+    return UploadPod(site.api, site.namespace, delivery, site.threads)
+
+
+def _place_of(artifact: Artifact) -> str:
+    return f"sha256/{artifact.digest.removeprefix('sha256:')}"

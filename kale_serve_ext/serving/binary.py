@@ -1,0 +1,65 @@
+"""v2 by REST with the values as raw bytes behind the JSON: its Binary Tensor Data extension. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..errors import PredictionError
+from ..ml import JSON
+from . import protocols, tensors
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LENGTH = "Inference-Header-Content-Length"
+"""The header with the number of bytes of JSON, of requests and of answers."""
+
+
+def encode(array: np.ndarray) -> tuple[bytes, int]:
+    """The body with one input, and how many bytes of it are JSON. An array of one dimension is one row."""
+    datatype, shape = tensors.form(array)
+    tensor: dict[str, JSON] = {"name": "input-0", "shape": list(shape), "datatype": datatype}
+    tensor["parameters"] = {"binary_data_size": array.nbytes}
+    head = protocols.dumps({"parameters": {"binary_data_output": True}, "inputs": [tensor]})
+    return b"".join((head, tensors.raw(array))), len(head)
+
+
+def decode(content: bytes, length: str) -> JSON:
+    """The answer as v2's plain form tells it; data are flat.
+
+    Args:
+        length: the answer's :data:`LENGTH` header; empty where it is JSON alone, which servers may answer with.
+
+    Raises:
+        PredictionError: it is neither.
+    """
+    if not length:
+        return protocols.decode(content)
+    at = int(length) if length.isdigit() else -1
+    answer = protocols.decode(content[: max(at, 0)])
+    outputs = answer.get("outputs") if isinstance(answer, Mapping) else None
+    if not isinstance(answer, Mapping) or not isinstance(outputs, list):
+        raise PredictionError("The model's answer has no outputs.", hint="Look at the service's logs.")
+    read: list[JSON] = []
+    for output in outputs:
+        told = output if isinstance(output, Mapping) else {}
+        parameters = told.get("parameters")
+        size = parameters.get("binary_data_size") if isinstance(parameters, Mapping) else None
+        if not isinstance(size, int):
+            read.append(output)
+            continue
+        read.append(_with_data(told, content[at : at + size], size))
+        at += size
+    return {**answer, "outputs": read}
+
+
+def _with_data(output: Mapping[str, JSON], content: bytes, size: int) -> JSON:
+    datatype = str(output.get("datatype"))
+    values = tensors.of_raw(content, datatype) if len(content) == size else None
+    if values is None:
+        raise PredictionError(
+            f"The output {output.get('name')!r} of {size} bytes with the datatype {datatype!r} cannot be read."
+        )
+    data: JSON = values.tolist()
+    return {**{k: v for k, v in output.items() if k != "parameters"}, "data": data}
