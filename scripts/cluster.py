@@ -1,7 +1,8 @@
 """The Kubernetes cluster of the tests: one that a starter program brings up, or the one of ``$KUBECONFIG``.
 
 ``KALE_TEST_CLUSTER`` names the starter: ``STARTER up`` brings up Kubernetes and KServe, ``STARTER env`` prints
-``export NAME=VALUE`` lines (``KUBECONFIG`` and the rest), ``STARTER load-image NAME FOLDER`` loads an image.
+``export NAME=VALUE`` lines (``KUBECONFIG`` and the rest), ``STARTER load-image NAME FOLDER`` loads an image,
+``STARTER knative`` adds Knative Serving.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import subprocess
 
 from steps import run
 
-from images import load
+from images import METADATA, NOTEBOOK, load
 
 STARTER = "KALE_TEST_CLUSTER"
 
@@ -28,7 +29,9 @@ def environment(*, asked: bool) -> dict[str, str]:
     if not starter:
         return {} if asked else {"KUBECONFIG": ""}
     run([starter, "up"])
+    run([starter, "knative"])
     load(starter)
     told = subprocess.run([starter, "env"], capture_output=True, text=True, check=True).stdout
     pairs = re.findall(r"^export (\w+)=(.*)$", told, re.MULTILINE)
-    return {name: " ".join(shlex.split(value)) for name, value in pairs}
+    images = {"KALE_TEST_METADATA_IMAGE": METADATA, "KALE_TEST_NOTEBOOK_IMAGE": NOTEBOOK}
+    return {**images, **{name: " ".join(shlex.split(value)) for name, value in pairs}}

@@ -1,21 +1,32 @@
-"""Assembles what the image for code in a cluster is built from, for ``docker build`` and its like."""
+"""Assembles what images are built from: the one for code in a cluster, for ``docker build`` and its like, and those
+that only the tests use."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from email import message_from_bytes
+from pathlib import Path
+from zipfile import ZipFile
 
 from product import CONSTRAINTS, build_wheel
 from steps import CACHE, ROOT, run
 
 IMAGES = ROOT / "images"
 CONTEXT = CACHE / "image"
+OF_TESTS = ROOT / "tests" / "cluster" / "images"
+METADATA = "kale-serve-ext/test-metadata:1"
+NOTEBOOK = "kale-serve-ext/test-notebook:1"
 
 
 def load(starter: str) -> None:
-    """Make the image known in the tests' cluster, which the program ``starter`` has started."""
-    assemble()
-    run([starter, "load-image", image("transformer"), CONTEXT])
+    """Make the images known in the tests' cluster, which the program ``starter`` has started."""
+    for name, context in (
+        (image("transformer"), assemble()),
+        (METADATA, _metadata()),
+        (NOTEBOOK, _notebook()),
+    ):
+        run([starter, "load-image", name, context])
 
 
 def image(role: str) -> str:
@@ -24,13 +35,9 @@ def image(role: str) -> str:
     return f"kale-serve-ext/{role}:{version}"
 
 
-def assemble() -> None:
+def assemble() -> Path:
     """A folder that both ``docker build`` and the test cluster's ``load-image`` read."""
-    wheel = build_wheel()
-    shutil.rmtree(CONTEXT, ignore_errors=True)
-    shutil.copytree(IMAGES / "cluster", CONTEXT, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in (wheel, CONSTRAINTS, IMAGES / "Dockerfile"):
-        shutil.copy(file, CONTEXT)
+    _copy(IMAGES / "cluster", CONTEXT, build_wheel(), CONSTRAINTS, IMAGES / "Dockerfile")
     # One image has both names: the program tells its role from the arguments.
     settings = {
         "base": "kserve",
@@ -38,8 +45,39 @@ def assemble() -> None:
         "aliases": [image("predictor")],
     }
     (CONTEXT / "image.json").write_text(json.dumps(settings, indent=2) + "\n")
+    return CONTEXT
+
+
+def _metadata() -> Path:
+    context = CACHE / "image-metadata"
+    _copy(OF_TESTS / "metadata", context, ROOT / "kale_serve_ext" / "metadata" / "engine_server.py")
+    (context / "requirements.txt").write_text("ml-metadata>=1.17.1,<1.22\n")
+    (context / "image.json").write_text('{"base": "python"}\n')
+    return context
+
+
+def _notebook() -> Path:
+    context = CACHE / "image-notebook"
+    wheel = build_wheel()
+    _copy(OF_TESTS / "notebook", context, wheel)
+    # The cluster's base installs wheels without what they require.
+    (context / "requirements.txt").write_text("\n".join([*_required_by(wheel), "scikit-learn", "ipykernel"]) + "\n")
+    return context
+
+
+def _required_by(wheel: Path) -> list[str]:
+    with ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        told = message_from_bytes(archive.read(name)).get_all("Requires-Dist", [])
+    return [one for one in told if "extra ==" not in one]
+
+
+def _copy(folder: Path, context: Path, *files: Path) -> None:
+    shutil.rmtree(context, ignore_errors=True)
+    shutil.copytree(folder, context, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in files:
+        shutil.copy(file, context)
 
 
 if __name__ == "__main__":
-    assemble()
-    print(CONTEXT)
+    print(assemble())
