@@ -250,8 +250,7 @@ class Endpoint:
             InvalidInputError: data that cannot be sent.
             DeadlineExceededError: no answer in time.
         """
-        answer = self._client.call_now(data, protocol=protocol, timeout=timeout)
-        return answer[0] if answer else run(self._client.call(data, protocol=protocol, timeout=timeout))
+        return self._client.call_blocking(data, protocol=protocol, timeout=timeout)
 
     async def predict_async(
         self, data: object, *, protocol: str | None = None, timeout: float = PREDICT_TIMEOUT

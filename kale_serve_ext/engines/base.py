@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import httpx
     from grpc import Channel as BlockingChannel
 
+    from .posting import Post
+
 Manifest = dict[str, JSON]
 """A ``serving.kserve.io/v1beta1`` InferenceService as a dict."""
 
@@ -212,6 +214,8 @@ class Connection:
     """Whether arrays of numbers may go by gRPC without being asked for."""
     blocking_grpc: Callable[[], BlockingChannel] | None = None
     """Gives a channel for calls from threads without a loop, which saves each call the way to the loop and back."""
+    blocking_http: Post | None = None
+    """The same for requests that ``http`` would send."""
     command: Callable[[str, str], str] | None = None
     """Gives the shell command that posts a JSON body, which comes second, to a path, where it takes more than
     ``url``. It holds no secrets."""

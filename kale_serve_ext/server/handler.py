@@ -110,7 +110,7 @@ class Handler(ExtensionHandlerMixin, APIHandler):
                 raise  # a backend's own deadline, which names it
             raise DeadlineExceededError(
                 f"{self.request.method} {self.request.path} had no answer from its backend within {seconds:g} s.",
-                hint="Look at the backends' health, then try again.",
+                hint="Look at the backends' health, then try again. KaleServeApp has the limits as *_timeout.",
             ) from None
 
     def answer(self, value: object, status: int = 200) -> None:

@@ -36,7 +36,7 @@ def decode(content: bytes, length: str) -> JSON:
     """
     if not length:
         return protocols.decode(content)
-    at = int(length) if length.isdigit() else -1
+    at = int(length) if length.isdecimal() and len(length) < 20 else -1
     answer = protocols.decode(content[: max(at, 0)])
     outputs = answer.get("outputs") if isinstance(answer, Mapping) else None
     if not isinstance(answer, Mapping) or not isinstance(outputs, list):

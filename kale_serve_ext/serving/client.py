@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
-from ..engines.base import Component, Connection, Engine, Manifest
+from ..engines.base import Component, Connection, Engine
+from ..engines.posting import Answer, Post
 from ..errors import (
     BackendUnavailableError,
     InvalidInputError,
     KaleServeError,
     NotFoundError,
-    PredictionError,
     ServiceNotReadyError,
 )
 from ..ml import JSON
-from . import binary, failures, protocols, tensors
+from ..sync import run
+from . import failures, rest, tensors
 from .status import describe, protocol_of
-from .wire import is_intercepted, serves_format, wire_name
+from .target import Infer, Target, blocking_stub, prefers_grpc, stub
+from .wire import wire_name
 
 if TYPE_CHECKING:
-    import grpc.aio
-    import httpx
     import numpy as np
 
     from .types import Service
@@ -41,34 +42,14 @@ PROTOCOLS = ("v1", "v2", "v2-binary", "grpc-v2")
 LARGEST_ANSWER = 256 << 20
 """Bytes of a model's answer, at most."""
 
-_JSON = {"Content-Type": "application/json"}
 _FRESH = 5.0
-_RETRIES = 1
+"""Seconds for which a service's description is taken for true."""
+RENEWED = 3.0
+"""Seconds after which it is read anew beside the requests that come."""
+_LONGEST = 1e6
+"""Seconds that a socket's timeout may safely have."""
 
-
-Infer = Callable[..., Awaitable["tensors.Response"]]
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where one component is, and how it is spoken to."""
-
-    connection: Connection
-    stack: AsyncExitStack
-    address: tuple[str, ...]
-    """Where the service said it is, when the connection was made."""
-    model: str
-    """The model's name on the wire."""
-    protocol: str
-    transformer: bool
-    """Whether this is a transformer."""
-    arrays: bool
-    """Whether arrays of numbers may go by gRPC without being asked for."""
-    infer: Callable[[], Awaitable[Infer]] | None
-    """Gives the method of its gRPC service."""
-    infer_now: Callable[..., tensors.Response] | None
-    """That method for threads without a loop."""
-    read: float
+T = TypeVar("T")
 
 
 class Client:
@@ -85,6 +66,7 @@ class Client:
         self._component = component
         self._largest = largest
         self._target: Target | None = None
+        self._renewing: tuple[Target, Future[Target]] | None = None
         self._retired: AsyncExitStack | None = None
         self._opened: Connection | None = None
         self._opening = asyncio.Lock()
@@ -104,67 +86,71 @@ class Client:
             PredictionError: the model answered with an error; has its message.
             DeadlineExceededError: no answer in time.
         """
-        if protocol is not None and protocol not in PROTOCOLS:
-            raise InvalidInputError(
-                f"{str(protocol)[:100]!r} is not a protocol.", hint=f"Use one of: {', '.join(PROTOCOLS)}."
-            )
-        for attempt in range(_RETRIES + 1):
-            target = self._target
-            if target is None or time.monotonic() - target.read > _FRESH or attempt:
-                target = await self._open(anew=bool(attempt))
-            try:
-                return await self._send(target, data, protocol, timeout)
-            except failures.Undelivered as error:
-                last = error
-        raise await self._explained(last)
+        _check(protocol)
+        return await self._delivered(lambda target: self._send(target, data, protocol, timeout))
 
-    def call_now(self, data: object, *, protocol: str | None = None, timeout: float = 60.0) -> tuple[JSON] | None:
-        """:meth:`call` from a thread without a loop, where that can be done without one: the answer in a tuple.
+    def call_blocking(self, data: object, *, protocol: str | None = None, timeout: float = 60.0) -> JSON:
+        """:meth:`call` from any thread, for a client that is used from the background loop.
 
-        None when it takes :meth:`call`: no array of numbers, nothing known of the service lately, or not delivered.
+        Where the service is known and the engine offers it, the request goes past the loop.
         """
-        import grpc
-
-        target = self._target
-        if target is None or target.infer_now is None or time.monotonic() - target.read > _FRESH:
-            return None
-        if protocol not in (None, "grpc-v2") or not tensors.fits(data) or not (protocol or target.arrays):
-            return None
+        _check(protocol)
+        target = self._lately()
         try:
-            response = target.infer_now(tensors.encode(data, target.model), timeout=timeout)
-        except grpc.RpcError as error:
-            told = failures.of_grpc(self._name, error, timeout)
-            if isinstance(told, failures.Undelivered):
-                return None
-            raise told from error
-        as_v1 = protocol is None and target.protocol == "v1"
-        return (tensors.decode_v1(response) if as_v1 else tensors.decode_v2(response),)
+            answer = self._send_now(target, data, protocol, timeout) if target else None
+        except failures.Undelivered:
+            work = self._delivered(lambda other: self._send(other, data, protocol, timeout), failed=target)
+        else:
+            if answer:
+                return answer[0]
+            work = self._delivered(lambda other: self._send(other, data, protocol, timeout))
+        return run(work)
 
     async def post(self, path: str, body: bytes, timeout: float = 60.0) -> bytes:
-        """The answer's body of a POST that went well. The same errors as :meth:`call`."""
-        for attempt in range(_RETRIES + 1):
-            target = self._target
-            if target is None or time.monotonic() - target.read > _FRESH or attempt:
-                target = await self._open(anew=bool(attempt))
-            try:
-                return (await self._post(target, path, body, timeout))[0]
-            except failures.Undelivered as error:
-                last = error
-        raise await self._explained(last)
+        """The answer's body of a POST of JSON that went well. The same errors as :meth:`call`."""
+        request = rest.of_json(path, body)
+        return (await self._delivered(lambda target: self._post(target, request, timeout))).content
 
     async def target(self) -> Target:
         """What is known of the component now."""
-        return await self._open(anew=False)
+        return await self._open()
 
     async def close(self) -> None:
         """Close the connection."""
-        target, self._target = self._target, None
-        await self._retire(target.stack if target else None)
-        await self._retire(None)
+        if self._renewing:
+            self._renewing[1].cancel()
+        async with self._opening:
+            target, self._target = self._target, None
+            await self._retire(target.stack if target else None)
+            await self._retire(None)
+
+    async def _delivered(self, send: Callable[[Target], Awaitable[T]], failed: Target | None = None) -> T:
+        """What ``send`` gives; where it was not delivered, once more to the service as it is by then.
+
+        Args:
+            failed: where it was not delivered to before.
+        """
+        for _ in range(1 if failed else 2):
+            target = (None if failed else self._lately()) or await self._open(failed)
+            try:
+                return await send(target)
+            except failures.Undelivered as error:
+                failed, last = target, error
+        raise await self._explained(last)
+
+    def _lately(self) -> Target | None:
+        """What is known, if it is not too old. Before it is, it is read anew beside the requests that use it."""
+        target = self._target
+        age = time.monotonic() - target.read if target else _FRESH
+        if target is None or age >= _FRESH:
+            return None
+        if age > RENEWED and not (self._renewing and self._renewing[0] is target):
+            self._renewing = target, asyncio.run_coroutine_threadsafe(self._open(), target.loop)
+        return target
 
     async def _send(self, target: Target, data: object, protocol: str | None, timeout: float) -> JSON:
         if protocol == "grpc-v2":
-            array = _array(data, tensors.MAX_ARRAY_BYTES)
+            array = tensors.as_array(data, tensors.MAX_ARRAY_BYTES)
             try:
                 return await self._by_grpc(await self._infer(target, timeout), array, target, timeout, v1=False)
             except BackendUnavailableError as error:
@@ -178,15 +164,44 @@ class Client:
                     self._target = replace(self._target, arrays=False)
             else:
                 return await self._by_grpc(infer, data, target, timeout, v1=target.protocol == "v1")
-        chosen = protocol or target.protocol
-        path = protocols.path(chosen, target.model)
-        if chosen == "v2-binary":
-            body, length = binary.encode(_array(data, None))
-            headers = {"Content-Type": "application/octet-stream", binary.LENGTH: str(length)}
-            content, answered = await self._post(target, path, body, timeout, headers)
-            return binary.decode(content, answered.get(binary.LENGTH, ""))
-        body = protocols.encode(data, chosen, transformer=target.transformer)
-        return protocols.decode((await self._post(target, path, body, timeout))[0])
+        request = rest.encode(data, protocol or target.protocol, target.model, transformer=target.transformer)
+        return rest.decode(await self._post(target, request, timeout))
+
+    def _send_now(self, target: Target, data: object, protocol: str | None, timeout: float) -> tuple[JSON] | None:
+        """:meth:`_send` without a loop: the answer in a tuple; None where it takes that, and nothing was delivered."""
+        if protocol == "grpc-v2" or (protocol is None and target.arrays and tensors.fits(data)):
+            return self._infer_now(target, data, timeout, v1=protocol is None and target.protocol == "v1")
+        if target.connection.blocking_http is None or not 0 < timeout < _LONGEST:
+            return None
+        request = rest.encode(data, protocol or target.protocol, target.model, transformer=target.transformer)
+        answer = self._post_now(target.connection.blocking_http, request, timeout)
+        return (rest.decode(answer),) if answer else None
+
+    def _infer_now(self, target: Target, data: object, timeout: float, *, v1: bool) -> tuple[JSON] | None:
+        import grpc
+
+        if target.infer_now is None or not tensors.fits(data):
+            return None
+        try:
+            response = target.infer_now(tensors.encode(data, target.model), timeout=timeout)
+        except grpc.RpcError as error:
+            told = failures.of_grpc(self._name, error, timeout)
+            if isinstance(told, failures.Undelivered):
+                return None
+            raise told from error
+        return (tensors.decode_v1(response) if v1 else tensors.decode_v2(response),)
+
+    def _post_now(self, post: Post, request: rest.Request, timeout: float) -> Answer | None:
+        import httpx
+
+        try:
+            answer = post(request.path, request.body, request.headers, timeout=timeout, largest=self._largest)
+        except httpx.ConnectError:
+            return None
+        except httpx.TransportError as error:
+            # Unlike one that could not connect, this request may have begun: it is sent once more at most.
+            raise failures.of_transport(self._name, error, timeout) from error
+        return rest.checked(self._name, request, answer, self._largest) if answer else None
 
     async def _infer(self, target: Target, timeout: float) -> Infer:
         """The method of the gRPC service, its channel opened."""
@@ -210,47 +225,31 @@ class Client:
             raise failures.of_grpc(self._name, error, timeout) from error
         return tensors.decode_v1(response) if v1 else tensors.decode_v2(response)
 
-    async def _post(
-        self, target: Target, path: str, body: bytes, timeout: float, headers: Mapping[str, str] = _JSON
-    ) -> tuple[bytes, Mapping[str, str]]:
-        """The body and the headers of an answer that went well."""
+    async def _post(self, target: Target, request: rest.Request, timeout: float) -> Answer:
+        """An answer that went well."""
         import httpx
 
+        content: bytearray | None = None
         try:
             async with target.connection.http.stream(
-                "POST", path, content=body, headers=headers, timeout=timeout
+                "POST", request.path, content=request.body, headers=request.headers, timeout=timeout
             ) as answer:
-                content = await self._read(answer)
-        except httpx.TimeoutException as error:
-            raise failures.late(self._name, timeout) from error
-        except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
-            raise failures.Undelivered(str(error) or type(error).__name__) from error
+                content = bytearray()
+                async for piece in answer.aiter_bytes():
+                    content += piece
+                    if len(content) > self._largest:
+                        break
         except httpx.TransportError as error:
-            raise PredictionError(
-                f"The service {self._name!r} broke off its answer ({str(error) or type(error).__name__}).",
-                hint="Look at its logs: its process may have ended.",
-            ) from error
-        if answer.is_success and not failures.is_page(answer.headers):
-            return content, answer.headers
-        kept = {name: answer.headers[name] for name in ("content-type", "location") if name in answer.headers}
-        raise failures.of_http(self._name, httpx.Response(answer.status_code, headers=kept, content=content))
+            raise failures.of_transport(self._name, error, timeout, answered=content is not None) from error
+        whole = Answer(answer.status_code, answer.headers, bytes(content))
+        return rest.checked(self._name, request, whole, self._largest)
 
-    async def _read(self, answer: httpx.Response) -> bytes:
-        content = bytearray()
-        async for piece in answer.aiter_bytes():
-            content += piece
-            if len(content) > self._largest:
-                raise PredictionError(
-                    f"The service {self._name!r} answered with more than {self._largest:,} bytes.",
-                    hint="Send fewer rows, or let its postprocess keep less of the answer.",
-                )
-        return bytes(content)
-
-    async def _open(self, *, anew: bool) -> Target:
-        """The component as it is now; the connection is kept where it still leads there."""
+    async def _open(self, failed: Target | None = None) -> Target:
+        """The component as it is now; the connection is kept where it still leads there, and is not ``failed``'s."""
         async with self._opening:
             known = self._target
-            if known and not anew and time.monotonic() - known.read <= _FRESH:
+            anew = bool(known and failed and known.connection is failed.connection)
+            if known and not anew and time.monotonic() - known.read <= RENEWED:
                 return known
             state = await self._engine.get(self._name)
             service = describe(state)
@@ -277,9 +276,10 @@ class Client:
                 model=wire_name(state.manifest, entry),
                 protocol=protocol_of(state.manifest),
                 transformer=transformer,
-                arrays=same.arrays if same else _prefers_grpc(connection, state.manifest, transformer),
-                infer=same.infer if same else _stub(connection),
-                infer_now=same.infer_now if same else _blocking_stub(connection),
+                arrays=same.arrays if same else prefers_grpc(connection, state.manifest, transformer),
+                infer=same.infer if same else stub(connection),
+                infer_now=same.infer_now if same else blocking_stub(connection),
+                loop=asyncio.get_running_loop(),
                 read=time.monotonic(),
             )
             return self._target
@@ -308,52 +308,12 @@ class Client:
         )
 
 
+def _check(protocol: str | None) -> None:
+    if protocol is not None and protocol not in PROTOCOLS:
+        raise InvalidInputError(
+            f"{str(protocol)[:100]!r} is not a protocol.", hint=f"Use one of: {', '.join(PROTOCOLS)}."
+        )
+
+
 def _clause(error: Exception) -> str:
     return str(error).rstrip(".")
-
-
-def _stub(connection: Connection) -> Callable[[], Awaitable[Infer]] | None:
-    opened = connection.grpc
-    if opened is None:
-        return None
-    made: tuple[grpc.aio.Channel, Infer] | None = None
-
-    async def infer() -> Infer:
-        nonlocal made
-        channel = await opened()
-        if made is None or made[0] is not channel:
-            read = tensors.messages().ModelInferResponse.FromString
-            made = channel, channel.unary_unary(tensors.METHOD, response_deserializer=read)
-        return made[1]
-
-    return infer
-
-
-def _blocking_stub(connection: Connection) -> Callable[..., tensors.Response] | None:
-    if connection.blocking_grpc is None:
-        return None
-    stub: Callable[..., tensors.Response] = connection.blocking_grpc().unary_unary(
-        tensors.METHOD, response_deserializer=tensors.messages().ModelInferResponse.FromString
-    )
-    return stub
-
-
-def _array(data: object, most: int | None) -> np.ndarray:
-    """The data as an array of numbers of at most so many bytes."""
-    import numpy as np
-
-    array = np.asarray(data)
-    if not tensors.is_numeric(array) or (most and array.nbytes > most):
-        limit = f" of up to {most >> 20} MiB" if most else ""
-        raise InvalidInputError(
-            f"By this protocol go arrays of numbers{limit}, with one or two dimensions.",
-            hint="Pass such an array, or leave out protocol=.",
-        )
-    return array
-
-
-def _prefers_grpc(connection: Connection, manifest: Manifest, transformer: bool) -> bool:
-    """Whether arrays go by gRPC unasked: to a framework's model, that nothing stands in front of for REST alone."""
-    if transformer or not connection.arrays_by_grpc:
-        return False
-    return serves_format(manifest) and not is_intercepted(manifest)

@@ -70,6 +70,21 @@ def of_http(service: str, answer: httpx.Response) -> KaleServeError:
     )
 
 
+def of_transport(service: str, error: httpx.TransportError, timeout: float, *, answered: bool = False) -> Exception:
+    """A request without a whole answer; ``answered`` where some of it came."""
+    import httpx
+
+    if isinstance(error, httpx.TimeoutException):
+        return late(service, timeout)
+    told = str(error) or type(error).__name__
+    if isinstance(error, (httpx.ConnectError, httpx.RemoteProtocolError)) and not answered:
+        return Undelivered(told)
+    return PredictionError(
+        f"The service {service!r} broke off its answer ({told}).",
+        hint="Look at its logs: its process may have ended.",
+    )
+
+
 def of_grpc(service: str, error: grpc.RpcError, timeout: float) -> Exception:
     """A call that ended with another status than OK."""
     import grpc

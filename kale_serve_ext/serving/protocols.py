@@ -125,8 +125,17 @@ def checked_json(text: str) -> bytes:
     Raises:
         InvalidInputError: it is not; says where.
     """
-    _parse_request(text)
+    check(text)
     return text.encode()
+
+
+def check(text: str | bytes) -> None:
+    """See that a request's body is JSON.
+
+    Raises:
+        InvalidInputError: it is not; says where.
+    """
+    _parse_request(text)
 
 
 def dumps(value: object) -> bytes:

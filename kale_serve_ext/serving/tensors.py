@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import BackendUnavailableError, PredictionError
+from ..errors import BackendUnavailableError, InvalidInputError, PredictionError
 from ..ml import JSON
 
 if TYPE_CHECKING:
@@ -120,6 +120,24 @@ def is_numeric(data: object) -> TypeGuard[np.ndarray]:
     return data.ndim in (1, 2) and data.nbytes > 0 and data.dtype.str[1:] in _DATATYPES
 
 
+def as_array(data: object, most: int | None = None) -> np.ndarray:
+    """``data`` as an array of numbers, with one or two dimensions, of at most so many bytes.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    import numpy as np
+
+    array = np.asarray(data)
+    if not is_numeric(array) or (most and array.nbytes > most):
+        limit = f" of up to {most >> 20} MiB" if most else ""
+        raise InvalidInputError(
+            f"By this protocol go arrays of numbers{limit}, with one or two dimensions.",
+            hint="Pass such an array, or leave out protocol=.",
+        )
+    return array
+
+
 def encode(array: np.ndarray, model: str) -> bytes:
     """The request with one input, as it goes over the wire. An array of one dimension is one row."""
     # Encoded messages merge by being joined: the array is copied once, and the rest is the same from call to call.
@@ -190,7 +208,14 @@ def decode_v2(response: Response) -> JSON:
 
 
 def _nested(output: Tensor, index: int, response: Response) -> JSON:
-    nested: JSON = _flat(output, index, response).reshape(tuple(output.shape)).tolist()
+    flat = _flat(output, index, response)
+    try:
+        nested: JSON = flat.reshape(tuple(output.shape)).tolist()
+    except ValueError as error:
+        raise PredictionError(
+            f"The model's output {output.name!r} has {flat.size} values, and the shape {list(output.shape)}.",
+            hint="Look at the predictor's logs.",
+        ) from error
     return nested
 
 

@@ -17,7 +17,7 @@ from kale_serve_ext.engines.base import Manifest, ServiceState
 from kale_serve_ext.engines.cluster.api import MERGE, Api
 from kale_serve_ext.engines.cluster.credentials import find_place
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
-from kale_serve_ext.errors import NotFoundError
+from kale_serve_ext.errors import InvalidInputError, NotFoundError
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
 from kale_serve_ext.serving.types import Service
@@ -25,10 +25,47 @@ from kale_serve_ext.serving.types import Service
 GONE_WITHIN = 120.0
 BUCKET = "kale-test"
 NEEDED = ("KUBECONFIG", "KALE_S3_ENDPOINT")
+BEFORE_PAUSE = os.environ.get("KALE_KSERVE", "").startswith("v0.15.")
+"""Whether this is the older KServe, which is tried by hand."""
+STANDARD = "RawDeployment" if BEFORE_PAUSE else "Standard"
+OF_BEFORE: dict[str, tuple[type[Exception], str]] = {
+    **dict.fromkeys(
+        (
+            "test_a_missing_verb_is_named[delete]",
+            "test_a_paused_service_says_so_and_comes_back",
+            "test_every_change_is_seen_by_a_watch",
+            "test_it_is_paused_resumed_and_deleted",
+            "test_pausing_resuming_and_deleting_are_told",
+            "test_the_documented_rights_are_enough_for_the_main_job",
+        ),
+        (InvalidInputError, "KServe 0.15 knows no pause, and this is said"),
+    ),
+    **dict.fromkeys(
+        (
+            "test_a_fault_is_told_with_its_cause[above-its-limit]",
+            "test_a_failed_update_leaves_the_old_revision_answering[limit]",
+        ),
+        (AssertionError, "KServe 0.15 tells of a Deployment that is refused in an event only"),
+    ),
+    **dict.fromkeys(
+        (
+            "test_what_happens_behind_a_broken_connection_is_told_after_it[open]",
+            "test_what_happens_behind_a_broken_connection_is_told_after_it[slammed]",
+            "test_what_happens_behind_a_broken_connection_is_told_after_it[frozen]",
+            "test_a_login_that_ended_is_taken_up_again",
+        ),
+        (AssertionError, "KServe 0.15 starts services that are made as paused ones, which is told too"),
+    ),
+}
+"""How an older KServe differs: the tests that it ends, with what, and why."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Without a cluster these tests are skipped, and the summary says what they lack."""
+    for item in items:
+        if BEFORE_PAUSE and item.name in OF_BEFORE:
+            raised, why = OF_BEFORE[item.name]
+            item.add_marker(pytest.mark.xfail(raises=raised, strict=True, reason=why))
     absent = [f"${name}" for name in NEEDED if not os.environ.get(name)]
     if not absent:
         return

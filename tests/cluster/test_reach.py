@@ -28,12 +28,18 @@ from kale_serve_ext.engines.cluster.credentials import find_place, load
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.engines.cluster.fields import mapping, mappings, name_of, notes_of, text
 from kale_serve_ext.engines.cluster.pods import is_ready
-from kale_serve_ext.errors import InvalidInputError, NotFoundError, PermissionDeniedError, PredictionError
+from kale_serve_ext.errors import (
+    InvalidInputError,
+    KaleServeError,
+    NotFoundError,
+    PermissionDeniedError,
+    PredictionError,
+)
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.client import Client
 from kale_serve_ext.serving.predict import predict
-from kale_serve_ext.sync import run
-from tests.cluster.conftest import until
+from kale_serve_ext.sync import loop, run
+from tests.cluster.conftest import STANDARD, until
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Kube
@@ -82,7 +88,7 @@ def endpoint(model: Model, kube_admin: Kube, namespace: str) -> Endpoint:
     container: JSON = {"name": "kserve-container", "image": IMAGE, "command": ["python3", "-uc", ECHO]}
     program: dict[str, JSON] = {"predictor": {"containers": [container]}}
     serve(model.id, name="batched", runtime="kale-sklearn", serve_config=batched, wait=False)
-    run(session.engine().apply(manifest(namespace, "echo", program, "Standard")))
+    run(session.engine().apply(manifest(namespace, "echo", program, STANDARD)))
     made = serve(model.id, name="iris", runtime="kale-sklearn", timeout=120)
     for name in ("batched", "echo"):
         Endpoint(name).wait(120)
@@ -178,6 +184,37 @@ def test_the_ways_end_with_the_connection(endpoint: Endpoint, workspace: Setting
     assert threading.active_count() == threads
 
 
+def test_requests_by_rest_need_no_loop(endpoint: Endpoint) -> None:
+    asked = [(ROWS.tolist(), "v1"), (ROWS.tolist(), "v2"), (ROWS, "v2-binary"), ([[1.0]], "v1"), ("{", "v1")]
+    wanted = [_told(run, endpoint._client.call(data, protocol=kind)) for data, kind in asked]
+    run(endpoint._client.target())
+    over = threading.Event()
+    in_time: list[bool] = []
+    loop().call_soon_threadsafe(lambda: in_time.append(over.wait(60)))
+    told = [_told(endpoint.predict, data, protocol=kind) for data, kind in asked]
+    over.set()
+    run(asyncio.sleep(0))
+    assert in_time == [True]
+    assert told == wanted
+
+
+def _told(ask: Callable[..., JSON], *arguments: object, **options: str) -> JSON:
+    """The answer without its identifier, or the error's message."""
+    try:
+        return {**mapping(ask(*arguments, **options)), "id": ""}
+    except KaleServeError as error:
+        return error.message
+
+
+def test_a_login_that_was_renewed_is_not_noticed(user: Callable[..., Client]) -> None:
+    client = user("iris", PROXY)
+    assert run(client.call(ROWS.tolist())) == ANSWER
+    assert isinstance(client._engine, ClusterEngine)
+    client._engine._api._token = "Bearer expired"
+    assert client.call_blocking(ROWS.tolist()) == ANSWER
+    assert client._engine._api._token != "Bearer expired"
+
+
 def test_every_protocol_gives_the_same(endpoint: Endpoint) -> None:
     told = {"name": "output-0", "shape": [2], "datatype": "INT64", "data": [0, 2]}
     for protocol in ("v2", "v2-binary", "grpc-v2"):
@@ -210,7 +247,9 @@ def test_a_failure_that_the_batcher_hides_is_told(endpoint: Endpoint) -> None:
 
 def test_without_the_proxy_http_goes_by_port_forward(user: Callable[..., Client]) -> None:
     client = user("iris", FORWARD)
-    assert run(client.call(ROWS.tolist())) == ANSWER
+    for _ in range(2):
+        assert run(client.call(ROWS.tolist())) == ANSWER
+        assert client.call_blocking(ROWS.tolist()) == ANSWER
     assert run(client.call(ROWS)) == ANSWER
 
 
@@ -297,7 +336,7 @@ def test_an_ingress_is_used_with_host_and_token(
         # It is renewed in place.
         file.write_text("letmein\n")
         host = service.external_url.removeprefix("http://")
-        assert run(client.call(ROWS.tolist())) == {"predictions": [host]}
+        assert run(client.call(ROWS.tolist())) == client.call_blocking(ROWS.tolist()) == {"predictions": [host]}
         state = run(engine.get("iris"))
         assert (state.url, state.external_url) == (service.external_url, "")
         copied = run(predict(engine, "iris", rows=ROWS.tolist())).command

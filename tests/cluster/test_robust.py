@@ -31,6 +31,7 @@ from kale_serve_ext.ml import JSON
 from kale_serve_ext.server.backends import Backends
 from kale_serve_ext.serving.waiting import wait_ready
 from kale_serve_ext.sync import run
+from tests.cluster.conftest import STANDARD
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Kube
@@ -146,11 +147,13 @@ class Told:
 
     async def quiet(self) -> None:
         """Wait until the controller is done with what was made, and forget what was told."""
+        end = time.monotonic() + DEADLINE
         while True:
             self.events.clear()
             await asyncio.sleep(2)
             if not self.events:
                 return
+            assert time.monotonic() < end, f"still changing after {DEADLINE:g} s: {self.events}"
 
     async def close(self) -> None:
         self._task.cancel()
@@ -189,7 +192,7 @@ class Names:
 
 
 def manifest(namespace: str, name: str, stop: str, uri: str) -> Manifest:
-    notes: JSON = {"serving.kserve.io/stop": stop, "serving.kserve.io/deploymentMode": "Standard"}
+    notes: JSON = {"serving.kserve.io/stop": stop, "serving.kserve.io/deploymentMode": STANDARD}
     model: JSON = {"modelFormat": {"name": "sklearn"}, "runtime": "kale-sklearn", "storageUri": uri}
     return {
         "apiVersion": "serving.kserve.io/v1beta1",

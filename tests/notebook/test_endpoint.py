@@ -9,6 +9,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
@@ -21,18 +23,21 @@ from sklearn.linear_model import LogisticRegression
 
 from kale_serve_ext import Endpoint, Model, ServeConfig, Transformer, serve, session
 from kale_serve_ext.config import Settings
+from kale_serve_ext.engines.posting import Poster
 from kale_serve_ext.errors import (
+    BackendUnavailableError,
     DeadlineExceededError,
     InvalidInputError,
+    KaleServeError,
     NotFoundError,
     PredictionError,
     ServeFailedError,
     ServiceNotReadyError,
 )
 from kale_serve_ext.records import ServiceRef
-from kale_serve_ext.serving.client import Client
+from kale_serve_ext.serving.client import RENEWED, Client
 from kale_serve_ext.serving.predict import predict
-from kale_serve_ext.sync import run
+from kale_serve_ext.sync import loop, run
 
 DEADLINE = 60.0
 
@@ -154,17 +159,100 @@ def test_an_answer_that_does_not_come_in_time_is_told(plain: Endpoint, features:
 
 
 def test_no_more_of_an_answer_is_read_than_was_allowed(plain: Endpoint, features: pd.DataFrame) -> None:
-    async def ask(largest: int) -> object:
-        client = Client(session.engine(), plain.name, largest=largest)
-        try:
-            return await client.call({"instances": features.to_numpy().tolist()})
-        finally:
-            await client.close()
-
+    asked = {"instances": features.to_numpy().tolist()}
+    strict = Client(session.engine(), plain.name, largest=100)
     with pytest.raises(PredictionError, match="more than 100 bytes") as told:
-        run(ask(100))
+        run(strict.call(asked))
     assert told.value.hint
-    assert run(ask(1000))
+    with pytest.raises(PredictionError, match="more than 100 bytes"):
+        strict.call_blocking(asked)
+    run(strict.close())
+    client = Client(session.engine(), plain.name, largest=1000)
+    assert run(client.call(asked)) == client.call_blocking(asked)
+    run(client.close())
+
+
+@contextmanager
+def busy_loop() -> Iterator[None]:
+    """Nothing else runs on the background loop inside the block."""
+    begun, over = threading.Event(), threading.Event()
+    in_time: list[bool] = []
+
+    def hold() -> None:
+        begun.set()
+        in_time.append(over.wait(DEADLINE))
+
+    loop().call_soon_threadsafe(hold)
+    assert begun.wait(DEADLINE)
+    try:
+        yield
+    finally:
+        over.set()
+    until(lambda: in_time == [True])
+
+
+def asynchronously(endpoint: Endpoint, data: object, protocol: str | None = None) -> object:
+    return asyncio.run(endpoint.predict_async(data, protocol=protocol))
+
+
+def test_requests_by_rest_need_no_loop_and_get_the_same_answers(
+    plain: Endpoint, transformed: Endpoint, features: pd.DataFrame
+) -> None:
+    some = features.iloc[::30]
+    rows = some.to_numpy().tolist()
+    text = json.dumps({"instances": rows})
+    asked: list[tuple[Endpoint, object, str | None]] = [
+        *((plain, data, None) for data in (text, f"  {text}", text.encode(), {"instances": rows}, rows, some)),
+        (plain, rows, "v2"),
+        (plain, some, "v2"),
+        (plain, some.to_numpy(), "v2-binary"),
+        (transformed, some.to_numpy(), None),
+    ]
+    wanted = [asynchronously(*each) for each in asked]
+    # Each answer by v2 has an identifier of its own.
+    for (endpoint, data, protocol), before in zip(asked, wanted, strict=True):
+        run(endpoint._client.target())
+        with busy_loop():
+            answer = endpoint.predict(data, protocol=protocol)
+        assert isinstance(answer, dict)
+        assert isinstance(before, dict)
+        assert {**answer, "id": ""} == {**before, "id": ""}
+
+
+@pytest.mark.parametrize(
+    ("data", "protocol"),
+    [([[1.0, 2.0, 3.0]], "v1"), ([[1.0, 2.0, 3.0]], "v2"), ('{"instances": [', None), (b'{"instances": \xff}', None)],
+)
+def test_errors_by_rest_are_the_same_without_a_loop(plain: Endpoint, data: object, protocol: str | None) -> None:
+    with pytest.raises(KaleServeError) as before:
+        asynchronously(plain, data, protocol)
+    run(plain._client.target())
+    with busy_loop(), pytest.raises(type(before.value)) as told:
+        plain.predict(data, protocol=protocol)
+
+    assert (told.value.message, told.value.hint) == (before.value.message, before.value.hint)
+
+
+def test_a_connection_that_is_no_longer_there_is_made_anew(plain: Endpoint, features: pd.DataFrame) -> None:
+    rows = features.head(1).to_numpy().tolist()
+    target = run(plain._client.target())
+    post = target.connection.blocking_http
+    assert isinstance(post, Poster)
+
+    post.close()
+
+    assert plain.predict(rows) == {"predictions": [0]}
+
+
+def test_what_a_service_is_gets_read_anew_beside_the_requests(plain: Endpoint, features: pd.DataFrame) -> None:
+    rows = features.head(1).to_numpy().tolist()
+    read = run(plain._client.target()).read
+    until(lambda: time.monotonic() - read > RENEWED)
+
+    with busy_loop():
+        assert plain.predict(rows) == {"predictions": [0]}
+
+    until(lambda: plain._client._target is not None and plain._client._target.read > read)
 
 
 def test_what_an_endpoint_tells(plain: Endpoint, iris: Model) -> None:
@@ -222,6 +310,40 @@ def test_the_panels_request_can_be_copied(transformed: Endpoint, plain: Endpoint
         run(predict(session.engine(), "plain", rows=[[1]], component="transformer"))
     with pytest.raises(InvalidInputError, match="not valid JSON"):
         run(predict(session.engine(), "plain", raw="{"))
+
+
+def test_a_request_that_ends_its_model_is_sent_twice_at_most(workspace: Settings, tmp_path: Path) -> None:
+    (tmp_path / "custom").mkdir()
+    (tmp_path / "custom" / "model.py").write_text(
+        dedent(
+            f"""
+            import os
+
+            import kserve
+
+
+            class Deadly(kserve.Model):
+                def load(self):
+                    self.ready = True
+
+                def predict(self, payload, headers=None):
+                    if payload["instances"] == ["end"]:
+                        with open({str(tmp_path / "asked")!r}, "a") as file:
+                            file.write("x")
+                        os._exit(1)
+                    return {{"predictions": []}}
+            """
+        )
+    )
+    logged = Model(model_type="custom", artifact_uri=str(tmp_path / "custom"), name="deadly").submit_artifact()
+    deadly = serve(logged, name="deadly")
+    assert deadly.predict('{"instances": []}') == {"predictions": []}
+
+    with pytest.raises((ServiceNotReadyError, BackendUnavailableError)):
+        deadly.predict('{"instances": ["end"]}')
+
+    assert 1 <= len((tmp_path / "asked").read_text()) <= 2
+    deadly.delete()
 
 
 def test_a_killed_predictor_is_told_and_comes_back(plain: Endpoint, features: pd.DataFrame) -> None:
@@ -324,6 +446,31 @@ def test_an_update_is_not_noticed_by_those_who_ask(
     assert plain.url == address
     assert run(session.metadata().deployments(newer.id or 0)) == [ServiceRef("local", "localhost", "default", "plain")]
     assert "plain" not in [ref.name for ref in run(session.metadata().deployments(iris.id or 0))]
+
+
+def test_threads_that_ask_by_rest_notice_no_update(
+    plain: Endpoint, iris: Model, features: pd.DataFrame, estimator: LogisticRegression
+) -> None:
+    other = LogisticRegression(C=0.5, max_iter=500).fit(features, estimator.predict(features))
+    newer = Model(other, name="iris").submit_artifact()
+    text = json.dumps({"instances": features.iloc[::30].to_numpy().tolist()})
+    over = threading.Event()
+
+    def ask() -> int:
+        asked = 0
+        while not over.is_set():
+            assert plain.predict(text)
+            asked += 1
+        return asked
+
+    with ThreadPoolExecutor(3) as threads:
+        asking = [threads.submit(ask) for _ in range(3)]
+        try:
+            for version in (newer, iris):
+                plain.update(version.id, timeout=DEADLINE)
+        finally:
+            over.set()
+        assert all(each.result() > 10 for each in asking)
 
 
 class frozen:

@@ -59,6 +59,8 @@ def test_a_server_may_answer_in_json() -> None:
         (b'{"outputs": [{"name": "a", "datatype": "FP32", "parameters": {"binary_data_size": -4}}]}1234', "87"),
         (b'{"predictions": []}', "19"),
         (b'{"outputs": []}', "not a number"),
+        (b'{"outputs": []}', "²"),
+        (b'{"outputs": []}', "9" * 5000),
         (b'{"outputs": []}', "3"),
     ],
 )

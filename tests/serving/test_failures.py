@@ -14,7 +14,7 @@ from kale_serve_ext.errors import (
     ServiceNotReadyError,
     TooLargeError,
 )
-from kale_serve_ext.serving.failures import Undelivered, of_grpc, of_http
+from kale_serve_ext.serving.failures import Undelivered, of_grpc, of_http, of_transport
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,21 @@ def test_what_stands_in_front_of_the_model(
     assert told in made.message
     assert made.hint
     assert "s3" not in str(made)
+
+
+@pytest.mark.parametrize(
+    ("error", "answered", "kind"),
+    [
+        (httpx.ConnectError("refused"), False, Undelivered),
+        (httpx.RemoteProtocolError("disconnected"), False, Undelivered),
+        (httpx.RemoteProtocolError("incomplete"), True, PredictionError),
+        (httpx.ReadError("reset"), False, PredictionError),
+        (httpx.ConnectTimeout("late"), False, DeadlineExceededError),
+        (httpx.ReadTimeout("late"), True, DeadlineExceededError),
+    ],
+)
+def test_what_may_be_sent_again(error: httpx.TransportError, answered: bool, kind: type[Exception]) -> None:
+    assert type(of_transport("iris", error, 1.0, answered=answered)) is kind
 
 
 @pytest.mark.parametrize(

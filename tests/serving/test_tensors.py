@@ -110,6 +110,11 @@ def test_an_unknown_datatype_is_told() -> None:
         tensors.decode_v1(response(("o", "BF16", [1], b"\x00\x00")))
 
 
+def test_a_shape_that_does_not_fit_is_told() -> None:
+    with pytest.raises(PredictionError, match=r"'o' has 1 values, and the shape \[3, 1\]"):
+        tensors.decode_v1(response(("o", "FP64", [3, 1], bytes(8))))
+
+
 def test_the_messages_come_without_kserve() -> None:
     program = (
         "import sys\nfrom kale_serve_ext.serving import tensors\ntensors.messages()\nprint('kserve' in sys.modules)"

@@ -28,6 +28,8 @@ from .fields import mapping, mappings, number, text
 from .managers import MANAGER, conflict
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
     from tornado.websocket import WebSocketClientConnection
 
@@ -46,7 +48,7 @@ _TOKEN_AGE = 30.0
 """Seconds for which a token is used without asking for it again: mounted tokens change once an hour."""
 _PING = 30.0
 """Seconds between signs of life on a WebSocket, which tell whether the other side is still there."""
-_KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
+KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     (socket.IPPROTO_TCP, getattr(socket, name), seconds)
     for name, seconds in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4))
     if hasattr(socket, name)
@@ -212,12 +214,30 @@ class Api:
             self._token_read = time.monotonic()
         return self._token
 
+    def authorization_known(self) -> str | None:
+        """:meth:`authorization` for any thread, as it was read lately; None when it takes that."""
+        # Whoever uses this also asks by the other way now and then, which renews it.
+        return self._token if time.monotonic() - self._token_read < 2 * _TOKEN_AGE else None
+
+    async def tls(self) -> ssl.SSLContext:
+        """How the server is known, and where the user has a certificate, the user."""
+        return (await self._credentials()).tls
+
     async def _credentials(self, *, anew: bool = False) -> credentials.Credentials:
-        if anew or self._known is None:
-            self._known = await asyncio.get_running_loop().run_in_executor(self._threads, credentials.load, self._place)
-        return self._known
+        before = self._known
+        if anew or before is None:
+            known = await asyncio.get_running_loop().run_in_executor(self._threads, credentials.load, self._place)
+            self._known = known
+            if before and before.sources != known.sources and self._client:
+                # A certificate was renewed: requests under way were refused, and watches begin anew.
+                client, self._client = self._client, None
+                await client.aclose()
+            return known
+        return before
 
     async def _open(self) -> httpx.AsyncClient:
+        from http.cookiejar import CookieJar, DefaultCookiePolicy
+
         import httpx
 
         known = await self._credentials()
@@ -225,9 +245,11 @@ class Api:
         return httpx.AsyncClient(
             base_url=known.server,
             transport=httpx.AsyncHTTPTransport(
-                verify=known.tls, limits=limits, trust_env=False, socket_options=_KEEP_ALIVE
+                verify=known.tls, limits=limits, trust_env=False, socket_options=KEEP_ALIVE
             ),
             timeout=httpx.Timeout(READ_TIMEOUT, connect=_CONNECT),
+            # Models that are asked through the API server's proxy must not set any for requests to the server itself.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             trust_env=False,
         )
 
@@ -255,7 +277,6 @@ class Api:
         """An answer that went well, its body not read yet."""
         import httpx
 
-        client = await self.client()
         url = f"{path}?{urlencode(query)}" if query else path
         content = None if body is None else json.dumps(body).encode()
         timeout = httpx.Timeout(READ_TIMEOUT, connect=_CONNECT, read=read)
@@ -265,6 +286,7 @@ class Api:
                 headers = {"Accept": "application/json", "Content-Type": kind}
                 if token:
                     headers["Authorization"] = token
+                client = await self.client()
                 async with client.stream(method, url, content=content, headers=headers, timeout=timeout) as answer:
                     if answer.is_success:
                         yield answer

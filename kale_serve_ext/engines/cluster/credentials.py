@@ -40,6 +40,8 @@ class Credentials:
     server: str
     tls: ssl.SSLContext
     config: Configuration
+    sources: tuple[object, ...] = ()
+    """What connections are made with: where it has changed, new ones are needed."""
 
     def authorization(self) -> str:
         """The header's value, empty with a client certificate. May run a login plugin: call it in a thread."""
@@ -130,6 +132,7 @@ def load(place: Place) -> Credentials:
     from kubernetes.client import Configuration
 
     made = Configuration()
+    proxy = made.proxy  # of the environment, which some releases read
     try:
         if place.context == IN_CLUSTER:
             config.load_incluster_config(client_configuration=made)
@@ -140,12 +143,23 @@ def load(place: Place) -> Credentials:
                 client_configuration=made,
                 persist_config=False,
             )
-        return Credentials(str(made.host), _tls(made), made)
+        told = Credentials(str(made.host), _tls(made), made, _sources(made))
     except Exception as error:  # a broken entry makes the client raise whatever it leads to
         raise BackendUnavailableError(
             f"The credentials of the context {place.context!r} cannot be read: {_told(error)}.",
             hint="Log in again, or mend the kubeconfig.",
         ) from error
+    if made.proxy != proxy or made.tls_server_name:
+        raise BackendUnavailableError(
+            f"The context {place.context!r} names a proxy-url or a tls-server-name, which is not supported here.",
+            hint="Use a context that reaches the API server by its own address.",
+        )
+    return told
+
+
+def _sources(config: Configuration) -> tuple[object, ...]:
+    files = [name for name in (config.ssl_ca_cert, config.cert_file, config.key_file) if name]
+    return (config.host, config.verify_ssl, *((name, Path(name).stat().st_mtime_ns) for name in files))
 
 
 def _told(error: Exception) -> str:

@@ -54,10 +54,10 @@ async def namespaces(place: Place) -> list[str] | None:
     async with _opened(place) as api:
         await _within_limit(_require_kind(api, place), place)
         try:
-            found, _ = await api.list(_NAMESPACES, limit=str(MOST_NAMESPACES))
+            found = await api.get(_NAMESPACES, limit=str(MOST_NAMESPACES))
         except PermissionDeniedError:
             return None
-    return sorted(map(name_of, found))
+    return sorted(name_of(dict(one)) for one in mappings(found.get("items")))
 
 
 async def check_may_serve(place: Place, namespace: str) -> None:

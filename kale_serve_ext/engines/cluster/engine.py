@@ -54,6 +54,8 @@ from .watching import watch_all
 
 _DELETED_WITHIN = 120.0
 _LOG_LINES = 20
+_LOG_BYTES = 1 << 18
+_MOST_LOGS = 500
 
 
 def info(place: Place, namespace: str) -> EngineInfo:
@@ -119,18 +121,22 @@ class ClusterEngine:
 
     async def apply(self, manifest: Manifest, staged: Sequence[Staged] = (), *, force: bool = False) -> ServiceState:
         live = await self._live(name_of(manifest))
+        path = self._path_of(manifest)
         owned = [o for s in staged for o in s.owned]
-        made = [path for o in owned if (path := await self._staging.make(o))]
+        made: list[str] = []
+        stored: Manifest = {}
         try:
-            body = to_apply(live, manifest) if live else manifest
-            stored = await self._api.apply(self._path_of(manifest), body, force=force)
+            for one in owned:
+                made += filter(None, [await self._staging.make(one)])
+            stored = await self._api.apply(path, to_apply(live, manifest) if live else manifest, force=force)
+            for one in owned:
+                await self._staging.own(one, stored)
         except BaseException:
-            for path in made:
+            # What a service that was there before names by now stays for it.
+            for left in [] if stored and live else [path, *made] if stored else made:
                 with contextlib.suppress(KaleServeError):
-                    await self._api.delete(path)
+                    await self._api.delete(left)
             raise
-        for one in owned:
-            await self._staging.own(one, stored)
         return await self.get(name_of(stored))
 
     async def set_paused(self, name: str, paused: bool) -> ServiceState:
@@ -247,12 +253,19 @@ class ClusterEngine:
         run = f"{container} {previous} {_restarts(found, pod)}"
         if self._logs.get(pod, ("", ""))[0] != run:
             path = f"{paths.PODS.format(self._namespace)}/{pod}/log"
-            query = {"container": container, "tailLines": str(_LOG_LINES), "previous": str(previous).lower()}
+            query = {
+                "container": container,
+                "tailLines": str(_LOG_LINES),
+                "limitBytes": str(_LOG_BYTES),
+                "previous": str(previous).lower(),
+            }
             try:
                 async with contextlib.aclosing(self._api.stream(path, query)) as pieces:
                     text = "".join([piece async for piece in pieces])
             except KaleServeError:
                 return {}  # the pod has gone meanwhile, or its log may not be read
+            if len(self._logs) >= _MOST_LOGS:
+                self._logs.clear()  # most are of pods that are gone
             self._logs[pod] = (run, text)
         return {pod: self._logs[pod][1]}
 

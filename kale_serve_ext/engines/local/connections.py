@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..channels import ONCE, RETRYING
+from ..posting import Poster
 
 if TYPE_CHECKING:
     import grpc.aio
@@ -26,6 +27,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._blocking: dict[str, BlockingChannel] = {}
+        self._posters: dict[str, Poster] = {}
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Open] = weakref.WeakKeyDictionary()
 
     def http(self, url: str) -> httpx.AsyncClient:
@@ -63,10 +65,16 @@ class Connections:
             channel = self._blocking.setdefault(address, grpc.insecure_channel(address, options=ONCE))
         return channel
 
+    def blocking_http(self, url: str) -> Poster:
+        """What sends requests from any thread."""
+        return self._posters.setdefault(url, Poster(url))
+
     async def close(self) -> None:
         """Close those of the running loop, and those of threads."""
         while self._blocking:
             self._blocking.popitem()[1].close()
+        while self._posters:
+            self._posters.popitem()[1].close()
         found = self._loops.pop(asyncio.get_running_loop(), None)
         if found is None:
             return

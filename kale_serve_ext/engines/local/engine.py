@@ -171,6 +171,7 @@ class LocalEngine:
             grpc=channel if ports.grpc else None,
             arrays_by_grpc=bool(ports.grpc),
             blocking_grpc=(lambda: self._connections.blocking_grpc(address)) if ports.grpc else None,
+            blocking_http=self._connections.blocking_http(url),
         )
 
     async def pod_labels(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ from urllib.parse import urlsplit
 
 from ....errors import NotFoundError, ServiceNotReadyError
 from ...base import Component, Connection, Manifest
+from ...posting import Post, Poster
 from .. import objects as paths
+from ..api import KEEP_ALIVE
 from ..credentials import IN_CLUSTER, Place
 from ..fields import mapping, notes_of, text
 from ..knative import answering
@@ -51,6 +54,19 @@ class _Target:
         return f"{self.revision}-private" if self.revision else self.service
 
 
+@dataclass(frozen=True)
+class _Client:
+    """What sends requests to one component."""
+
+    target: _Target
+    http: httpx.AsyncClient
+    url: str
+    """The address to show."""
+    poster: Poster
+    """Holds the connections of ``post``."""
+    post: Post | None
+
+
 class Connections:
     """Ways to the services of one namespace. Use it from one loop."""
 
@@ -61,7 +77,7 @@ class Connections:
         self._api = api
         self._inside = place.context == IN_CLUSTER
         self._ingress = settings.cluster_ingress.rstrip("/")
-        self._clients: dict[str, tuple[_Target, httpx.AsyncClient]] = {}
+        self._clients: dict[str, _Client] = {}
         self._links: dict[str, PodLink] = {}
         self._users: dict[str, int] = {}
 
@@ -69,13 +85,14 @@ class Connections:
     async def open(self, name: str, component: Component | None = None) -> AsyncIterator[Connection]:
         """A connection; what was opened to the pods for it is closed with the last one to the component."""
         target = _target(await self._api.get(paths.service(self._namespace, name)), name, component)
-        http, url = await self._http(target)
+        client = await self._client(target)
         service = target.service
         self._users[service] = self._users.get(service, 0) + 1
         try:
             yield Connection(
-                http=http,
-                url=url,
+                http=client.http,
+                url=client.url,
+                blocking_http=client.post,
                 grpc=self._link(target).channel,
                 # Past Knative's proxy nobody would count the requests, and the pods would be taken for idle.
                 arrays_by_grpc=not target.revision,
@@ -91,8 +108,9 @@ class Connections:
         clients, links = list(self._clients.values()), list(self._links.values())
         self._clients.clear()
         self._links.clear()
-        for _, client in clients:
-            await client.aclose()
+        for client in clients:
+            await client.http.aclose()
+            client.poster.close()
         for link in links:
             await link.close()
 
@@ -103,11 +121,20 @@ class Connections:
             self._links[target.service] = made
         return self._links[target.service]
 
-    async def _http(self, target: _Target) -> tuple[httpx.AsyncClient, str]:
-        """A client whose base URL is the component's, and the address to show."""
+    async def _client(self, target: _Target) -> _Client:
+        """Clients whose base URL is the component's."""
+        known = self._clients.get(target.service)
+        # One that led elsewhere may still be used by who has it.
+        if known is None or known.target != target:
+            known = self._clients[target.service] = await self._made(target)
+        return known
+
+    async def _made(self, target: _Target) -> _Client:
         import httpx
 
         base = url = transports.direct(target.address, self._namespace, target.service)
+        poster = Poster(base)
+        post: Post | None = poster if base.startswith("http:") else None
         transport: httpx.AsyncBaseTransport | None = None
         if self._ingress:
             if not target.host:
@@ -117,20 +144,22 @@ class Connections:
                     hint="Try again in a moment.",
                 )
             base = url = self._ingress
-            transport = transports.IngressTransport(target.host, self._settings.cluster_ingress_token_file)
+            token_file = self._settings.cluster_ingress_token_file
+            tls = ssl.create_default_context()
+            transport = transports.IngressTransport(target.host, token_file, tls)
+            poster = Poster(base, tls)
+            post = transports.IngressPost(poster, target.host, token_file)
         elif not self._inside:
             path = transports.proxied(self._namespace, target.proxied)
             url = transports.at_server(await self._api.client(), path)
-            proxy = transports.ProxyTransport(self._api, path, _ASLEEP if target.revision else "")
+            asleep = _ASLEEP if target.revision else ""
+            proxy = transports.ProxyTransport(self._api, path, asleep)
             transport = transports.OutsideTransport(proxy, lambda: self._link(target).transport(self._settings.sockets))
-        known = self._clients.get(target.service)
-        if known and known[0] == target:
-            return known[1], url
-        # One that led elsewhere may still be used by who has it.
+            poster = Poster(url, await self._api.tls(), KEEP_ALIVE)
+            post = transports.ProxyPost(self._api, poster, asleep)
         timeout = httpx.Timeout(60.0, connect=5.0)
         client = httpx.AsyncClient(base_url=base, transport=transport, timeout=timeout, trust_env=False)
-        self._clients[target.service] = target, client
-        return client, url
+        return _Client(target, client, url, poster, post)
 
     def _command(self, target: _Target) -> Callable[[str, str], str] | None:
         """What posts from a shell, with credentials that it looks up itself."""

@@ -7,7 +7,7 @@ server's service proxy, and a port-forward for who may not use that.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,13 +15,19 @@ from urllib.parse import urlsplit
 import httpx
 
 from ....errors import BackendUnavailableError, PermissionDeniedError
+from ...posting import Answer
 from ..api import LoggedOutError
 
 if TYPE_CHECKING:
+    import ssl
+
+    from ...posting import Poster
     from ..api import Api
     from .portforward import Forward
 
-_STATUSES_OF_THE_SERVER = (401, 403, 404, 503)
+_NOTHING_BEHIND = (404, 503)
+"""Nothing is behind the Kubernetes Service: nothing was delivered."""
+_STATUSES_OF_THE_SERVER = (401, 403, *_NOTHING_BEHIND)
 
 
 def direct(address: str, namespace: str, service: str) -> str:
@@ -70,7 +76,9 @@ class ProxyTransport(httpx.AsyncBaseTransport):
                 request.method, url, headers=headers, stream=request.stream, extensions=request.extensions
             )
             answer = await client.send(made, stream=True)
-            told = await _of_the_server(answer)
+            told = None
+            if _may_be_of_the_server(answer.status_code, answer.headers):
+                told = _of_the_server(await answer.aread())
             if answer.status_code != 401 or told is None:
                 break
         if told is None:
@@ -79,13 +87,43 @@ class ProxyTransport(httpx.AsyncBaseTransport):
             raise LoggedOutError(
                 "The API server does not know this login any more.", hint="Log in again, and mend the kubeconfig."
             )
-        if answer.status_code in (404, 503):
-            # Nothing is behind the service: nothing was delivered.
+        if answer.status_code in _NOTHING_BEHIND:
             raise httpx.ConnectError(self._asleep or told, request=request)
         raise PermissionDeniedError(
             f"The cluster refuses the request to the model: {told}",
             hint="Ask for the right to get and create services/proxy in this namespace.",
         )
+
+
+class ProxyPost:
+    """What :class:`ProxyTransport` does, for threads without a loop. What takes more than sending is left to that.
+
+    Args:
+        poster: leads to the component's path at the API server.
+    """
+
+    def __init__(self, api: Api, poster: Poster, asleep: str = "") -> None:
+        self._api = api
+        self._poster = poster
+        self._asleep = asleep
+        self._is_refused = False
+
+    def __call__(
+        self, path: str, body: bytes, headers: Mapping[str, str], *, timeout: float, largest: int
+    ) -> Answer | None:
+        token = self._api.authorization_known()
+        if token is None or self._is_refused:
+            return None
+        sent = {**headers, "Authorization": token} if token else headers
+        answer = self._poster(path, body, sent, timeout=timeout, largest=largest)
+        told = _of_the_server(answer.content) if _may_be_of_the_server(answer.status, answer.headers) else None
+        if told is None:
+            return answer
+        if answer.status in _NOTHING_BEHIND:
+            raise httpx.RemoteProtocolError(self._asleep or told)
+        # Without the right for the proxy there may be another way, which has to be gone each time.
+        self._is_refused = answer.status == 403
+        return None
 
 
 class ForwardTransport(httpx.AsyncBaseTransport):
@@ -141,21 +179,35 @@ class OutsideTransport(httpx.AsyncBaseTransport):
 class IngressTransport(httpx.AsyncBaseTransport):
     """Sends requests to a gateway, with the name that it knows the service by."""
 
-    def __init__(self, host: str, token_file: str) -> None:
-        import ssl
-
+    def __init__(self, host: str, token_file: str, tls: ssl.SSLContext) -> None:
         self._host = host
         self._token_file = token_file
-        self._gateway = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(), trust_env=False)
+        self._gateway = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        request.headers["Host"] = self._host
-        if self._token_file:
-            request.headers["Authorization"] = f"Bearer {_token(self._token_file)}"
+        request.headers.update(_for_gateway(self._host, self._token_file))
         return await self._gateway.handle_async_request(request)
 
     async def aclose(self) -> None:
         await self._gateway.aclose()
+
+
+class IngressPost:
+    """What :class:`IngressTransport` does, for threads without a loop."""
+
+    def __init__(self, poster: Poster, host: str, token_file: str) -> None:
+        self._poster = poster
+        self._host = host
+        self._token_file = token_file
+
+    def __call__(self, path: str, body: bytes, headers: Mapping[str, str], *, timeout: float, largest: int) -> Answer:
+        sent = {**headers, **_for_gateway(self._host, self._token_file)}
+        return self._poster(path, body, sent, timeout=timeout, largest=largest)
+
+
+def _for_gateway(host: str, token_file: str) -> dict[str, str]:
+    token = {"Authorization": f"Bearer {_token(token_file)}"} if token_file else {}
+    return {"Host": host, **token}
 
 
 def _token(file: str) -> str:
@@ -170,13 +222,14 @@ def _token(file: str) -> str:
         ) from error
 
 
-async def _of_the_server(answer: httpx.Response) -> str | None:
+def _may_be_of_the_server(status: int, headers: Mapping[str, str]) -> bool:
+    return status in _STATUSES_OF_THE_SERVER and "json" in headers.get("content-type", "")
+
+
+def _of_the_server(content: bytes) -> str | None:
     """The message of a Kubernetes ``Status``; None where the answer is the model's."""
-    kind = answer.headers.get("content-type", "")
-    if answer.status_code not in _STATUSES_OF_THE_SERVER or "json" not in kind:
-        return None
     try:
-        body = json.loads(await answer.aread())
+        body = json.loads(content)
     except ValueError:
         return None
     if isinstance(body, dict) and body.get("kind") == "Status" and body.get("apiVersion") == "v1":

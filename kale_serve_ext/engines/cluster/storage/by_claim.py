@@ -109,11 +109,18 @@ class Copied:
             made = claims.copied(namespace, self.name, source, claims.of_claim(self.source.claim))
             return replace(addressed, owned=(made,))
         await self._take_snapshot()
+        try:
+            await self._until_ready()
+        except BaseException:
+            if self.name in self.taken:
+                self.taken.discard(self.name)
+                with contextlib.suppress(KaleServeError):
+                    await self.site.api.delete(path_of(namespace, "VolumeSnapshot", self.name))
+            raise
         made = claims.copied(namespace, self.name, source, claims.of_snapshot(self.name))
         return replace(addressed, owned=(claims.named_snapshot(self.name), made))
 
     async def _take_snapshot(self) -> None:
-        """Returns once a claim can be made from it."""
         api, namespace = self.site.api, self.site.namespace
         try:
             wanted = claims.snapshot(namespace, self.name, self.source.claim, self.snapshot_class)
@@ -123,9 +130,13 @@ class Copied:
             raise BackendUnavailableError("This cluster takes no VolumeSnapshots.", hint=_OTHER_WAYS) from error
         except PermissionDeniedError as error:
             raise PermissionDeniedError(error.message, hint=_MAY_NOT) from error
+
+    async def _until_ready(self) -> None:
+        """Returns once a claim can be made from the snapshot."""
+        path = path_of(self.site.namespace, "VolumeSnapshot", self.name)
         end = time.monotonic() + _TAKEN_WITHIN
         while True:
-            status = mapping((await api.get(path_of(namespace, "VolumeSnapshot", self.name))).get("status"))
+            status = mapping((await self.site.api.get(path)).get("status"))
             if status.get("readyToUse") is True:
                 return
             problem = text(mapping(status.get("error")).get("message"))

@@ -17,7 +17,12 @@ from .snapshots import check_unchanged, files_of
 from .upload_pod import Delivery, UploadPod, find_image
 from .ways import Site, folder_of, lacking
 
-_RIGHTS = [Right("create", "jobs", "batch"), Right("get", "pods/proxy"), Right("update", "pods/proxy")]
+_RIGHTS = [
+    Right("create", "jobs", "batch"),
+    Right("list", "pods"),
+    Right("get", "pods/proxy"),
+    Right("update", "pods/proxy"),
+]
 _WAY_OUT = "Ask the namespace's owner for it, or set cluster_storage to s3://BUCKET/FOLDER?endpoint=URL."
 
 
@@ -40,7 +45,8 @@ class ToOwnClaim:
         return Staged(uri, image=self.site.settings.cluster_image)
 
     async def checks(self) -> list[Check]:
-        return await lacking(self.site, [Right("create", "persistentvolumeclaims"), *_RIGHTS], _WAY_OUT)
+        own = [Right(verb, "persistentvolumeclaims") for verb in ("create", "get", "patch")]
+        return await lacking(self.site, [*own, *_RIGHTS], _WAY_OUT)
 
     async def stage(self) -> Staged:
         api, namespace = self.site.api, self.site.namespace

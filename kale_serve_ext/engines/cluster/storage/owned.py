@@ -70,7 +70,7 @@ async def standing(api: Api, namespace: str, kind: str, name: str) -> Manifest |
 
 
 async def make(api: Api, namespace: str, wanted: Manifest) -> str:
-    """See to it that an object is there; its path where it is new.
+    """See to it that an object is there; its path where it is to go if it gets no owner.
 
     Secrets are brought up to date. Claims and snapshots never change: their names say what is in them.
 
@@ -87,7 +87,7 @@ async def make(api: Api, namespace: str, wanted: Manifest) -> str:
     elif found is None:
         with contextlib.suppress(ConflictError):  # made by another one at the same moment
             await api.create(path.rpartition("/")[0], wanted)
-    return "" if found else path
+    return "" if found and mapping(found.get("metadata")).get("ownerReferences") else path
 
 
 async def own(api: Api, namespace: str, owned: Manifest, owner: Manifest) -> None:

@@ -28,6 +28,8 @@ PORT = 8080
 TOKEN = "X-Kale-Token"  # noqa: S105  # the header's name
 _IDLE = 60.0
 """Seconds without a request, or without a byte of one, after which nobody is taken to be there any more."""
+_STRANGER = 5.0
+"""The same of a connection that has not shown the token yet: requests are taken one after the other."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -125,7 +127,7 @@ def main(digest_of: Callable[[Path], str], folder: str, digest: str, token_diges
     asked = time.monotonic()
 
     class Handler(BaseHTTPRequestHandler):
-        timeout = _IDLE
+        timeout = _STRANGER
 
         def do_GET(self) -> None:
             self._answer(receiver.state)
@@ -142,6 +144,7 @@ def main(digest_of: Callable[[Path], str], folder: str, digest: str, token_diges
             if not hmac.compare_digest(given, token_digest):
                 self.send_error(403)
                 return
+            self.connection.settimeout(_IDLE)
             body = json.dumps({"state": state(), "why": receiver.why}).encode()
             asked = time.monotonic()
             self.send_response(200)

@@ -66,8 +66,8 @@ _PERIOD = 0.5
 _TELL_EVERY = 5.0
 _USER = 1000
 _END = bytes(2 * tarfile.BLOCKSIZE)
-_JOB_LABEL = "batch.kubernetes.io/job-name"
-_HOPELESS = ("ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError")
+_JOB_LABEL = "job-name"
+_HOPELESS = ("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
 _START = """import sys, types
 def module(name, source):
     made = types.ModuleType(name)
@@ -252,11 +252,14 @@ class UploadPod:
 async def find_image(api: Api, namespace: str, settings: Settings) -> str:
     """An image with Python that the nodes of this cluster can pull.
 
-    That is the one with which KServe itself downloads models. Its webhook puts it into every pod of a service; a pod
-    that is only tried, and never made, tells it to users who may not read KServe's own settings.
+    Where the settings name none, it is the one with which KServe itself downloads models. Its webhook puts it into
+    every pod of a service; a pod that is only tried, and never made, tells it to users who may not read KServe's own
+    settings.
     """
     from .... import __version__
 
+    if settings.cluster_image:
+        return settings.cluster_image
     tried: Manifest = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -272,7 +275,7 @@ async def find_image(api: Api, namespace: str, settings: Settings) -> str:
         for container in mappings(mapping(made.get("spec")).get("initContainers")):
             if container.get("name") == "storage-initializer":
                 return text(container.get("image"))
-    return settings.cluster_image or f"kale-serve-ext/transformer:{__version__}"
+    return f"kale-serve-ext/transformer:{__version__}"
 
 
 def job(delivery: Delivery, token_digest: str) -> Manifest:

@@ -1,0 +1,82 @@
+"""One request by REST, whichever client carries it: what is sent, and what its answer means. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..engines.posting import Answer
+from ..errors import PredictionError
+from ..ml import JSON
+from . import binary, failures, protocols, tensors
+
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A POST to a component."""
+
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def is_json(self) -> bool:
+        """Whether all of it is JSON."""
+        return binary.LENGTH not in self.headers
+
+
+def encode(data: object, protocol: str, model: str, *, transformer: bool) -> Request:
+    """What asks ``model`` about ``data``.
+
+    A text that begins as an object does goes as it is. Nobody reads it here before the model does, which takes longer
+    than all else; see :func:`checked`.
+
+    Args:
+        data: whatever :func:`protocols.encode` takes.
+        protocol: ``v1``, ``v2`` or ``v2-binary``.
+    """
+    path = protocols.path(protocol, model)
+    if protocol == "v2-binary":
+        body, length = binary.encode(tensors.as_array(data))
+        return Request(path, body, {"Content-Type": "application/octet-stream", binary.LENGTH: str(length)})
+    if isinstance(data, str) and data.startswith("{"):
+        return of_json(path, data.encode())
+    if isinstance(data, bytes) and data.startswith(b"{"):
+        return of_json(path, data)
+    return of_json(path, protocols.encode(data, protocol, transformer=transformer))
+
+
+def of_json(path: str, body: bytes) -> Request:
+    """A request whose body is JSON."""
+    return Request(path, body, _JSON)
+
+
+def decode(answer: Answer) -> JSON:
+    """A good answer's content, parsed."""
+    return binary.decode(answer.content, answer.headers.get(binary.LENGTH, ""))
+
+
+def checked(service: str, request: Request, answer: Answer, largest: int) -> Answer:
+    """The answer, if it went well.
+
+    Raises:
+        InvalidInputError: it did not, and the request is not JSON.
+        KaleServeError: what :func:`failures.of_http` makes of it; ``PredictionError`` where it has more than
+            ``largest`` bytes.
+    """
+    import httpx
+
+    if len(answer.content) > largest:
+        raise PredictionError(
+            f"The service {service!r} answered with more than {largest:,} bytes.",
+            hint="Send fewer rows, or let its postprocess keep less of the answer.",
+        )
+    if 200 <= answer.status < 300 and not failures.is_page(answer.headers):
+        return answer
+    kept = {name: answer.headers[name] for name in ("content-type", "location") if name in answer.headers}
+    told = failures.of_http(service, httpx.Response(answer.status, headers=kept, content=answer.content))
+    if isinstance(told, PredictionError) and request.is_json:
+        protocols.check(request.body)
+    raise told
