@@ -136,7 +136,7 @@ class Client:
                 return await send(target)
             except failures.Undelivered as error:
                 failed, last = target, error
-        raise await self._explained(last)
+        raise last.told or await self._explained(last)
 
     def _lately(self) -> Target | None:
         """What is known, if it is not too old. Before it is, it is read anew beside the requests that use it."""

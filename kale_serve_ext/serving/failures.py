@@ -42,7 +42,14 @@ _MESH = (
 
 
 class Undelivered(Exception):
-    """The request did not reach the model: it may be sent again."""
+    """The request did not reach the model: it may be sent again.
+
+    ``told`` is what it is told as if that is of no use; None where the service's state says more.
+    """
+
+    def __init__(self, message: str, told: KaleServeError | None = None) -> None:
+        super().__init__(message)
+        self.told = told
 
 
 def is_page(headers: Mapping[str, str]) -> bool:
@@ -103,11 +110,14 @@ def of_grpc(service: str, error: grpc.RpcError, timeout: float) -> Exception:
         grpc.StatusCode.UNIMPLEMENTED: 501,
     }
     status = statuses.get(code, 500)
-    return PredictionError(
+    told = PredictionError(
         f"The service {service!r} answered with an error ({status}): {message}",
         hint="Its logs may say more.",
         answer_status=status,
     )
+    # A server of KServe that goes away unloads its models while it still answers.
+    is_unloaded = code is grpc.StatusCode.NOT_FOUND and message.startswith("Model with name")
+    return Undelivered(message, told) if is_unloaded else told
 
 
 def _of_a_gate(service: str, answer: httpx.Response) -> KaleServeError | None:

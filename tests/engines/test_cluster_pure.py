@@ -40,6 +40,8 @@ users:
 - {name: me, user: {token: secret-token}}
 """
 
+BROKEN = "error trying to reach service: "
+
 
 def runtime(name: str, *formats: tuple[str, int, bool], **spec: JSON) -> Manifest:
     supported: list[JSON] = [
@@ -133,6 +135,9 @@ def test_the_server_s_refusals_have_their_kind_and_its_words(
     ("status", "body", "outcome"),
     [
         (503, {"kind": "Status", "apiVersion": "v1", "message": "no endpoints"}, httpx.ConnectError),
+        (503, {"kind": "Status", "apiVersion": "v1", "message": f"{BROKEN}dial tcp 10.0.0.1:8080"}, httpx.ConnectError),
+        # The pod may have done what it was asked.
+        (503, {"kind": "Status", "apiVersion": "v1", "message": f"{BROKEN}EOF"}, httpx.ReadError),
         (404, {"kind": "Status", "apiVersion": "v1", "message": "not found"}, httpx.ConnectError),
         (403, {"kind": "Status", "apiVersion": "v1", "message": "cannot create"}, PermissionDeniedError),
         (503, {"error": "the model is not ready"}, 503),

@@ -103,3 +103,14 @@ def test_a_refused_request_has_the_status_that_rest_would_give() -> None:
     assert isinstance(made, PredictionError)
     assert made.answer_status == 400
     assert "X has 3 features" in made.message
+
+
+def test_a_server_that_has_unloaded_its_model_is_asked_again_and_then_told() -> None:
+    details = "Model with name iris does not exist."
+    error = grpc.aio.AioRpcError(grpc.StatusCode.NOT_FOUND, grpc.aio.Metadata(), grpc.aio.Metadata(), details=details)
+    made = of_grpc("iris", error, 1.0)
+
+    assert isinstance(made, Undelivered)
+    assert isinstance(made.told, PredictionError)
+    assert made.told.answer_status == 404
+    assert details in made.told.message

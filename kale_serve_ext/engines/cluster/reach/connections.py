@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ....errors import NotFoundError, ServiceNotReadyError
+from ....errors import InvalidInputError, NotFoundError, ServiceNotReadyError
 from ...base import Component, Connection, Manifest
 from ...posting import Post, Poster
 from .. import objects as paths
@@ -87,6 +87,8 @@ class Connections:
         target = _target(await self._api.get(paths.service(self._namespace, name)), name, component)
         client = await self._client(target)
         service = target.service
+        if service in self._links:
+            await self._links[service].check()
         self._users[service] = self._users.get(service, 0) + 1
         try:
             yield Connection(
@@ -137,6 +139,11 @@ class Connections:
         post: Post | None = poster if base.startswith("http:") else None
         transport: httpx.AsyncBaseTransport | None = None
         if self._ingress:
+            if "@" in urlsplit(self._ingress).netloc:
+                raise InvalidInputError(
+                    "The ingress's address has a name or password in it, which would be shown.",
+                    hint="Put a token into a file, and set KALE_SERVE_CLUSTER_INGRESS_TOKEN_FILE to it.",
+                )
             if not target.host:
                 raise ServiceNotReadyError(
                     f"KServe has given the service {target.name} no external address yet.",

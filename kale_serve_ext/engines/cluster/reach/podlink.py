@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....errors import InvalidInputError, ServiceNotReadyError
+from ....errors import InvalidInputError, KaleServeError, ServiceNotReadyError
 from ...base import Component, Manifest
 from ...channels import RETRYING
 from ..fields import mapping, name_of, text
@@ -44,6 +44,9 @@ class PodLink:
         self._sockets = sockets
         self._opening = asyncio.Lock()
         self._channel: grpc.aio.Channel | None = None
+        self._forward_of_channel: Forward | None = None
+        self._leads_to = ""
+        """The pod that the latest port-forward for gRPC leads to."""
         self._retired: set[asyncio.Task[None]] = set()
         self._transport: ForwardTransport | None = None
         self._forwards: list[Forward] = []
@@ -62,11 +65,22 @@ class PodLink:
             # The pods' addresses that it knows may all be gone. Through a port-forward it finds new ones itself.
             is_fixed = self._sockets is None
             if self._channel and is_fixed and self._channel.get_state() is not grpc.ChannelConnectivity.READY:
-                self._retire(self._channel)
-                self._channel = None
+                self._retire()
             if self._channel is None:
-                self._channel = await self._open_grpc()
+                self._channel, self._forward_of_channel = await self._open_grpc()
             return self._channel
+
+    async def check(self) -> None:
+        """Give up a channel to a pod that is going: such a pod unloads its models while it still answers."""
+        async with self._opening:
+            if self._forward_of_channel is None:
+                return
+            try:
+                names = {name_of(pod) for pod in await self._pods()}
+            except KaleServeError:
+                return  # there is no better one
+            if self._leads_to not in names:
+                self._retire()
 
     async def transport(self, sockets: Path) -> ForwardTransport:
         """HTTP by a port-forward."""
@@ -79,6 +93,7 @@ class PodLink:
         """End every connection; nothing of it is left."""
         for task in self._retired:
             task.cancel()
+        await asyncio.gather(*self._retired, return_exceptions=True)
         if self._channel:
             await self._channel.close()
         if self._transport:
@@ -86,7 +101,7 @@ class PodLink:
         for forward in self._forwards:
             await forward.close()
 
-    async def _open_grpc(self) -> grpc.aio.Channel:
+    async def _open_grpc(self) -> tuple[grpc.aio.Channel, Forward | None]:
         import grpc.aio
 
         forward = await self._forward(grpc_port, self._sockets) if self._sockets else None
@@ -94,8 +109,10 @@ class PodLink:
         channel = grpc.aio.insecure_channel(address, options=RETRYING)
         try:
             await asyncio.wait_for(_connected(channel), _CONNECTED_WITHIN)
-        except (ConnectionError, asyncio.TimeoutError) as error:
-            await channel.close()
+        except BaseException as error:
+            await self._end(channel, forward)
+            if not isinstance(error, (ConnectionError, asyncio.TimeoutError)):
+                raise
             trouble = forward.trouble if forward else None
             if trouble and not isinstance(trouble, PortClosed):
                 raise trouble from error
@@ -105,12 +122,21 @@ class PodLink:
                 + (f": nothing listens on {trouble.message}." if trouble else "."),
                 hint=f"Use v1 or v2, or a runtime that speaks gRPC.{kept_off}",
             ) from error
-        return channel
+        return channel, forward
 
-    def _retire(self, channel: grpc.aio.Channel) -> None:
-        task = asyncio.create_task(channel.close(_GRACE))
-        self._retired.add(task)
-        task.add_done_callback(self._retired.discard)
+    def _retire(self) -> None:
+        """Let the calls on the channel end, and use it for no others."""
+        if self._channel:
+            task = asyncio.create_task(self._end(self._channel, self._forward_of_channel, _GRACE))
+            self._retired.add(task)
+            task.add_done_callback(self._retired.discard)
+        self._channel = self._forward_of_channel = None
+
+    async def _end(self, channel: grpc.aio.Channel, forward: Forward | None, grace: float = 0.0) -> None:
+        await channel.close(grace)
+        if forward:
+            self._forwards.remove(forward)
+            await forward.close()
 
     async def _forward(self, port: Callable[[Manifest], int], sockets: Path) -> Forward:
         made = Forward(lambda: self._dial(port), sockets)
@@ -120,6 +146,8 @@ class PodLink:
 
     async def _dial(self, port: Callable[[Manifest], int]) -> WebSocketClientConnection:
         pod = random.choice(await self._pods())  # noqa: S311  # nothing secret
+        if port is grpc_port:
+            self._leads_to = name_of(pod)
         path = f"{PODS.format(self._namespace)}/{name_of(pod)}/portforward"
         return await self._api.websocket(path, PROTOCOL, ports=str(port(pod)))
 

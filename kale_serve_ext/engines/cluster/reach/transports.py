@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .portforward import Forward
 
 _NOTHING_BEHIND = (404, 503)
-"""Nothing is behind the Kubernetes Service: nothing was delivered."""
+"""Nothing is behind the Kubernetes Service, or it went away under the request."""
+_BROKEN = "error trying to reach service: "
 _STATUSES_OF_THE_SERVER = (401, 403, *_NOTHING_BEHIND)
 
 
@@ -88,7 +89,7 @@ class ProxyTransport(httpx.AsyncBaseTransport):
                 "The API server does not know this login any more.", hint="Log in again, and mend the kubeconfig."
             )
         if answer.status_code in _NOTHING_BEHIND:
-            raise httpx.ConnectError(self._asleep or told, request=request)
+            raise _nothing_there(told, self._asleep)
         raise PermissionDeniedError(
             f"The cluster refuses the request to the model: {told}",
             hint="Ask for the right to get and create services/proxy in this namespace.",
@@ -120,7 +121,7 @@ class ProxyPost:
         if told is None:
             return answer
         if answer.status in _NOTHING_BEHIND:
-            raise httpx.RemoteProtocolError(self._asleep or told)
+            raise _nothing_there(told, self._asleep)
         # Without the right for the proxy there may be another way, which has to be gone each time.
         self._is_refused = answer.status == 403
         return None
@@ -220,6 +221,13 @@ def _token(file: str) -> str:
             f"The token for the ingress cannot be read: {why}.",
             hint="Look at the file that KALE_SERVE_CLUSTER_INGRESS_TOKEN_FILE names.",
         ) from error
+
+
+def _nothing_there(told: str, asleep: str) -> httpx.TransportError:
+    """What the API server's own refusal is. What was sent to a pod that then went away may have been carried out."""
+    if told.startswith(_BROKEN) and not told.startswith(f"{_BROKEN}dial "):
+        return httpx.ReadError(told)
+    return httpx.ConnectError(asleep or told)
 
 
 def _may_be_of_the_server(status: int, headers: Mapping[str, str]) -> bool:
