@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ import pytest
 
 from kale_serve_ext import sync
 from kale_serve_ext.config import Settings
-from kale_serve_ext.engines.base import Manifest, ServiceState
+from kale_serve_ext.engines.base import Manifest
 from kale_serve_ext.engines.cluster.api import MERGE, Api
 from kale_serve_ext.engines.cluster.credentials import find_place
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
@@ -181,13 +182,27 @@ def engine(settings: Settings) -> Iterator[ClusterEngine]:
     sync.run(made.close())
 
 
-def until(engine: ClusterEngine, name: str, phase: str, deadline: float = 90.0) -> Service:
-    """Look until the service is in this phase."""
-    end = time.monotonic() + deadline
+def told(engine: ClusterEngine, name: str, phase: str, reason: str = ".*", within: float = 60.0) -> Service:
+    """Look until the service is said to be in this phase for this reason."""
+    end = time.monotonic() + within
     while True:
-        state: ServiceState = sync.run(engine.get(name))
-        service = describe(state)
-        if service.phase == phase:
+        service = describe(sync.run(engine.get(name)))
+        if service.phase == phase and re.fullmatch(reason, service.reason):
             return service
-        assert time.monotonic() < end, f"not {phase} within {deadline:g} s: {service.phase}: {service.reason}"
+        assert time.monotonic() < end, f"not told within {within:g} s, but {service.phase}: {service.reason}"
         time.sleep(0.2)
+
+
+def manifest(namespace: str, name: str, spec: JSON, mode: str = STANDARD, notes: Mapping[str, JSON] = {}) -> Manifest:
+    """A service as this package would make it."""
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/managed-by": "kale-serve-ext"},
+            "annotations": {"serving.kserve.io/deploymentMode": mode, **notes},
+        },
+        "spec": spec,
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +20,8 @@ from kale_serve_ext.engines.cluster.storage.s3_server import S3Target, access_se
 from kale_serve_ext.errors import InvalidInputError, NotFoundError, PermissionDeniedError
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
-from kale_serve_ext.serving.types import Service
 from kale_serve_ext.sync import run
-from tests.cluster.conftest import STANDARD
+from tests.cluster.conftest import manifest, told
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Kube
@@ -124,21 +122,6 @@ FAULTS = {
 }
 
 
-def manifest(namespace: str, name: str, predictor: JSON, **notes: str) -> Manifest:
-    standard = {"serving.kserve.io/deploymentMode": STANDARD}
-    return {
-        "apiVersion": "serving.kserve.io/v1beta1",
-        "kind": "InferenceService",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {"app.kubernetes.io/managed-by": "kale-serve-ext"},
-            "annotations": {**standard, **notes},
-        },
-        "spec": {"predictor": predictor},
-    }
-
-
 @pytest.fixture
 def make(engine: ClusterEngine, kube_admin: Kube, namespace: str) -> Iterator[Make]:
     """Applies a service of one predictor; those that were made are removed afterwards."""
@@ -146,22 +129,11 @@ def make(engine: ClusterEngine, kube_admin: Kube, namespace: str) -> Iterator[Ma
 
     def apply(name: str, predictor: JSON) -> None:
         made.add(name)
-        run(engine.apply(manifest(namespace, name, predictor)))
+        run(engine.apply(manifest(namespace, name, {"predictor": predictor})))
 
     yield apply
     for name in made:
         kube_admin.delete(f"{SERVICES.format(namespace)}/{name}")
-
-
-def told(engine: ClusterEngine, name: str, phase: str, reason: str = ".*", within: float = 60.0) -> Service:
-    """Look until the service is said to be in this phase for this reason."""
-    end = time.monotonic() + within
-    while True:
-        service = describe(run(engine.get(name)))
-        if service.phase == phase and re.fullmatch(reason, service.reason):
-            return service
-        assert time.monotonic() < end, f"not told within {within:g} s, but {service.phase}: {service.reason}"
-        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -305,7 +277,7 @@ def test_a_folder_without_a_model_is_told_from_the_traceback(
     predictor = model(storageUri=f"s3://{target.bucket}/{target.prefix}/{name}")
     notes = {"serving.kserve.io/storageSecretName": target.secret}
     access = Staged("", owned=(access_secret(target, namespace),))
-    run(engine.apply(manifest(namespace, name, predictor, **notes), [access]))
+    run(engine.apply(manifest(namespace, name, {"predictor": predictor}, notes=notes), [access]))
     try:
         service = told(engine, name, "Failed", rf"The predictor ended with exit code 1: {why}")
         assert "Traceback (most recent call last)" in service.log_tail
@@ -348,7 +320,7 @@ def test_what_an_admission_policy_refuses_is_told_before_and_leaves_nothing(
     binding: Manifest = {"metadata": {"name": namespace}, "spec": bound}
     kube_admin.create(f"{POLICIES}/validatingadmissionpolicybindings", binding)
     try:
-        wanted = manifest(namespace, "secret-plan", model())
+        wanted = manifest(namespace, "secret-plan", {"predictor": model()})
         end = time.monotonic() + 30
         while (check := run(engine.dry_run(wanted))[0]).level == "ok":
             assert time.monotonic() < end, "the policy does not come to hold"
@@ -382,7 +354,7 @@ def test_a_service_that_somebody_else_deletes_is_told(
                     break
         return seen
 
-    run(engine.apply(manifest(namespace, "fleeting", program(SERVE))))
+    run(engine.apply(manifest(namespace, "fleeting", {"predictor": program(SERVE)})))
     seen = run(asyncio.wait_for(watch(), 30))
     assert (seen[0], seen[-1]) == ("added", "deleted")
     with pytest.raises(NotFoundError, match="There is no service 'fleeting' in the namespace"):
@@ -410,9 +382,9 @@ def test_a_namespace_that_is_deleted_is_told(kube_admin: Kube, settings: Setting
         return there
 
     for service in ("one", "two"):
-        run(engine.apply(manifest(name, service, program(SERVE), **stopped)))
+        run(engine.apply(manifest(name, service, {"predictor": program(SERVE)}, notes=stopped)))
     assert run(asyncio.wait_for(watch(), 60)) == set()
-    late = manifest(name, "late", program(SERVE))
+    late = manifest(name, "late", {"predictor": program(SERVE)})
     with pytest.raises((NotFoundError, PermissionDeniedError), match=f"namespace.*{name}.*"):
         run(engine.apply(late))
     end = time.monotonic() + 60

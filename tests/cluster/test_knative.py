@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,9 +21,9 @@ from kale_serve_ext.errors import ConflictError, InvalidInputError, NotFoundErro
 from kale_serve_ext.metadata.where import here
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving import deploy
-from kale_serve_ext.serving.status import describe
 from kale_serve_ext.serving.types import Service
 from kale_serve_ext.sync import run
+from tests.cluster.conftest import manifest, told
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Kube
@@ -75,28 +74,7 @@ def container(value: str, **more: JSON) -> dict[str, JSON]:
 
 def program(namespace: str, name: str, value: str = "1", *, mode: str = "Knative", **spec: JSON) -> Manifest:
     predictor = {**container(value), **QUICK, **spec.pop("predictor", {})}  # type: ignore[dict-item]  # a mapping in these tests
-    return {
-        "apiVersion": "serving.kserve.io/v1beta1",
-        "kind": "InferenceService",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {"app.kubernetes.io/managed-by": "kale-serve-ext"},
-            "annotations": {MODE: mode},
-        },
-        "spec": {"predictor": predictor, **spec},
-    }
-
-
-def told(engine: ClusterEngine, name: str, phase: str, reason: str = ".*", within: float = 60.0) -> Service:
-    """Look until the service is said to be in this phase for this reason."""
-    end = time.monotonic() + within
-    while True:
-        service = describe(run(engine.get(name)))
-        if service.phase == phase and re.fullmatch(reason, service.reason):
-            return service
-        assert time.monotonic() < end, f"not told within {within:g} s, but {service.phase}: {service.reason}"
-        time.sleep(0.2)
+    return manifest(namespace, name, {"predictor": predictor, **spec}, mode)
 
 
 def shares(service: Service) -> list[int]:

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +38,7 @@ from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.client import Client
 from kale_serve_ext.serving.predict import predict
 from kale_serve_ext.sync import loop, run
-from tests.cluster.conftest import STANDARD, until
+from tests.cluster.conftest import manifest, told
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Kube
@@ -88,27 +87,11 @@ def endpoint(model: Model, kube_admin: Kube, namespace: str) -> Endpoint:
     container: JSON = {"name": "kserve-container", "image": IMAGE, "command": ["python3", "-uc", ECHO]}
     program: dict[str, JSON] = {"predictor": {"containers": [container]}}
     serve(model.id, name="batched", runtime="kale-sklearn", serve_config=batched, wait=False)
-    run(session.engine().apply(manifest(namespace, "echo", program, STANDARD)))
+    run(session.engine().apply(manifest(namespace, "echo", program)))
     made = serve(model.id, name="iris", runtime="kale-sklearn", timeout=120)
     for name in ("batched", "echo"):
         Endpoint(name).wait(120)
     return made
-
-
-def manifest(
-    namespace: str, name: str, spec: JSON, mode: str, notes: Mapping[str, JSON] = MappingProxyType({})
-) -> dict[str, JSON]:
-    return {
-        "apiVersion": "serving.kserve.io/v1beta1",
-        "kind": "InferenceService",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {"app.kubernetes.io/managed-by": "kale-serve-ext"},
-            "annotations": {"serving.kserve.io/deploymentMode": mode, **notes},
-        },
-        "spec": spec,
-    }
 
 
 @pytest.fixture
@@ -391,7 +374,7 @@ def test_in_knative_mode_a_model_is_reached_by_proxy_and_ingress(knative: bool, 
     if not knative or not ingress:
         pytest.skip("needs Knative, and the address of its gateway ($KALE_INGRESS)")
     proxied, outside = ClusterEngine(workspace), ClusterEngine(replace(workspace, cluster_ingress=ingress))
-    until(proxied, "knative", "Ready", 90)
+    told(proxied, "knative", "Ready", within=90)
     for engine in (proxied, outside):
         assert run(asyncio.wait_for(Client(engine, "knative").call(ROWS), 60)) == ANSWER
         run(engine.close())
