@@ -182,6 +182,8 @@ def test_browsers_hear_of_changes_and_paused_services_answer_at_once(server: htt
         async with events(server) as told:
             await asyncio.to_thread(server.patch, IRIS, json={"paused": True})
             await heard(told, "Paused")
+            # A process that is being stopped may still answer.
+            await asyncio.to_thread(until, server, lambda service: str(service["reason"]).startswith("It is paused"))
             refused = await asyncio.to_thread(server.post, f"{IRIS}/predict", json={"rows": [[0.0, 1.0]]})
             assert (refused.status_code, refused.json()["reason"]) == (503, "ServiceNotReady")
             assert "Paused" in refused.json()["message"]
