@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ TRANSFORMER = "kale.Transformer"
 DATASET = "kale.Dataset"
 KFP_MODEL = "system.Model"
 """The type that Kubeflow Pipelines gives to the models of its runs; listed and served like ours."""
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""What Kubernetes takes for the names of services and namespaces."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..config import Settings
 from ..errors import NotFoundError
-from ..records import ServiceRef
+from ..records import DNS_LABEL, ServiceRef
 
 if TYPE_CHECKING:
     from ..engines.base import Engine, EngineInfo, ServiceState
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from ..stores import Store
 
 T = TypeVar("T")
-
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class Backends:
@@ -163,7 +160,7 @@ class Backends:
                 f"No engine {ref.engine!r} with context {ref.context!r} and namespace {ref.namespace!r} is here."[:500],
                 hint="The health of the server lists its engines.",
             )
-        if not _LABEL.fullmatch(ref.name):
+        if not DNS_LABEL.fullmatch(ref.name):
             raise NotFoundError("No InferenceService can have such a name.", hint="Names are DNS labels.")
         return self.open(info)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..engines.base import Check, Manifest, ServiceState
+from ..engines.kserve import CANARY, MODE
 from ..ml import JSON
 from ..records import Artifact
-from .manifest import CANARY, MODE
 from .names import check_name, service_name
 from .status import describe
 from .types import ServeRequest

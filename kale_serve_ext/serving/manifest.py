@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..engines.base import Component, Manifest, Staged
+from ..engines.kserve import CANARY, MANAGED_BY, MANAGER, MODE, SERVING, STOP
 from ..ml import JSON
 from ..records import Artifact
 from .config import Config, for_component, merge_env
@@ -18,13 +19,6 @@ from .config import Config, for_component, merge_env
 API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 PREFIX = "kale-serve-ext/"
-SERVING = "serving.kserve.io/"
-STOP = f"{SERVING}stop"
-MODE = f"{SERVING}deploymentMode"
-MANAGED_BY = "app.kubernetes.io/managed-by"
-MANAGER = "kale-serve-ext"
-CANARY = "canaryTrafficPercent"
-"""The predictor's field for the share of the requests that its newest version gets."""
 
 _NODES = "nodeSelector"
 _NODE = "kubernetes.io/hostname"

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..engines.base import Check, Engine, Manifest, Runtime, ServiceState, Staged
+from ..engines.kserve import SERVING
 from ..errors import InvalidInputError, PermissionDeniedError
 from ..ml import JSON
 from ..records import KFP_MODEL, MODEL, TRANSFORMER, Artifact
 from .config import Config, normalise
 from .existing import about_name, about_share, default_name, mode_of
 from .layout import check_layout
-from .manifest import PREFIX, SERVING, Part, Wanted, build, has_container
+from .manifest import PREFIX, Part, Wanted, build, has_container
 from .runtimes import TITLES, choices, in_order, misfit
 from .types import Difference, Plan, RuntimeChoice, ServeRequest
 

@@ -12,8 +12,9 @@ import signal
 from collections.abc import Mapping, Sequence
 
 from ..engines.base import Component, ComponentState, Manifest, Phase, Replica, ServiceState
+from ..engines.kserve import is_stopped
 from ..ml import JSON
-from .manifest import PREFIX, STOP
+from .manifest import PREFIX
 from .types import ServedArtifact, Service, Share, Step
 
 _BAD_WAITS = {
@@ -87,12 +88,6 @@ def describe(state: ServiceState) -> Service:
     )
 
 
-def is_paused(manifest: Manifest) -> bool:
-    """Whether the manifest asks for a service that is stopped."""
-    notes = _mapping(_mapping(manifest.get("metadata")).get("annotations"))
-    return str(notes.get(STOP, "")).lower() == "true"
-
-
 def runtime_of(manifest: Manifest) -> str:
     """The runtime's name; empty for a predictor that is a container of its own."""
     return str(_mapping(_predictor(manifest).get("model")).get("runtime") or "")
@@ -122,7 +117,7 @@ def _judge(state: ServiceState) -> tuple[Phase, str]:
         return "Terminating", "It is being deleted."
     if state.failure:
         return "Failed", _sentence(state.failure)
-    if is_paused(state.manifest):
+    if is_stopped(state.manifest):
         ending = any(r.state == "Running" for c in state.components for r in c.replicas)
         return "Paused", "Its processes are being stopped." if ending else "It is paused; resume it to send requests."
     if not state.supervised:

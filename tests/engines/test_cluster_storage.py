@@ -216,7 +216,7 @@ def test_a_claim_that_cannot_be_written_to_is_told(tmp_path: Path, snapshot: Pat
 
 
 def test_the_token_is_not_in_the_pod_s_description(tmp_path: Path) -> None:
-    made = job(Delivery("claim", "team", tmp_path, "sha256:ab", "image", fresh=False), "the-digest")
+    made = job(Delivery("claim", "team", tmp_path, {}, "sha256:ab", "image", fresh=False), "the-digest")
     assert "the-digest" in str(made)
     assert "'fsGroup'" not in str(made)
-    assert "'fsGroup': 1000" in str(job(Delivery("claim", "", tmp_path, "sha256:ab", "image", fresh=True), "x"))
+    assert "'fsGroup': 1000" in str(job(Delivery("claim", "", tmp_path, {}, "sha256:ab", "image", fresh=True), "x"))

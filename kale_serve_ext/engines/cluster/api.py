@@ -23,9 +23,10 @@ from ...errors import (
 )
 from ...ml import JSON
 from ..base import Manifest
+from ..kserve import MANAGER
 from . import credentials
 from .fields import mapping, mappings, number, text
-from .managers import MANAGER, conflict
+from .managers import conflict
 
 if TYPE_CHECKING:
     import ssl

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from ...errors import DeadlineExceededError, InvalidNameError, NotFoundError, PermissionDeniedError
-from ..base import Manifest
+from ...records import DNS_LABEL
 from .api import Api
 from .credentials import Place
-from .fields import mapping, mappings, name_of
+from .fields import mappings, name_of
+from .rights import Right, may
 
 T = TypeVar("T")
 
@@ -24,8 +24,6 @@ MOST_NAMESPACES = 500
 _GROUP = "serving.kserve.io"
 _KIND = f"/apis/{_GROUP}/v1beta1"
 _NAMESPACES = "/api/v1/namespaces"
-_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def has_kind(place: Place) -> bool:
@@ -68,13 +66,13 @@ async def check_may_serve(place: Place, namespace: str) -> None:
         PermissionDeniedError: the right is missing; names the verb and the resource.
         KaleServeError: the server cannot be asked, or does not know the user.
     """
-    if not _LABEL.fullmatch(namespace):
+    if not DNS_LABEL.fullmatch(namespace):
         raise InvalidNameError(
             f"{namespace[:100]!r} cannot be a namespace.", hint="Use small letters, digits and '-'.", field="namespace"
         )
     async with _opened(place) as api:
         await _within_limit(_require_kind(api, place), place)
-        if not await _may_create(api, namespace):
+        if not await may(api, namespace, Right("create", "inferenceservices", _GROUP)):
             raise PermissionDeniedError(
                 f"You may not create inferenceservices ({_GROUP}) in the namespace {namespace!r} of {place.context!r}.",
                 hint="Ask the namespace's owner for this right, or choose another one.",
@@ -88,17 +86,6 @@ async def check_may_serve(place: Place, namespace: str) -> None:
             raise NotFoundError(
                 f"{place.context!r} has no namespace {namespace!r}.", hint="Choose another one.", field="namespace"
             ) from error
-
-
-async def _may_create(api: Api, namespace: str) -> bool:
-    asked: Manifest = {"namespace": namespace, "verb": "create", "group": _GROUP, "resource": "inferenceservices"}
-    review: Manifest = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": asked},
-    }
-    answer = await api.create(_REVIEWS, review)
-    return mapping(answer.get("status")).get("allowed") is True
 
 
 async def _has_kind(api: Api) -> bool:

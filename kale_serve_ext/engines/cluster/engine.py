@@ -34,6 +34,7 @@ from ..base import (
     ServiceState,
     Staged,
 )
+from ..kserve import STOP
 from ..metrics import read_metrics
 from . import objects as paths
 from . import runtimes
@@ -45,7 +46,6 @@ from .knative import API_GROUP, KNATIVE, about_mode, check_pause, mode_of
 from .logs import stream
 from .managers import to_apply
 from .objects import read_all, read_one
-from .parts import STOP
 from .poddefaults import labels_from
 from .reach.connections import Connections
 from .state import Objects, service_state, wanted_log
@@ -109,7 +109,7 @@ class ClusterEngine:
     async def dry_run(self, manifest: Manifest, *, force: bool = False) -> list[Check]:
         try:
             live = await self._live(name_of(manifest))
-            body = to_apply(live, manifest) if live else manifest
+            body = to_apply(live, manifest)
             stored = await self._api.apply(self._path_of(manifest), body, dry_run=True, force=force)
             has_knative = mode_of(stored) != KNATIVE or await self._has_knative()
         except (InvalidInputError, ConflictError, PermissionDeniedError) as error:
@@ -128,7 +128,7 @@ class ClusterEngine:
         try:
             for one in owned:
                 made += filter(None, [await self._staging.make(one)])
-            stored = await self._api.apply(path, to_apply(live, manifest) if live else manifest, force=force)
+            stored = await self._api.apply(path, to_apply(live, manifest), force=force)
             for one in owned:
                 await self._staging.own(one, stored)
         except BaseException:

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 
 from ...errors import ConflictError, InvalidInputError
 from ..base import Check, Manifest, RevisionShare
+from ..kserve import CANARY, MODE
 from .fields import condition, labels_of, mapping, mappings, name_of, notes_of, number, text
 from .pods import COMPONENT, KNATIVE_REVISION
 
 if TYPE_CHECKING:
     from .state import Objects
 
-MODE = "serving.kserve.io/deploymentMode"
 KNATIVE, STANDARD = "Knative", "Standard"
-PERCENT = "canaryTrafficPercent"
 API_GROUP = "/apis/serving.knative.dev"
 
 _OLD_WORDS = {"RawDeployment": STANDARD, "Serverless": KNATIVE}
@@ -102,7 +101,7 @@ def shares_of(objects: Objects) -> tuple[RevisionShare, ...]:
 def is_split(service: Manifest) -> bool:
     """Whether an older version of the predictor is kept beside the newest until somebody decides between them."""
     found = revisions_of(service, "predictor")
-    percent = mapping(mapping(service.get("spec")).get("predictor")).get(PERCENT)
+    percent = mapping(mapping(service.get("spec")).get("predictor")).get(CANARY)
     return isinstance(percent, int) and percent < 100 and any(name != found.created for name in found.percents)
 
 
@@ -130,7 +129,7 @@ def is_shared_as_asked(service: Manifest) -> bool:
     KServe may take half a minute for it, and goes back from 100 % by way of a split between the version and itself.
     """
     found = revisions_of(service, "predictor")
-    asked = mapping(mapping(service.get("spec")).get("predictor")).get(PERCENT)
+    asked = mapping(mapping(service.get("spec")).get("predictor")).get(CANARY)
     alone = not found.previous and set(found.percents) <= {found.created}
     if alone or found.created != found.ready:
         return True
@@ -179,11 +178,11 @@ def about_mode(stored: Manifest, before: Manifest | None, *, has_knative: bool) 
         hint = "Leave out the annotation, or ask for Knative Serving to be installed."
         return [Check("error", "NoKnative", "This cluster has no Knative, which the mode Knative needs.", hint)]
     spec = mapping(stored.get("spec"))
-    asked = [c for c in spec if isinstance(mapping(spec[c]).get(PERCENT), int)]
+    asked = [c for c in spec if isinstance(mapping(spec[c]).get(CANARY), int)]
     if not asked:
         return []
     if mode == STANDARD:
-        message = f"In Standard mode KServe does not split requests: {PERCENT} would be without effect."
+        message = f"In Standard mode KServe does not split requests: {CANARY} would be without effect."
         hint = f"Serve a new service with the annotation {MODE}: Knative, or leave the share out."
         return [Check("error", "CanaryIgnored", message, hint, "canary")]
     if before and "transformer" in spec and spec["transformer"] != mapping(before.get("spec")).get("transformer"):

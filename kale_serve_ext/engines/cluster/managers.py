@@ -12,22 +12,20 @@ from collections.abc import Mapping
 from ...errors import ConflictError
 from ...ml import JSON
 from ..base import Manifest
+from ..kserve import MANAGED_BY, MANAGER
 from .fields import labels_of, mapping, mappings, text
-
-MANAGER = "kale-serve-ext"
-"""The field manager under which everything is applied."""
 
 _OWNER = re.compile(r'conflict with "([^"]+)"')
 
 
 def is_ours(service: Manifest) -> bool:
     """Whether it was made here."""
-    return labels_of(service).get("app.kubernetes.io/managed-by") == MANAGER
+    return labels_of(service).get(MANAGED_BY) == MANAGER
 
 
-def to_apply(live: Manifest, wanted: Manifest) -> Manifest:
-    """What of ``wanted`` to apply to a service that is there already."""
-    if is_ours(live):
+def to_apply(live: Manifest | None, wanted: Manifest) -> Manifest:
+    """What of ``wanted`` to apply to a service as it is there; all of it where there is none, or it is ours."""
+    if live is None or is_ours(live):
         return wanted
     managed = mappings(mapping(live.get("metadata")).get("managedFields"))
     applied = [m for m in managed if m.get("manager") == MANAGER and m.get("operation") == "Apply"]

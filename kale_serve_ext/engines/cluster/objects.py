@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import InvalidNameError, NotFoundError, PermissionDeniedError
+from ...records import DNS_LABEL
 from ..base import Manifest
+from ..kserve import OF_SERVICE
 from .knative import KNATIVE, mode_of
 from .state import Objects, grouped
 
@@ -31,8 +32,6 @@ REVISIONS = "/apis/serving.knative.dev/v1/namespaces/{}/revisions"
 
 KINDS = (SERVICES, DEPLOYMENTS, REPLICASETS, PODS, EVENTS, KNATIVE_SERVICES, REVISIONS)
 """What a service is told by. The last two are there only where the cluster has Knative."""
-_OF_A_SERVICE = "serving.kserve.io/inferenceservice"
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def service(namespace: str, name: str) -> str:
@@ -41,7 +40,7 @@ def service(namespace: str, name: str) -> str:
     Raises:
         InvalidNameError: the name is no DNS label.
     """
-    if not _LABEL.fullmatch(name):
+    if not DNS_LABEL.fullmatch(name):
         raise InvalidNameError(
             f"{name[:100]!r} cannot be the name of a service.", hint="Use small letters, digits and '-'.", field="name"
         )
@@ -54,7 +53,7 @@ async def read_one(api: Api, namespace: str, name: str) -> Objects:
     Raises:
         NotFoundError: there is no such service.
     """
-    label = f"{_OF_A_SERVICE}={name}"
+    label = f"{OF_SERVICE}={name}"
     found, deployments, replicasets, pods, events = await asyncio.gather(
         api.get(service(namespace, name)),
         _listed(api, DEPLOYMENTS.format(namespace), labelSelector=label),

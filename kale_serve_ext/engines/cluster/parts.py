@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, get_args
 
 from ...ml import JSON
 from ..base import Component, ComponentState, Condition, LogEvent, Manifest, Replica
+from ..kserve import is_stopped
 from .eventlog import by_object
-from .fields import condition, labels_of, mapping, mappings, name_of, notes_of, number, seconds, text
+from .fields import condition, labels_of, mapping, mappings, name_of, number, seconds, text
 from .knative import Revisions, failed_revision, is_settled, is_shared_as_asked, revisions_of
 from .pods import (
     KNATIVE_REVISION,
@@ -31,7 +32,6 @@ from .pods import (
 if TYPE_CHECKING:
     from .state import Objects
 
-STOP = "serving.kserve.io/stop"
 """The annotation that pauses a service."""
 
 _IDLE = "Scaled to zero; the next request starts it."
@@ -238,6 +238,4 @@ def _says_ready(service: Manifest, component: Component) -> bool:
 
 def _ends(service: Manifest) -> bool:
     """Whether all pods are to go: of a service that is paused or deleted, those that still end are worth telling."""
-    return bool(mapping(service.get("metadata")).get("deletionTimestamp")) or (
-        text(notes_of(service).get(STOP)).lower() == "true"
-    )
+    return bool(mapping(service.get("metadata")).get("deletionTimestamp")) or is_stopped(service)

@@ -34,7 +34,12 @@ async def missing(api: Api, namespace: str, wanted: Sequence[Right]) -> list[Rig
     return [right for right, yes in zip(wanted, held, strict=True) if not yes]
 
 
-async def _held(api: Api, namespace: str, right: Right) -> bool:
+async def may(api: Api, namespace: str, right: Right) -> bool:
+    """Whether the user has this right.
+
+    Raises:
+        KaleServeError: the server does not say.
+    """
     resource, _, part = right.resource.partition("/")
     asked: dict[str, JSON] = {
         "namespace": namespace,
@@ -48,8 +53,11 @@ async def _held(api: Api, namespace: str, right: Right) -> bool:
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": asked},
     }
+    return mapping((await api.create(_REVIEWS, review)).get("status")).get("allowed") is True
+
+
+async def _held(api: Api, namespace: str, right: Right) -> bool:
     try:
-        answer = await api.create(_REVIEWS, review)
+        return await may(api, namespace, right)
     except KaleServeError:
         return True  # then the cluster says so when the right is used
-    return mapping(answer.get("status")).get("allowed") is not False

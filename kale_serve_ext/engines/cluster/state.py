@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from ...ml import JSON
 from ...records import ServiceRef
 from ..base import Condition, Manifest, ServiceState
+from ..kserve import MODE, OF_SERVICE
 from .eventlog import about, by_object, is_about
 from .fields import labels_of, mapping, mappings, name_of, notes_of, number, seconds, text
-from .knative import MODE, is_before_pause, is_split, mode_of, shares_of
+from .knative import is_before_pause, is_split, mode_of, shares_of
 from .managers import is_ours
 from .parts import Part, component_state, condition_of, parts_of
 
-_SERVICE = "serving.kserve.io/inferenceservice"
 _OF_THE_WEBHOOK = ("modelFormat", MODE)
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _BAD_SPECS = ("InvalidPredictorSpec", "NoSupportingRuntime", "RuntimeNotRecognized", "RuntimeDisabled")
@@ -98,7 +98,7 @@ def grouped(
     found: dict[str, Objects] = {}
     # Looked up rather than looked for: there may be hundreds of each, and this is done at every change.
     kinds = (deployments, replicasets, pods, knative, revisions)
-    labelled = [_by(some, lambda o: text(labels_of(o).get(_SERVICE))) for some in kinds]
+    labelled = [_by(some, lambda o: text(labels_of(o).get(OF_SERVICE))) for some in kinds]
     told = _by(events, about)
     for service in services:
         name = name_of(service)

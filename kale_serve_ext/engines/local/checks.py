@@ -12,6 +12,7 @@ from ...errors import InvalidInputError
 from ...ml import JSON
 from ...records import Artifact
 from ..base import Check, Manifest, Runtime
+from ..kserve import CANARY
 from .interpreters import Interpreter
 from .launch import FORMATS, Launch, launches
 from .processes import this_host
@@ -119,7 +120,7 @@ def check_manifest(manifest: Manifest) -> list[Check]:
         checks += _resources(launch)
         spec = mapping(mapping(manifest.get("spec")).get(launch.component))
         checks += _ignored(launch.component, spec)
-        if "canaryTrafficPercent" in spec:
+        if CANARY in spec:
             message = "On this machine a service runs one version at a time: requests cannot be split."
             hint = "Serve it on a cluster in Knative mode, or leave the share out."
             checks.append(Check("error", "CanaryIgnored", message, hint, "canary"))

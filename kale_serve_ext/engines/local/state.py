@@ -12,10 +12,10 @@ from typing import TypeVar, cast
 from ...ml import JSON
 from ...records import ServiceRef
 from ..base import Component, ComponentState, Condition, Manifest, Replica, ServiceState
+from ..kserve import STOP, is_stopped
 from .home import Home
 from .processes import Identity, this_boot
 
-STOP = "serving.kserve.io/stop"
 T = TypeVar("T")
 
 SILENT_AFTER = 180.0
@@ -41,8 +41,7 @@ class Spec:
 
     @property
     def paused(self) -> bool:
-        notes = mapping(mapping(self.manifest.get("metadata")).get("annotations"))
-        return str(notes.get(STOP, "")).lower() == "true"
+        return is_stopped(self.manifest)
 
     def with_paused(self, paused: bool, now: float) -> Spec:
         metadata = dict(mapping(self.manifest.get("metadata")))

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from ....errors import InvalidInputError, NotFoundError, ServiceNotReadyError
 from ...base import Component, Connection, Manifest
+from ...kserve import is_stopped
 from ...posting import Post, Poster
 from .. import objects as paths
 from ..api import KEEP_ALIVE
 from ..credentials import IN_CLUSTER, Place
-from ..fields import mapping, notes_of, text
+from ..fields import mapping, text
 from ..knative import answering
-from ..parts import STOP
 from . import transports
 from .podlink import PodLink
 
@@ -135,8 +135,7 @@ class Connections:
         import httpx
 
         base = url = transports.direct(target.address, self._namespace, target.service)
-        poster = Poster(base)
-        post: Post | None = poster if base.startswith("http:") else None
+        post: Post | None
         transport: httpx.AsyncBaseTransport | None = None
         if self._ingress:
             if "@" in urlsplit(self._ingress).netloc:
@@ -156,7 +155,10 @@ class Connections:
             transport = transports.IngressTransport(target.host, token_file, tls)
             poster = Poster(base, tls)
             post = transports.IngressPost(poster, target.host, token_file)
-        elif not self._inside:
+        elif self._inside:
+            poster = Poster(base)
+            post = poster if base.startswith("http:") else None
+        else:
             path = transports.proxied(self._namespace, target.proxied)
             url = transports.at_server(await self._api.client(), path)
             asleep = _ASLEEP if target.revision else ""
@@ -205,7 +207,7 @@ def _target(manifest: Manifest, name: str, component: Component | None) -> _Targ
     wanted = component or entry
     if wanted not in parts:
         raise NotFoundError(f"The service {name} has no {wanted}.", hint="Ask its predictor.")
-    if str(notes_of(manifest).get(STOP, "")).lower() == "true":
+    if is_stopped(manifest):
         raise ServiceNotReadyError(f"The service {name} is paused.", phase="Paused", hint="Resume it.")
     status = mapping(manifest.get("status"))
     own = mapping(mapping(status.get("components")).get(wanted))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ....errors import InvalidInputError, KaleServeError, ServiceNotReadyError
 from ...base import Component, Manifest
 from ...channels import RETRYING
+from ...kserve import OF_SERVICE
 from ..fields import mapping, name_of, text
 from ..objects import PODS
 from ..pods import COMPONENT, is_ready
@@ -153,7 +154,7 @@ class PodLink:
 
     async def _pods(self) -> list[Manifest]:
         """Those that are ready."""
-        label = f"serving.kserve.io/inferenceservice={self._name},{COMPONENT}={self._component}"
+        label = f"{OF_SERVICE}={self._name},{COMPONENT}={self._component}"
         found, _ = await self._api.list(PODS.format(self._namespace), labelSelector=label)
         ready = [pod for pod in found if is_ready(pod)]
         if not ready:

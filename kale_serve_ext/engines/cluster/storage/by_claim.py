@@ -27,7 +27,6 @@ from .own_pod import OnClaim, claim_of
 from .owned import make, path_of
 from .ways import Site, folder_of, lacking
 
-_SNAPSHOT_GROUP = "snapshot.storage.k8s.io"
 _MAY_NOT = "Ask the cluster's administrator for it, or set cluster_storage to clone:, upload: or s3://BUCKET/FOLDER."
 _ROK_CLASS = "/apis/storage.k8s.io/v1/storageclasses/rok"
 _TAKEN_WITHIN = 300.0
@@ -79,8 +78,6 @@ class Copied:
     source: OnClaim
     kind: Literal["clone", "snapshot"]
     snapshot_class: str
-    taken: set[str]
-    """Names of the snapshots that no service owns yet. Added to here."""
 
     @property
     def name(self) -> str:
@@ -94,7 +91,7 @@ class Copied:
         rights = [Right("create", "persistentvolumeclaims")]
         if self.kind == "clone":
             return await lacking(self.site, rights, _OTHER_WAYS)
-        rights += [Right(verb, "volumesnapshots", _SNAPSHOT_GROUP) for verb in ("create", "get", "patch")]
+        rights += [Right(verb, "volumesnapshots", claims.SNAPSHOT_GROUP) for verb in ("create", "get", "patch")]
         return await lacking(
             self.site,
             rights,
@@ -108,24 +105,23 @@ class Copied:
         if self.kind == "clone":
             made = claims.copied(namespace, self.name, source, claims.of_claim(self.source.claim))
             return replace(addressed, owned=(made,))
-        await self._take_snapshot()
+        unowned = await self._take_snapshot()
         try:
             await self._until_ready()
         except BaseException:
-            if self.name in self.taken:
-                self.taken.discard(self.name)
+            if unowned:
                 with contextlib.suppress(KaleServeError):
-                    await self.site.api.delete(path_of(namespace, "VolumeSnapshot", self.name))
+                    await self.site.api.delete(unowned)
             raise
         made = claims.copied(namespace, self.name, source, claims.of_snapshot(self.name))
         return replace(addressed, owned=(claims.named_snapshot(self.name), made))
 
-    async def _take_snapshot(self) -> None:
+    async def _take_snapshot(self) -> str:
+        """Its path where no service owns it yet."""
         api, namespace = self.site.api, self.site.namespace
         try:
             wanted = claims.snapshot(namespace, self.name, self.source.claim, self.snapshot_class)
-            if await make(api, namespace, wanted):
-                self.taken.add(self.name)
+            return await make(api, namespace, wanted)
         except NotFoundError as error:
             raise BackendUnavailableError("This cluster takes no VolumeSnapshots.", hint=_OTHER_WAYS) from error
         except PermissionDeniedError as error:

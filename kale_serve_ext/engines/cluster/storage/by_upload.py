@@ -55,7 +55,7 @@ class ToOwnClaim:
             pod = await _pod(self.site, self.artifact, self.name, "", fresh=True)
             await pod.start()
             try:
-                await self._make_claim(pod.job)
+                await self._make_claim(pod)
                 await pod.deliver()
                 note: Manifest = {"metadata": {"annotations": {claims.COMPLETE: self.artifact.digest}}}
                 await api.patch(path_of(namespace, "PersistentVolumeClaim", self.name), note, MERGE)
@@ -65,11 +65,10 @@ class ToOwnClaim:
             self.jobs[self.name] = name_of(pod.job)
         return replace(await self.address(), owned=(claims.named_claim(self.name),))
 
-    async def _make_claim(self, job: Manifest) -> None:
+    async def _make_claim(self, pod: UploadPod) -> None:
         """The claim with the Job as one of its owners."""
-        site = self.site
-        files = await asyncio.get_running_loop().run_in_executor(site.threads, files_of, folder_of(self.artifact))
-        size = claims.size_for(files)
+        site, job = self.site, pod.job
+        size = claims.size_for(pod.delivery.files)
         wanted = claims.claim(site.namespace, self.name, size, storage_class=self.storage_class, owner=reference(job))
         path = CLAIMS.format(site.namespace)
         try:
@@ -119,10 +118,10 @@ class ToNamedClaim:
 async def _pod(site: Site, artifact: Artifact, claim: str, folder: str, *, fresh: bool) -> UploadPod:
     snapshot = folder_of(artifact)
     loop = asyncio.get_running_loop()
-    await loop.run_in_executor(site.threads, files_of, snapshot)
+    files = await loop.run_in_executor(site.threads, files_of, snapshot)
     await loop.run_in_executor(site.threads, check_unchanged, snapshot, artifact.digest)
     image = await find_image(site.api, site.namespace, site.settings)
-    delivery = Delivery(claim, folder, snapshot, artifact.digest, image, fresh)
+    delivery = Delivery(claim, folder, snapshot, files, artifact.digest, image, fresh)
     return UploadPod(site.api, site.namespace, delivery, site.threads)
 
 

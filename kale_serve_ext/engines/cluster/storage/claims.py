@@ -25,7 +25,7 @@ _HEADROOM = 1.2
 _SPARE = 64 << 20
 """Bytes for the file system's own needs."""
 _BLOCK = 4096
-_SNAPSHOT_API = "snapshot.storage.k8s.io"
+SNAPSHOT_GROUP = "snapshot.storage.k8s.io"
 _ROK_SERVER = "http://rok.rok.svc.cluster.local"
 _ROK_SIZE = "10Gi"
 """The size of a claim made from Rok where the artifact does not tell its ``content_length``."""
@@ -83,7 +83,7 @@ def named_claim(name: str) -> Manifest:
 
 def named_snapshot(name: str) -> Manifest:
     """A snapshot that is there already."""
-    return {"apiVersion": f"{_SNAPSHOT_API}/v1", "kind": "VolumeSnapshot", "metadata": {"name": name}}
+    return {"apiVersion": f"{SNAPSHOT_GROUP}/v1", "kind": "VolumeSnapshot", "metadata": {"name": name}}
 
 
 def copied(namespace: str, name: str, source: Manifest, origin: JSON) -> Manifest:
@@ -100,7 +100,7 @@ def of_claim(name: str) -> JSON:
 
 
 def of_snapshot(name: str) -> JSON:
-    return {"apiGroup": _SNAPSHOT_API, "kind": "VolumeSnapshot", "name": name}
+    return {"apiGroup": SNAPSHOT_GROUP, "kind": "VolumeSnapshot", "name": name}
 
 
 def shared_by_nodes(one: Manifest) -> bool:
@@ -113,7 +113,7 @@ def snapshot(namespace: str, name: str, source: str, snapshot_class: str) -> Man
     if snapshot_class:
         spec["volumeSnapshotClassName"] = snapshot_class
     return {
-        "apiVersion": f"{_SNAPSHOT_API}/v1",
+        "apiVersion": f"{SNAPSHOT_GROUP}/v1",
         "kind": "VolumeSnapshot",
         "metadata": {"name": name, "namespace": namespace, "labels": dict(LABELS)},
         "spec": spec,

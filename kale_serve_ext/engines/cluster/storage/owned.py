@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ....errors import ConflictError, NotFoundError
 from ....ml import JSON
 from ...base import Manifest
+from ...kserve import MANAGED_BY, MANAGER
 from .. import objects as paths
 from ..api import MERGE, STRATEGIC
 from ..fields import mapping, mappings, name_of, text
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 CLAIMS = "/api/v1/namespaces/{}/persistentvolumeclaims"
 SNAPSHOTS = "/apis/snapshot.storage.k8s.io/v1/namespaces/{}/volumesnapshots"
 JOBS = "/apis/batch/v1/namespaces/{}/jobs"
-LABELS: Mapping[str, JSON] = {"app.kubernetes.io/managed-by": "kale-serve-ext"}
+LABELS: Mapping[str, JSON] = {MANAGED_BY: MANAGER}
 
 _PATHS = {
     "Secret": paths.SECRETS,

@@ -37,8 +37,6 @@ class Staging:
         self._site = Site(settings, place, namespace, api, self._threads)
         self._jobs: dict[str, str] = {}
         """The Jobs that hold claims until a service does, by the claims' names."""
-        self._taken: set[str] = set()
-        """Names of the snapshots that no service owns yet."""
 
     async def check(self, artifact: Artifact) -> list[Check]:
         """Whether the files are there to be brought anywhere, and what speaks against the way that they would go."""
@@ -59,16 +57,12 @@ class Staging:
 
     async def make(self, wanted: Manifest) -> str:
         """See to it that an object that services share is there; its path where it is to go if no service comes."""
-        path = await shared.make(self._site.api, self._site.namespace, wanted)
-        if wanted.get("kind") == "VolumeSnapshot" and name_of(wanted) in self._taken:
-            return shared.path_of(self._site.namespace, "VolumeSnapshot", name_of(wanted))
-        return path
+        return await shared.make(self._site.api, self._site.namespace, wanted)
 
     async def own(self, owned: Manifest, service: Manifest) -> None:
         """Make the service one of the object's owners: with the last of them it goes."""
         api, namespace = self._site.api, self._site.namespace
         await shared.own(api, namespace, owned, service)
-        self._taken.discard(name_of(owned))
         if job := self._jobs.pop(name_of(owned), ""):
             try:
                 await api.delete(shared.path_of(namespace, "Job", job))
@@ -111,7 +105,7 @@ class Staging:
             case "claim":
                 return AsItIs(site, artifact.uri, await source_of(site, artifact))
             case "clone" | "snapshot":
-                return Copied(site, artifact, await source_of(site, artifact), storage.kind, storage.name, self._taken)
+                return Copied(site, artifact, await source_of(site, artifact), storage.kind, storage.name)
             case _:
                 lies_on = await own_claim(site, artifact)
                 return AsItIs(site, artifact.uri, lies_on) if lies_on else ToOwnClaim(site, artifact, self._jobs)

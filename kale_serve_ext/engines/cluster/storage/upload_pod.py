@@ -35,6 +35,7 @@ from ....errors import (
 )
 from ....ml import JSON
 from ...base import LogEvent, Manifest
+from ...kserve import OF_SERVICE
 from .. import objects as paths
 from ..eventlog import parsed
 from ..fields import mapping, mappings, name_of, text
@@ -96,6 +97,8 @@ class Delivery:
     folder: str
     """In the claim; the snapshot comes to lie in ``sha256/<hex>`` below it."""
     snapshot: Path
+    files: Mapping[str, int]
+    """Name and bytes of each file in the snapshot."""
     digest: str
     image: str
     fresh: bool
@@ -108,7 +111,7 @@ class UploadPod:
     def __init__(self, api: Api, namespace: str, delivery: Delivery, threads: Executor) -> None:
         self._api = api
         self._namespace = namespace
-        self._delivery = delivery
+        self.delivery = delivery
         self._threads = threads
         self._token = secrets.token_urlsafe(24)
         self._pod = ""
@@ -116,7 +119,7 @@ class UploadPod:
         self.job: Manifest = {}
 
     async def start(self) -> None:
-        wanted = job(self._delivery, hashlib.sha256(self._token.encode()).hexdigest())
+        wanted = job(self.delivery, hashlib.sha256(self._token.encode()).hexdigest())
         self.job = await self._api.create(JOBS.format(self._namespace), wanted)
 
     async def remove(self) -> None:
@@ -132,12 +135,12 @@ class UploadPod:
         """
         state = await self._settled(_STARTS_WITHIN)
         if state == "free":
-            _log.info("Uploading %s to the claim %s", self._delivery.snapshot.name[:16], self._delivery.claim)
+            _log.info("Uploading %s to the claim %s", self.delivery.snapshot.name[:16], self.delivery.claim)
             state = await self._sent()
         if state != "there":
             kind, what, hint = _WHY.get(state, _WHY["failed"])
             why = f" ({self._why})" if self._why else ""
-            raise kind(f"The snapshot cannot be put on the claim {self._delivery.claim}: {what}{why}.", hint=hint)
+            raise kind(f"The snapshot cannot be put on the claim {self.delivery.claim}: {what}{why}.", hint=hint)
 
     async def _settled(self, within: float) -> str:
         """Wait for a state that is for this process to act upon, while others bring the same files."""
@@ -160,7 +163,7 @@ class UploadPod:
             if hopeless or refused or now > end:
                 raise BackendUnavailableError(
                     f"The pod that takes the upload does not run: {await self._trouble(pod)}",
-                    hint=f"Its image is {self._delivery.image!r}; it needs Python 3.8 or newer. If that is the matter, "
+                    hint=f"Its image is {self.delivery.image!r}; it needs Python 3.8 or newer. If that is the matter, "
                     f"set cluster_image to another one that the nodes can pull, {_OTHER_WAYS}",
                 )
             await asyncio.sleep(_PERIOD)
@@ -194,7 +197,7 @@ class UploadPod:
         return await self._request("GET", None, 0, timeout=20.0)
 
     async def _sent(self) -> str:
-        entries = await self._in_thread(_entries, self._delivery.snapshot)
+        entries = await self._in_thread(_entries, self.delivery.snapshot)
         length = sum(len(head) + _padded(size) for _, head, size in entries) + len(_END)
         state = await self._request("PUT", self._stream(entries), length, timeout=_SILENCE)
         # Without an answer the connection broke, perhaps while the pod was still verifying.
@@ -217,7 +220,7 @@ class UploadPod:
                         done += len(piece)
                         if time.monotonic() - told > _TELL_EVERY:
                             told = time.monotonic()
-                            _log.info("%d of %d MiB have gone to %s", done >> 20, total >> 20, self._delivery.claim)
+                            _log.info("%d of %d MiB have gone to %s", done >> 20, total >> 20, self.delivery.claim)
                 yield bytes(_padded(size) - size)
         yield _END
 
@@ -265,7 +268,7 @@ async def find_image(api: Api, namespace: str, settings: Settings) -> str:
         "kind": "Pod",
         "metadata": {
             "generateName": "kale-image-",
-            "labels": {"serving.kserve.io/inferenceservice": "kale"},
+            "labels": {OF_SERVICE: "kale"},
             "annotations": {"internal.serving.kserve.io/storage-initializer-sourceuri": "s3://kale/kale"},
         },
         "spec": _pod_spec({"name": "kserve-container", "image": "kale"}, fresh=False),

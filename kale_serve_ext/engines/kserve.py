@@ -1,0 +1,30 @@
+"""KServe's words in an InferenceService, for those who write it and for those who run or read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..ml import JSON
+from .base import Manifest
+
+SERVING = "serving.kserve.io/"
+"""What the names of KServe's own labels and annotations begin with."""
+OF_SERVICE = f"{SERVING}inferenceservice"
+"""The label that names the service on everything that KServe makes for it."""
+STOP = f"{SERVING}stop"
+MODE = f"{SERVING}deploymentMode"
+CANARY = "canaryTrafficPercent"
+"""The predictor's field for the share of the requests that its newest version gets."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "kale-serve-ext"
+"""Who manages what is made here: by that label, and as the field manager under which it is applied."""
+
+
+def is_stopped(manifest: Manifest) -> bool:
+    """Whether the manifest asks for a service without processes, a paused one."""
+    notes = _mapping(_mapping(manifest.get("metadata")).get("annotations"))
+    return str(notes.get(STOP, "")).lower() == "true"
+
+
+def _mapping(value: JSON) -> Mapping[str, JSON]:
+    return value if isinstance(value, Mapping) else {}
