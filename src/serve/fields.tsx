@@ -6,6 +6,55 @@ import { useTrans } from '../components/trans';
 import type { ServeFormModel } from './model';
 
 /**
+ * The service's name: the plan's proposal until one is typed.
+ */
+export function NameField(props: {
+  model: ServeFormModel;
+  isUpdate: boolean;
+}): JSX.Element {
+  const trans = useTrans();
+  const { model, isUpdate } = props;
+  const { name } = model;
+  const input = React.useRef<HTMLInputElement>(null);
+  React.useLayoutEffect(() => {
+    // A proposal that comes while somebody begins to type is replaced by what they type, not joined to it.
+    if (!model.isNamed && input.current === document.activeElement) {
+      input.current?.select();
+    }
+  }, [model, name]);
+  return (
+    <Field
+      label={trans.__('Name')}
+      notes={model.fieldChecks('name')}
+      help={
+        isUpdate
+          ? trans.__('The service keeps its name and its address.')
+          : trans.__('Of the service: small letters, digits and dashes.')
+      }
+    >
+      {control => (
+        <input
+          {...control}
+          ref={input}
+          className="jp-mod-styled"
+          type="text"
+          value={name}
+          placeholder={model.plan?.name}
+          readOnly={isUpdate}
+          maxLength={253}
+          autoComplete="off"
+          spellCheck={false}
+          autoFocus={!isUpdate}
+          onChange={event => {
+            model.name = event.target.value;
+          }}
+        />
+      )}
+    </Field>
+  );
+}
+
+/**
  * The runtimes: those that fit can be chosen, the others say why they do not.
  */
 export function RuntimeSelect({

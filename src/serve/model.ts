@@ -87,6 +87,13 @@ export class ServeFormModel extends VDomModel {
     this._change({ name });
   }
 
+  /**
+   * Whether the name was typed, rather than proposed.
+   */
+  get isNamed(): boolean {
+    return this._isNamed;
+  }
+
   get modelId(): number {
     return this._body.model_id ?? 0;
   }

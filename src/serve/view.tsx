@@ -5,7 +5,12 @@ import { Field } from '../components/field';
 import { ErrorNote } from '../components/note';
 import { useTrans } from '../components/trans';
 import { PlanView } from './checks';
-import { ProtocolSelect, RuntimeSelect, TransformerSelect } from './fields';
+import {
+  NameField,
+  ProtocolSelect,
+  RuntimeSelect,
+  TransformerSelect
+} from './fields';
 import type { ServeFormModel } from './model';
 import { fieldOf } from './model';
 import { ShareField, TakeOver } from './share';
@@ -37,7 +42,7 @@ function ServeForm(props: {
 }): JSX.Element {
   const trans = useTrans();
   const { model, isUpdate } = props;
-  const { artifact, plan, serveError } = model;
+  const { artifact, serveError } = model;
   const form = React.useRef<HTMLFormElement>(null);
   const [refusals, setRefusals] = React.useState(0);
   React.useEffect(() => {
@@ -67,33 +72,7 @@ function ServeForm(props: {
               ? [artifact.name, artifact.format].filter(Boolean).join(' · ')
               : trans.__('Loading…')}
           </p>
-          <Field
-            label={trans.__('Name')}
-            notes={model.fieldChecks('name')}
-            help={
-              isUpdate
-                ? trans.__('The service keeps its name and its address.')
-                : trans.__('Of the service: small letters, digits and dashes.')
-            }
-          >
-            {control => (
-              <input
-                {...control}
-                className="jp-mod-styled"
-                type="text"
-                value={model.name}
-                placeholder={plan?.name}
-                readOnly={isUpdate}
-                maxLength={253}
-                autoComplete="off"
-                spellCheck={false}
-                autoFocus={!isUpdate}
-                onChange={event => {
-                  model.name = event.target.value;
-                }}
-              />
-            )}
-          </Field>
+          <NameField model={model} isUpdate={isUpdate} />
           <TakeOver model={model} />
           <Field
             label={trans.__('Version')}

@@ -25,7 +25,10 @@ export class Lab {
     await expect(this.page.locator('#jupyterlab-splash')).toHaveCount(0, {
       timeout: 60_000
     });
-    await expect(this.page.getByRole('main')).toBeVisible();
+    // The launcher, or what was open, takes the focus once more when all else is there.
+    await expect(
+      this.page.getByRole('main').locator(':focus')
+    ).toBeAttached({ timeout: 60_000 });
   }
 
   /** Open the panel by its tab in the left sidebar. */

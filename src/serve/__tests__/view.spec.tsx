@@ -90,6 +90,15 @@ describe('ServeView', () => {
     expect(serveButton()).toBeEnabled();
   });
 
+  it('lets what is typed take the place of the proposed name', async () => {
+    const { user } = await setUp(makePlan());
+    expect(screen.getByLabelText('Name')).toHaveFocus();
+    await user.keyboard('mine');
+    expect(screen.getByLabelText('Name')).toHaveValue('mine');
+    await user.keyboard('-too');
+    expect(screen.getByLabelText('Name')).toHaveValue('mine-too');
+  });
+
   it('offers only the runtimes that fit, and says why the others do not', async () => {
     const misfit = makeRuntime({
       name: 'kserve-xgbserver',
