@@ -304,8 +304,8 @@ class Endpoint:
             model_id: as for :func:`serve`.
             transformer_id: as for :func:`serve`.
             replicas: how many predictors there are to be, at least.
-            canary: percent of the requests that the newest version gets, in Knative mode; the rest goes to the version
-                that had them all before. Alone, it changes the share of the version that is there.
+            canary: percent of the requests that the newest version gets; the rest goes to the version that had them all
+                before. Alone, it changes the share of the version that is there.
             force: take over fields of the service that other programs have set.
             wait: wait until the new version answers.
             timeout: seconds to wait.
@@ -340,7 +340,7 @@ class Endpoint:
         return self.update(canary=100, force=force)
 
     def rollback(self, *, force: bool = False) -> Endpoint:
-        """Give all requests to the version before the newest, at once. The newest stays, and gets none.
+        """Give all requests to the version before the newest, at once. In Knative mode the newest stays, and gets none.
 
         Raises:
             ConflictError: there is no earlier version.

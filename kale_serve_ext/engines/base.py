@@ -138,6 +138,8 @@ class RevisionShare:
     newest: bool
     notes: Mapping[str, str] = field(default_factory=dict)
     """The labels and annotations that the service had when the revision was made."""
+    assumed: bool = False
+    """Whether the percent is what was asked for, since what routes the requests may not be read."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,8 @@ class ServiceState:
     shares: tuple[RevisionShare, ...] = ()
     """Of the newest revision, those that get requests, and the one to go back to; empty where they are not split."""
     can_pause: bool = True
+    can_split: bool = False
+    """Whether a new version may be given a share of the requests."""
     failure: str = ""
     """What the engine itself has to say where no replica can: a corrupt state folder, a taken port."""
 

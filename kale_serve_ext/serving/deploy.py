@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engines.base import Check, Engine, Manifest, ServiceState, Staged
+from ..engines.kserve import STANDARD, canaries_of
 from ..errors import ConflictError, InvalidInputError, InvalidNameError, KaleServeError, NotFoundError, PlanError
 from ..ml import JSON
-from .manifest import Part, build, changed
+from .manifest import Part, beside, build, changed, reshared
 from .plan import Draft, draft
 from .status import describe, protocol_of, runtime_of
 from .types import ServeRequest, Service
@@ -79,7 +80,7 @@ async def update(
     current = await engine.get(name)
     service = describe(current)
     if model_id is None and transformer_id is None:
-        manifest = changed(current.manifest, replicas, canary)
+        manifest = _reshared(changed(current.manifest, replicas), canary, current.mode)
         if canary is not None:
             _refuse(await engine.dry_run(manifest, force=force))
             _check_share(service, canary)
@@ -131,6 +132,18 @@ def _refuse(checks: Sequence[Check]) -> None:
     hints = " ".join(dict.fromkeys(c.hint for c in errors if c.hint))
     message = first.message if len(errors) == 1 else "\n".join(f"- {c.message}" for c in errors)
     raise _RAISED.get(first.code, PlanError)(message, hint=hints, field=first.field)
+
+
+def _reshared(manifest: Manifest, canary: int | None, mode: str) -> Manifest:
+    """The manifest with another share for the newest version, in the words of the deployment mode."""
+    if canary is None:
+        return manifest
+    if mode != STANDARD:
+        return changed(manifest, canary=canary)
+    if canaries_of(manifest):
+        return reshared(manifest, canary)
+    # There is nothing to share with. Whether there could be, the engine tells of a second one like the first.
+    return beside(manifest, manifest, canary) if 0 < canary < 100 else manifest
 
 
 def _check_share(service: Service, canary: int) -> None:

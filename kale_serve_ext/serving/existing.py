@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..engines.base import Check, Manifest, ServiceState
-from ..engines.kserve import CANARY, MODE
+from ..engines.kserve import MODE, STANDARD, share_asked
 from ..ml import JSON
 from ..records import Artifact
 from .names import check_name, service_name
@@ -55,30 +55,25 @@ def about_name(request: ServeRequest, name: str, current: ServiceState | None, m
 
 def about_share(manifest: Manifest, current: ServiceState | None) -> list[Check]:
     """What a share of the requests will mean, where the engine takes it."""
-    percent = _share(manifest)
+    percent = share_asked(manifest)
     if percent == 100:
         if (
             current is None
-            or _share(current.manifest) == 100
+            or share_asked(current.manifest) == 100
             or not any(s.percent for s in current.shares if not s.newest)
         ):
             return []
+        loser = f"The version that gets {share_asked(current.manifest)} % of the requests"
+        if current.mode == STANDARD:
+            return [Check("warning", "ShareLost", f"{loser} goes.", "To keep it, promote it first.", "canary")]
         # KServe gives everything to the newest that is ready, which is the one that had only a share.
-        message = (
-            f"The version that gets {_share(current.manifest)} % of the requests now gets all until this one is ready."
-        )
+        message = f"{loser} now gets all until this one is ready."
         return [Check("warning", "ShareLost", message, "Give this one a share too, and promote it then.", "canary")]
     if current is None:
         message = f"Of a first version the share ({percent} %) has no effect: it gets all requests."
         return [Check("warning", "FirstVersion", message, "", "canary")]
     message = f"The new version gets {percent} % of the requests until it is promoted."
     return [Check("ok", "Canary", message, "", "canary")]
-
-
-def _share(manifest: Manifest) -> int:
-    """Percent of the requests that the newest version is to get."""
-    percent = _mapping(_mapping(manifest.get("spec")).get("predictor")).get(CANARY)
-    return percent if isinstance(percent, int) else 100
 
 
 def mode_of(manifest: Manifest) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..engines.base import Component, Manifest, Staged
-from ..engines.kserve import CANARY, MANAGED_BY, MANAGER, MODE, SERVING, STOP
+from ..engines.kserve import CANARIES, CANARY, MANAGED_BY, MANAGER, MODE, SERVING, STOP, canaries_of
 from ..ml import JSON
 from ..records import Artifact
 from .config import Config, for_component, merge_env
@@ -35,6 +35,11 @@ _IN_CONTAINER = (
 )
 _IN_MODEL = ("runtimeVersion", "model")
 _OURS = ("env", "envFrom", "requests", "limits", "resources", "container", "containers", "runtime", "protocolVersion")
+_BESIDE = "canary"
+"""Name of the predictor that is made beside the service's own."""
+_OF_PREDICTOR = (f"{PREFIX}model-", f"{PREFIX}predictor-")
+_SCALING = ("minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "scaleMetricType", "autoScaling")
+"""What KServe does not let a predictor have that runs beside another."""
 _OUR_ENV = ("STORAGE_URI", "PROTOCOL", "KALE_SERVE_MODULE", "KALE_SERVE_CLASS")
 
 
@@ -70,12 +75,18 @@ class Wanted:
     replicas: int | None = None
     canary: int | None = None
     """Percent of the requests that the new version gets."""
+    beside: Manifest | None = None
+    """What the service is now, where its predictor is to stay and the new one to run beside it, in Standard mode."""
 
 
 def build(wanted: Wanted) -> Manifest:
     """The manifest."""
     made = _built(wanted)
-    return changed(overlay(wanted.onto, made) if wanted.onto else made, wanted.replicas, wanted.canary)
+    if wanted.onto:
+        made = overlay(wanted.onto, made)
+    if wanted.beside and wanted.canary is not None:
+        return beside(changed(wanted.beside, wanted.replicas), made, wanted.canary)
+    return changed(made, wanted.replicas, wanted.canary)
 
 
 def _built(wanted: Wanted) -> Manifest:
@@ -123,7 +134,8 @@ def overlay(current: Manifest, built: Manifest) -> Manifest:
         made = _mapping(_mapping(built.get("metadata")).get(kind))
         # Whose the service is does not change with what it serves.
         notes[kind] = {**kept, **{k: v for k, v in made.items() if k != MANAGED_BY}}
-    spec: dict[str, JSON] = dict(_mapping(current.get("spec")))
+    # What ran beside the predictor goes with it.
+    spec: dict[str, JSON] = {k: v for k, v in _mapping(current.get("spec")).items() if k != CANARIES}
     for component, wanted in _mapping(built.get("spec")).items():
         pinned = f"{PREFIX}{component}-node" in _mapping(metadata.get("annotations"))
         spec[component] = _overlaid(_mapping(spec.get(component)), _mapping(wanted), pinned=pinned)
@@ -144,7 +156,70 @@ def changed(manifest: Manifest, replicas: int | None = None, canary: int | None 
         predictor["minReplicas"] = replicas
     if canary is not None:
         predictor[CANARY] = canary
-    return {**{k: v for k, v in manifest.items() if k != "status"}, "spec": {**spec, "predictor": predictor}}
+    return _with_spec(manifest, {"predictor": predictor})
+
+
+def beside(current: Manifest, built: Manifest, percent: int) -> Manifest:
+    """``current`` with the predictor of ``built`` beside its own, which KServe may give a share of the requests.
+
+    Args:
+        percent: of the requests; with 0 it only runs, to be asked under a name of its own.
+    """
+    predictor = _mapping(_mapping(built.get("spec")).get("predictor"))
+    entry: dict[str, JSON] = {k: v for k, v in predictor.items() if k not in (*_SCALING, CANARY)}
+    for kind in ("labels", "annotations"):
+        made = _mapping(_mapping(built.get("metadata")).get(kind))
+        # What the service says of its model, each of the two predictors then says for itself.
+        said = {k: v for k, v in made.items() if k.startswith(_OF_PREDICTOR)}
+        if notes := {**_mapping(entry.get(kind)), **said}:
+            entry[kind] = notes
+    entry["name"] = _BESIDE
+    if percent == 0:
+        # KServe would make no pods for it.
+        entry["minReplicas"] = 1
+    return _with_spec(current, {CANARIES: [{"predictor": entry, "trafficPercent": percent}]})
+
+
+def reshared(manifest: Manifest, percent: int) -> Manifest:
+    """The manifest of a service with a predictor beside its own, which gets so many percent of the requests.
+
+    With 0 % it goes. With 100 % it becomes the service's own, as KServe has run it: what it did not say, the own one
+    says. KServe's own way, to give its name to the own one, spares the restart, and takes the service's address away.
+    """
+    *others, newest = canaries_of(manifest)
+    if 0 < percent < 100:
+        return _with_spec(manifest, {CANARIES: [*others, {**newest, "trafficPercent": percent}]})
+    settled = _with_spec(manifest, {CANARIES: None})
+    if percent == 0:
+        return settled
+    predictor = dict(_mapping(newest.get("predictor")))
+    predictor.pop("name", None)
+    metadata: dict[str, JSON] = dict(_mapping(settled.get("metadata")))
+    for kind in ("labels", "annotations"):
+        notes = _mapping(predictor.pop(kind, None))
+        said = {k: v for k, v in notes.items() if k.startswith(_OF_PREDICTOR)}
+        kept = {k: v for k, v in _mapping(metadata.get(kind)).items() if not (said and k.startswith(_OF_PREDICTOR))}
+        metadata[kind] = {**kept, **said}
+        if rest := {k: v for k, v in notes.items() if k not in said}:
+            predictor[kind] = rest
+    own = _merged(_mapping(_mapping(settled.get("spec")).get("predictor")), predictor)
+    return {**_with_spec(settled, {"predictor": own}), "metadata": metadata}
+
+
+def _with_spec(manifest: Manifest, change: Mapping[str, JSON]) -> Manifest:
+    """The manifest with other fields in its spec; without those that are None."""
+    spec = {**_mapping(manifest.get("spec")), **change}
+    kept = {k: v for k, v in manifest.items() if k != "status"}
+    return {**kept, "spec": {k: v for k, v in spec.items() if v is not None}}
+
+
+def _merged(below: Mapping[str, JSON], above: Mapping[str, JSON]) -> dict[str, JSON]:
+    """``above`` over ``below``, field by field; a list counts as a whole."""
+    merged: dict[str, JSON] = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
 
 
 def _overlaid(current: Mapping[str, JSON], built: Mapping[str, JSON], *, pinned: bool) -> dict[str, JSON]:

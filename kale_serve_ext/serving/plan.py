@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..engines.base import Check, Engine, Manifest, Runtime, ServiceState, Staged
-from ..engines.kserve import SERVING
+from ..engines.kserve import CANARY, SERVING, STANDARD
 from ..errors import InvalidInputError, PermissionDeniedError
 from ..ml import JSON
 from ..records import KFP_MODEL, MODEL, TRANSFORMER, Artifact
@@ -75,6 +75,9 @@ async def draft(
     )
     name = request.name or default_name(model, services)
     current = next((s for s in services if s.ref.name == name), None)
+    splits = current is not None and current.mode == STANDARD
+    if splits:
+        config, canary = _without_share(config, canary)
     pick = await _pick_runtime(request, config, model, transformer, engine)
     transformer_python, transformer_checks = await _check_transformer(transformer, pick.protocol, engine)
     places: list[Check] = []
@@ -92,6 +95,7 @@ async def draft(
         onto=current.manifest if current and request.update else None,
         replicas=replicas,
         canary=canary,
+        beside=current.manifest if current and splits and canary is not None else None,
     )
     checks = [
         *about_name(request, name, current, model),
@@ -116,6 +120,16 @@ async def draft(
         runtimes=pick.choices,
     )
     return Draft(plan, wanted, current)
+
+
+def _without_share(config: Config, canary: int | None) -> tuple[Config, int | None]:
+    """The config without its share of the requests, and the share where it is one: 100 % is no share."""
+    predictor = config.get("predictor")
+    if isinstance(predictor, Mapping) and CANARY in predictor:
+        given = predictor[CANARY]
+        canary = canary if canary is not None or not isinstance(given, int) else given
+        config = {**config, "predictor": {k: v for k, v in predictor.items() if k != CANARY}}
+    return config, None if canary == 100 else canary
 
 
 def differences(before: Manifest, after: Manifest) -> tuple[Difference, ...]:

@@ -57,7 +57,9 @@ def describe(state: ServiceState) -> Service:
     notes = _mapping(metadata.get("annotations"))
     labels = _mapping(metadata.get("labels"))
     wanted = sum(c.wanted for c in state.components)
-    shares = tuple(Share(s.revision, s.percent, s.newest, _served("model", s.notes, s.notes)) for s in state.shares)
+    shares = tuple(
+        Share(s.revision, s.percent, s.newest, _served("model", s.notes, s.notes), s.assumed) for s in state.shares
+    )
     return Service(
         ref=state.ref,
         phase=phase,
@@ -84,6 +86,7 @@ def describe(state: ServiceState) -> Service:
         mode=state.mode,
         shares=shares,
         can_pause=state.can_pause and not state.deleting,
+        can_split=state.can_split,
         manifest=state.manifest,
     )
 
@@ -260,7 +263,10 @@ def _split(shares: Sequence[Share]) -> str:
         return ""
     if not newest.percent and len(asked) == 1:
         return f"All requests go to {_title(asked[0], shares)}; {_title(newest, shares)} gets none."
-    return f"Of the requests {' and '.join(f'{s.percent} % go to {_title(s, shares)}' for s in asked)}."
+    said = " and ".join(f"{s.percent} % go to {_title(s, shares)}" for s in asked)
+    if any(s.assumed for s in shares):
+        return f"Of the requests {said}, as was asked for: what they get may not be read."
+    return f"Of the requests {said}."
 
 
 def _title(share: Share, shares: Sequence[Share]) -> str:

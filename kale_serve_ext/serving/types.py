@@ -90,6 +90,8 @@ class Share:
     newest: bool
     model: ServedArtifact | None
     """None where it cannot be told."""
+    assumed: bool = False
+    """Whether the percent is what was asked for, since what routes the requests may not be read."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class Service:
     shares: tuple[Share, ...]
     """Who gets the requests, with the revision to go back to; empty where they cannot be split."""
     can_pause: bool
+    can_split: bool
+    """Whether a new version may be given a share of the requests."""
     manifest: Manifest
 
 

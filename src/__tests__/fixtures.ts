@@ -235,6 +235,7 @@ export function makeService(
     mode: '',
     shares: [],
     can_pause: true,
+    can_split: false,
     manifest: {},
     ...change
   };

@@ -662,6 +662,7 @@ export interface components {
             mode: string;
             shares: components["schemas"]["Share"][];
             can_pause: boolean;
+            can_split: boolean;
             manifest: {
                 [key: string]: components["schemas"]["JSON"];
             };
@@ -682,6 +683,7 @@ export interface components {
             percent: number;
             newest: boolean;
             model: components["schemas"]["ServedArtifact"] | null;
+            assumed: boolean;
         };
         /** @description Shapes and dtypes of a model's input and output. */
         Signature: {

@@ -11,7 +11,8 @@ import type {
 } from '../api/types';
 
 /**
- * How often to ask while something is being installed or started, and while nothing is, in milliseconds.
+ * How often to ask while something is being installed or started, or does not answer, and while all is well, in
+ * milliseconds.
  */
 const SOON = 2_000;
 const LATER = 30_000;
@@ -28,7 +29,7 @@ export class HealthModel extends VDomModel {
       auto: false,
       name: 'kale-serve-ext:health',
       factory: () => this._fetch(),
-      frequency: { interval: LATER, backoff: true, max: 5 * 60_000 },
+      frequency: { interval: LATER, backoff: true, max: LATER },
       standby: 'when-hidden'
     });
   }
@@ -93,6 +94,7 @@ export class HealthModel extends VDomModel {
       this._hurry(isUnderWay(this._health));
     } catch (error) {
       this._error = ApiError.from(error, this._trans);
+      this._hurry(true);
       throw error;
     } finally {
       if (!this.isDisposed) {

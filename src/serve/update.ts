@@ -11,7 +11,7 @@ export function updateOf(service: Service): IServeSubject | null {
   }
   return {
     modelId: service.model.id,
-    canSplit: service.mode === 'Knative',
+    canSplit: service.can_split,
     initial: {
       update: !service.ours,
       name: service.ref.name,

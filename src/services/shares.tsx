@@ -35,7 +35,9 @@ export function Shares(props: {
               aria-label={titleOf(share, trans)}
             />
             <span className="jp-KaleShares-percent">
-              {trans.__('%1 %', share.percent)}
+              {share.assumed
+                ? trans.__('%1 % asked for', share.percent)
+                : trans.__('%1 %', share.percent)}
             </span>
           </li>
         ))}
@@ -50,7 +52,7 @@ export function Shares(props: {
             onClick={() => actions.promote(ref)}
           />
         )}
-        {newest.percent > 0 && (
+        {(newest.percent > 0 || service.mode === 'Standard') && (
           <ActionButton
             label={trans.__('Roll back')}
             glyph="back"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from kale_serve_ext.engines.base import Manifest
-from kale_serve_ext.engines.cluster.knative import about_mode, answering, check_pause
 from kale_serve_ext.engines.cluster.managers import conflict, to_apply
+from kale_serve_ext.engines.cluster.modes import about_mode, answering, check_pause
 from kale_serve_ext.errors import ConflictError, InvalidInputError
 from kale_serve_ext.ml import JSON
 
@@ -106,11 +106,13 @@ SHARED: JSON = {"predictor": {"canaryTrafficPercent": 20}}
     ],
 )
 def test_what_a_mode_makes_of_a_share(stored: Manifest, before: Manifest | None, codes: list[str]) -> None:
-    assert [check.code for check in about_mode(stored, before, has_knative=True)] == codes
+    assert [check.code for check in about_mode(stored, before, has_knative=True, has_gateway=True)] == codes
 
 
 def test_a_mode_that_the_cluster_lacks_is_refused() -> None:
-    assert [c.code for c in about_mode(service({}, mode="Knative"), None, has_knative=False)] == ["NoKnative"]
+    assert [c.code for c in about_mode(service({}, mode="Knative"), None, has_knative=False, has_gateway=False)] == [
+        "NoKnative"
+    ]
 
 
 def knative(percents: Mapping[str, int]) -> JSON:

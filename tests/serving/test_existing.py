@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kale_serve_ext.engines.base import Manifest, RevisionShare, ServiceState
@@ -35,6 +37,7 @@ def service(percent: int | None = None, *shares: RevisionShare, ours: bool = Tru
         # While it loads, a version that is to get everything gets nothing: there is no share to lose.
         (None, service(None, RevisionShare("r2", 0, newest=True), OLDER), []),
         (None, service(20, RevisionShare("r2", 100, newest=True)), []),
+        (None, replace(service(20, RevisionShare("r2", 0, newest=True), OLDER), mode="Standard"), ["ShareLost"]),
     ],
 )
 def test_what_a_share_will_mean(asked: int | None, current: ServiceState | None, codes: list[str]) -> None:

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from kale_serve_ext.engines.base import Manifest, Staged
+from kale_serve_ext.engines.kserve import canaries_of, share_asked
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.records import MODEL, TRANSFORMER, Artifact
 from kale_serve_ext.serving.config import normalise
-from kale_serve_ext.serving.manifest import Part, Wanted, build, changed, has_container, overlay
+from kale_serve_ext.serving.manifest import Part, Wanted, build, changed, has_container, overlay, reshared
 from kale_serve_ext.serving.plan import differences
 from kale_serve_ext.serving.status import protocol_of, runtime_of
 from kale_serve_ext.serving.wire import serves_format, wire_name
@@ -77,6 +78,67 @@ def test_an_update_asks_for_a_share_and_leaves_whose_the_service_is() -> None:
     assert (predictor["canaryTrafficPercent"], predictor["minReplicas"]) == (20, 3)  # type: ignore[call-overload,index]
     ours = build(wanted())
     assert build(wanted(onto=ours))["metadata"]["labels"] == ours["metadata"]["labels"]  # type: ignore[call-overload,index]
+
+
+def test_a_version_beside_another_says_all_for_itself_and_can_take_its_place() -> None:
+    config = normalise({"predictor": {"min_replicas": 2, "max_replicas": 3, "node_selector": {"disk": "fast"}}})
+    before = build(wanted(config=config, mode="Standard"))
+    newer = part(replace(IRIS, version="3", id=21, digest="sha256:dd", uri="file:///s/sha256/dd"), "/opt/b/bin/python")
+    both = build(wanted(model=newer, config=config, canary=20, beside=before))
+    # The service goes on as it was.
+    assert both["metadata"] == before["metadata"]
+    assert both["spec"]["predictor"] == before["spec"]["predictor"]  # type: ignore[call-overload,index]
+    assert canaries_of(both) == [
+        {
+            "trafficPercent": 20,
+            "predictor": {
+                "name": "canary",
+                "labels": {"kale-serve-ext/model-id": "21"},
+                "annotations": {
+                    "kale-serve-ext/model-name": "iris",
+                    "kale-serve-ext/model-version": "3",
+                    "kale-serve-ext/model-digest": "sha256:dd",
+                    "kale-serve-ext/predictor-python": "/opt/b/bin/python",
+                },
+                "nodeSelector": {"disk": "fast"},
+                "model": {
+                    "modelFormat": {"name": "sklearn"},
+                    "runtime": "kserve-sklearnserver",
+                    "protocolVersion": "v1",
+                    "storageUri": "file:///s/sha256/dd",
+                },
+            },
+        }
+    ]
+    assert share_asked(reshared(both, 50)) == 50
+    assert reshared(both, 0) == before
+    # Promoted, it is what an update to it would have made, with the replicas that the service had.
+    assert reshared(both, 100) == build(wanted(model=newer, config=config, mode="Standard"))
+    assert build(wanted(model=newer, onto=both)) == build(wanted(model=newer, onto=before))
+
+
+def test_a_version_without_a_share_runs_all_the_same() -> None:
+    [entry] = canaries_of(build(wanted(canary=0, beside=build(wanted()))))
+    assert (entry["trafficPercent"], entry["predictor"]["minReplicas"]) == (0, 1)  # type: ignore[call-overload,index]
+
+
+def test_a_version_beside_another_that_others_made_is_merged_as_kserve_does() -> None:
+    entry: JSON = {"name": "next", "model": {"storageUri": "s3://b/2"}, "annotations": {"a": "2"}}
+    theirs: Manifest = {
+        "metadata": {"name": "iris", "labels": {"kale-serve-ext/model-id": "12"}},
+        "spec": {
+            "predictor": {"model": {"storageUri": "s3://b/1", "runtime": "r"}, "minReplicas": 2},
+            "canary": [{"predictor": entry, "trafficPercent": 10}],
+        },
+    }
+    promoted = reshared(theirs, 100)
+    assert promoted["spec"] == {
+        "predictor": {
+            "model": {"storageUri": "s3://b/2", "runtime": "r"},
+            "minReplicas": 2,
+            "annotations": {"a": "2"},
+        }
+    }
 
 
 def test_a_models_manifest_leaves_nothing_to_kserve() -> None:

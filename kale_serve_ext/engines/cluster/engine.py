@@ -34,7 +34,7 @@ from ..base import (
     ServiceState,
     Staged,
 )
-from ..kserve import STOP
+from ..kserve import KNATIVE, STANDARD, STOP, canaries_of
 from ..metrics import read_metrics
 from . import objects as paths
 from . import runtimes
@@ -42,9 +42,9 @@ from .api import Api
 from .credentials import IN_CLUSTER, Place, find_place
 from .eventlog import log_events
 from .fields import mapping, mappings, name_of
-from .knative import API_GROUP, KNATIVE, about_mode, check_pause, mode_of
 from .logs import stream
 from .managers import to_apply
+from .modes import GATEWAY_API, KNATIVE_API, about_mode, check_pause, mode_of
 from .objects import read_all, read_one
 from .poddefaults import labels_from
 from .reach.connections import Connections
@@ -56,10 +56,12 @@ _DELETED_WITHIN = 120.0
 _LOG_LINES = 20
 _LOG_BYTES = 1 << 18
 _MOST_LOGS = 500
+_GROUPS_FOR = 60.0
+"""Seconds for which it is believed what kinds the cluster has."""
 
 
 def info(place: Place, namespace: str) -> EngineInfo:
-    # Whether requests can be split is another question for each service: it takes Knative mode.
+    # Whether requests can be split is another question for each service.
     return EngineInfo(kind="cluster", context=place.context, namespace=namespace or place.namespace, canary=True)
 
 
@@ -73,6 +75,7 @@ class ClusterEngine:
         self._namespace = self._info.namespace
         self._api = Api(self._place)
         self._logs: dict[str, tuple[str, str]] = {}
+        self._groups: dict[str, tuple[float, bool]] = {}
         self._staging = Staging(settings, self._place, self._namespace, self._api)
         self._connections = Connections(settings, self._place, self._namespace, self._api)
 
@@ -111,13 +114,14 @@ class ClusterEngine:
             live = await self._live(name_of(manifest))
             body = to_apply(live, manifest)
             stored = await self._api.apply(self._path_of(manifest), body, dry_run=True, force=force)
-            has_knative = mode_of(stored) != KNATIVE or await self._has_knative()
+            has_knative = mode_of(stored) != KNATIVE or await self._has(KNATIVE_API)
+            has_gateway = not canaries_of(stored) or await self._has(GATEWAY_API)
         except (InvalidInputError, ConflictError, PermissionDeniedError) as error:
             return [Check("error", f"Cluster{error.reason}", error.message, error.hint)]
         except BackendUnavailableError as error:
             return [Check("error", "ClusterRefuses", error.message, error.hint)]
         accepted = Check("ok", "Accepted", f"The cluster {self._place.context!r} would accept it.")
-        return [accepted, *about_mode(stored, live, has_knative=has_knative)]
+        return [accepted, *about_mode(stored, live, has_knative=has_knative, has_gateway=has_gateway)]
 
     async def apply(self, manifest: Manifest, staged: Sequence[Staged] = (), *, force: bool = False) -> ServiceState:
         live = await self._live(name_of(manifest))
@@ -226,12 +230,17 @@ class ClusterEngine:
         except NotFoundError:
             return None
 
-    async def _has_knative(self) -> bool:
-        try:
-            await self._api.get(API_GROUP)
-        except NotFoundError:
-            return False
-        return True
+    async def _has(self, group: str) -> bool:
+        """Whether the cluster has a group of kinds, by its path; as of a minute ago."""
+        known = self._groups.get(group)
+        if known is None or time.monotonic() > known[0]:
+            try:
+                await self._api.get(group)
+                found = True
+            except NotFoundError:
+                found = False
+            known = self._groups[group] = (time.monotonic() + _GROUPS_FOR, found)
+        return known[1]
 
     async def _objects(self, name: str) -> Objects:
         try:
@@ -240,7 +249,12 @@ class ClusterEngine:
             raise self._missing(name) from error
 
     async def _told(self, found: Objects) -> ServiceState:
-        told = service_state(found, context=self._place.context, logs=await self._last_lines(found))
+        has_gateway = False
+        if mode_of(found.service) == STANDARD:
+            with contextlib.suppress(KaleServeError):
+                has_gateway = await self._has(GATEWAY_API)
+        logs = await self._last_lines(found)
+        told = service_state(found, context=self._place.context, logs=logs, has_gateway=has_gateway)
         # With an ingress, requests go by the external address.
         return replace(told, url=told.external_url, external_url="") if self._settings.cluster_ingress else told
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from ...errors import InvalidNameError, NotFoundError, PermissionDeniedError
 from ...records import DNS_LABEL
 from ..base import Manifest
-from ..kserve import OF_SERVICE
-from .knative import KNATIVE, mode_of
+from ..kserve import KNATIVE, OF_SERVICE
+from .modes import is_beside, mode_of
 from .state import Objects, grouped
 
 if TYPE_CHECKING:
@@ -29,9 +29,10 @@ DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
 REPLICASETS = "/apis/apps/v1/namespaces/{}/replicasets"
 KNATIVE_SERVICES = "/apis/serving.knative.dev/v1/namespaces/{}/services"
 REVISIONS = "/apis/serving.knative.dev/v1/namespaces/{}/revisions"
+ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes"
 
-KINDS = (SERVICES, DEPLOYMENTS, REPLICASETS, PODS, EVENTS, KNATIVE_SERVICES, REVISIONS)
-"""What a service is told by. The last two are there only where the cluster has Knative."""
+KINDS = (SERVICES, DEPLOYMENTS, REPLICASETS, PODS, EVENTS, KNATIVE_SERVICES, REVISIONS, ROUTES)
+"""What a service is told by. The last three are there only where the cluster has Knative, and the Gateway API."""
 
 
 def service(namespace: str, name: str) -> str:
@@ -61,24 +62,46 @@ async def read_one(api: Api, namespace: str, name: str) -> Objects:
         _listed(api, PODS.format(namespace), labelSelector=label),
         _listed(api, EVENTS.format(namespace)),
     )
-    knative = await _of_knative(api, [found], namespace, labelSelector=label)
-    return grouped([found], deployments, replicasets, pods, events, *knative)[name]
+    knative, revisions = await _of_knative(api, [found], namespace, labelSelector=label)
+    routes = await _routes(api, [found], namespace)
+    return grouped([found], deployments, replicasets, pods, events, knative, revisions, routes=routes)[name]
 
 
 async def read_all(api: Api, namespace: str) -> dict[str, Objects]:
     """Everything about every service of the namespace, by name."""
-    (services, _), others = await asyncio.gather(
+    (services, _), deployments, replicasets, pods, events = await asyncio.gather(
         api.list(SERVICES.format(namespace)),
-        asyncio.gather(*(_listed(api, kind.format(namespace)) for kind in KINDS[1:5])),
+        _listed(api, DEPLOYMENTS.format(namespace)),
+        _listed(api, REPLICASETS.format(namespace)),
+        _listed(api, PODS.format(namespace)),
+        _listed(api, EVENTS.format(namespace)),
     )
-    return grouped(services, *others, *await _of_knative(api, services, namespace))
+    knative, revisions = await _of_knative(api, services, namespace)
+    routes = await _routes(api, services, namespace)
+    return grouped(services, deployments, replicasets, pods, events, knative, revisions, routes=routes)
 
 
-async def _of_knative(api: Api, services: Sequence[Manifest], namespace: str, **query: str) -> list[list[Manifest]]:
-    """Knative's objects, where one of the services runs in its mode."""
+async def _of_knative(
+    api: Api, services: Sequence[Manifest], namespace: str, **query: str
+) -> tuple[list[Manifest], list[Manifest]]:
+    """Knative's Services and revisions, where one of the services runs in its mode."""
     if all(mode_of(service) != KNATIVE for service in services):
+        return [], []
+    return await asyncio.gather(
+        _listed(api, KNATIVE_SERVICES.format(namespace), **query), _listed(api, REVISIONS.format(namespace), **query)
+    )
+
+
+async def _routes(api: Api, services: Sequence[Manifest], namespace: str) -> list[Manifest] | None:
+    """The routes, where one of the services has predictors beside its own; None where they may not be read."""
+    if not any(map(is_beside, services)):
         return []
-    return await asyncio.gather(*(_listed(api, kind.format(namespace), **query) for kind in KINDS[5:]))
+    try:
+        return (await api.list(ROUTES.format(namespace)))[0]
+    except NotFoundError:
+        return []
+    except PermissionDeniedError:
+        return None
 
 
 async def _listed(api: Api, path: str, **query: str) -> list[Manifest]:

@@ -14,10 +14,9 @@ from ...ml import JSON
 from ..base import Component, ComponentState, Condition, LogEvent, Manifest, Replica
 from ..kserve import is_stopped
 from .eventlog import by_object
-from .fields import condition, labels_of, mapping, mappings, name_of, number, seconds, text
-from .knative import Revisions, failed_revision, is_settled, is_shared_as_asked, revisions_of
+from .fields import condition, mapping, mappings, name_of, number, seconds, text
+from .modes import Revisions, failed_revision, is_beside, is_settled, is_shared_as_asked, revisions_of
 from .pods import (
-    KNATIVE_REVISION,
     Verdict,
     is_ending,
     is_newest,
@@ -27,6 +26,7 @@ from .pods import (
     of_component,
     overdue,
     refusals,
+    revision_of,
 )
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ def _part(
     revisions = revisions_of(objects.service, component)
     deployments = of_component(component, objects.deployments)
     if revisions.created:
-        deployments = [d for d in deployments if _revision(d) in {revisions.created, *revisions.percents}]
-    newest_ones = [d for d in deployments if _revision(d) == revisions.created]
+        deployments = [d for d in deployments if revision_of(d) in {revisions.created, *revisions.percents}]
+    newest_ones = [d for d in deployments if revision_of(d) == revisions.created or not revisions.created]
     replicasets = of_component(component, objects.replicasets)
     newest = newest_replicasets(newest_ones, replicasets)
     older = min(current, _before(objects.service))
@@ -132,7 +132,7 @@ def _part(
         verdict = _verdict(objects, pod, component, events.get(f"Pod/{name_of(pod)}", ()), now)
         if verdict:
             is_new = is_newest(pod, revisions.created, newest, replicasets)
-            ready = is_ready(pod) and revisions.reaches(_revision(pod))
+            ready = is_ready(pod) and revisions.reaches(revision_of(pod))
             pods.append(Pod(pod, current if is_new else older, ready, verdict))
     # A pod that is over, as after an eviction, stays for its status alone once there is another in its place.
     living = [p for p in pods if mapping(p.pod.get("status")).get("phase") not in ("Failed", "Succeeded")]
@@ -142,11 +142,11 @@ def _part(
         Replica(name, current, "Waiting", False, "FailedCreate", message)
         for name, message in refusals(newest_ones, replicasets, newest)[:1]
     ]
-    running = {_revision(p.pod) for p in pods}
+    running = {revision_of(p.pod) for p in pods}
     failure = failed_revision(objects.service, component)
     if failure and revisions.created not in running:
         stand_ins.append(Replica(revisions.created, current, "Waiting", False, "RevisionFailed", failure))
-    if not _ends(objects.service):
+    if not (_ends(objects.service) or is_beside(objects.service)):
         stand_ins += [
             Replica(name, current if name == revisions.created else older, "Waiting", True, "ScaledToZero", _IDLE)
             for name in _idle(revisions, deployments, running)
@@ -166,12 +166,8 @@ def _part(
 
 def _idle(revisions: Revisions, deployments: Sequence[Manifest], running: set[str]) -> list[str]:
     """The revisions that have no pods and answer all the same: the next request starts some."""
-    at_rest = {_revision(d) for d in deployments if mapping(d.get("spec")).get("replicas") == 0} - running
+    at_rest = {revision_of(d) for d in deployments if mapping(d.get("spec")).get("replicas") == 0} - running
     return sorted(r for r in at_rest if r == revisions.ready or r in revisions.percents)
-
-
-def _revision(one: Manifest) -> str:
-    return text(labels_of(one).get(KNATIVE_REVISION))
 
 
 def _verdict(objects: Objects, pod: Manifest, component: str, events: Sequence[LogEvent], now: float) -> Verdict | None:

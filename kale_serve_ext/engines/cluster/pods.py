@@ -16,7 +16,10 @@ from .fields import condition, labels_of, mapping, mappings, name_of, number, ow
 
 COMPONENT = "component"
 """The label that says which component of its service an object is of."""
-KNATIVE_REVISION = "serving.knative.dev/revision"
+
+_KNATIVE_REVISION = "serving.knative.dev/revision"
+_APP = "app"
+"""The label with the name of the Deployment that KServe has made, after a word of its own."""
 
 _TEMPLATE_HASH = "pod-template-hash"
 _SERVER = "kserve-container"
@@ -99,9 +102,11 @@ def newest_replicasets(deployments: Sequence[Manifest], replicasets: Sequence[Ma
 
 
 def is_newest(pod: Manifest, created: str, newest: set[str] | None, replicasets: Sequence[Manifest]) -> bool:
-    """Whether a pod is of what its Deployment, or Knative with ``created`` as its newest revision, has now."""
-    if created:
-        return labels_of(pod).get(KNATIVE_REVISION) == created
+    """Whether a pod is of what its Deployment has now, and of the newest revision where there are several."""
+    if created and revision_of(pod) != created:
+        return False
+    if _KNATIVE_REVISION in labels_of(pod):
+        return True
     # A pod whose ReplicaSet is not known is newer than the list of ReplicaSets.
     return newest is None or owner_of(pod) in newest or owner_of(pod) not in {name_of(r) for r in replicasets}
 
@@ -128,6 +133,12 @@ def is_ready(pod: Manifest) -> bool:
 
 def is_ending(pod: Manifest) -> bool:
     return bool(mapping(pod.get("metadata")).get("deletionTimestamp"))
+
+
+def revision_of(one: Manifest) -> str:
+    """Knative's revision that an object is of, or the Deployment that KServe has made for it."""
+    labels = labels_of(one)
+    return text(labels.get(_KNATIVE_REVISION)) or text(labels.get(_APP)).removeprefix("isvc.")
 
 
 def of_component(component: str, objects: Sequence[Manifest]) -> list[Manifest]:

@@ -15,9 +15,9 @@ from ...records import ServiceRef
 from ..base import Condition, Manifest, ServiceState
 from ..kserve import MODE, OF_SERVICE
 from .eventlog import about, by_object, is_about
-from .fields import labels_of, mapping, mappings, name_of, notes_of, number, seconds, text
-from .knative import is_before_pause, is_split, mode_of, shares_of
+from .fields import labels_of, mapping, mappings, name_of, notes_of, number, owner_of, seconds, text
 from .managers import is_ours
+from .modes import can_split, is_before_pause, is_split, mode_of, shares_of
 from .parts import Part, component_state, condition_of, parts_of
 
 _OF_THE_WEBHOOK = ("modelFormat", MODE)
@@ -41,14 +41,22 @@ class Objects:
     """The Knative Services that its components are in Knative mode."""
     revisions: Sequence[Manifest] = ()
     """And their revisions."""
+    routes: Sequence[Manifest] | None = ()
+    """The HTTPRoutes of the Gateway API that lead to it; None where they may not be read."""
 
 
 def service_state(
-    objects: Objects, *, context: str, logs: Mapping[str, str] = {}, now: float | None = None
+    objects: Objects,
+    *,
+    context: str,
+    logs: Mapping[str, str] = {},
+    has_gateway: bool = False,
+    now: float | None = None,
 ) -> ServiceState:
     """The service as people are to be told of it.
 
     Args:
+        has_gateway: whether the cluster has the Gateway API.
         logs: last lines of a failed container by pod name, as :func:`wanted_log` asks for them.
         now: seconds since the epoch; by default, the present.
     """
@@ -71,6 +79,7 @@ def service_state(
         mode=mode_of(objects.service),
         shares=shares_of(objects),
         can_pause=not is_before_pause(objects.service) and not is_split(objects.service),
+        can_split=can_split(objects.service, has_gateway=has_gateway),
     )
 
 
@@ -93,6 +102,8 @@ def grouped(
     events: Sequence[Manifest],
     knative: Sequence[Manifest] = (),
     revisions: Sequence[Manifest] = (),
+    *,
+    routes: Sequence[Manifest] | None = (),
 ) -> dict[str, Objects]:
     """The objects of a whole namespace by the service that they belong to."""
     found: dict[str, Objects] = {}
@@ -100,6 +111,7 @@ def grouped(
     kinds = (deployments, replicasets, pods, knative, revisions)
     labelled = [_by(some, lambda o: text(labels_of(o).get(OF_SERVICE))) for some in kinds]
     told = _by(events, about)
+    routed = _by(routes or (), owner_of)
     for service in services:
         name = name_of(service)
         mine = [some.get(name, []) for some in labelled]
@@ -109,7 +121,16 @@ def grouped(
         uids |= {f"HorizontalPodAutoscaler/{name_of(o)}": "" for o in mine[0]}
         uids[f"InferenceService/{name}"] = _uid(service)
         of_these = [e for one in uids for e in told.get(one, ()) if is_about(e, uids)]
-        found[name] = Objects(service, mine[0], mine[1], mine[2], of_these, mine[3], mine[4])
+        found[name] = Objects(
+            service,
+            deployments=mine[0],
+            replicasets=mine[1],
+            pods=mine[2],
+            events=of_these,
+            knative=mine[3],
+            revisions=mine[4],
+            routes=None if routes is None else routed.get(name, ()),
+        )
     return found
 
 

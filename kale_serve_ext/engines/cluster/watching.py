@@ -34,8 +34,8 @@ _DENIED_DELAY = 60.0
 _WRITTEN_WHEN = ("InferenceService", "Deployment", "Service")
 """The kinds of which it is read who wrote what when."""
 _OF_AN_EVENT = ("type", "reason", "message", "count", "series", "lastTimestamp", "eventTime", "firstTimestamp")
-_KNATIVE = "knative.dev"
-"""Its kinds are missing in many clusters, and with many rights, without anybody missing them."""
+_OPTIONAL = ("/apis/serving.knative.dev/", "/apis/gateway.networking.k8s.io/")
+"""Their kinds are missing in many clusters, and with many rights, without anybody missing them."""
 _SHORT = 1.0
 """Seconds below which a watch that tells nothing is one that does not work."""
 
@@ -57,7 +57,8 @@ async def watch_all(api: Api, namespace: str) -> AsyncGenerator[dict[str, Object
             await _until(kind.listed, tasks)
         while True:
             changed.clear()
-            yield grouped(*(list(kind.items.values()) for kind in kinds))
+            listed = [list(kind.items.values()) for kind in kinds[:-1]]
+            yield grouped(*listed, routes=None if kinds[-1].is_denied else list(kinds[-1].items.values()))
             while not await _until(changed, tasks, _LOOK_AGAIN):
                 # What has not happened for a while tells only where it would have been heard of.
                 if not any(kind.is_away for kind in kinds):
@@ -84,6 +85,8 @@ class _Kind:
         """By uid. None where they may not be read or do not exist as a kind, unless they ``must``."""
         self.listed = asyncio.Event()
         """Whether the server has said once what there is, or that it may not be known."""
+        self.is_denied = False
+        """Whether they may not be read."""
         self.is_away = False
         """Whether they are as they last were, since nothing is heard of the server."""
 
@@ -98,7 +101,7 @@ class _Kind:
                 self._version = ""
                 await self._pause()
             except KaleServeError as error:
-                # Some may not read them; Knative's kinds are not there at all in a cluster without Knative.
+                # Some may not read them; Knative's kinds, say, are not there at all in a cluster without Knative.
                 refused = isinstance(error, PermissionDeniedError | NotFoundError)
                 away = not refused or isinstance(error, LoggedOutError)
                 if (self._must and not away) or not self.listed.is_set():
@@ -114,11 +117,13 @@ class _Kind:
                     items += map(_trimmed, page)
         except LoggedOutError:
             raise
-        except (PermissionDeniedError, NotFoundError):
+        except (PermissionDeniedError, NotFoundError) as error:
             if not self._must:
+                self.is_denied = isinstance(error, PermissionDeniedError)
                 self._replace([])
             raise
         self._version = version
+        self.is_denied = False
         self._replace(items)
 
     def _replace(self, items: Sequence[Manifest]) -> None:
@@ -156,7 +161,9 @@ class _Kind:
     async def _lose(self, error: KaleServeError, *, away: bool) -> None:
         """Say once that there is no news, and try again after a while with a list."""
         if self._trouble != error.reason:
-            level = logging.WARNING if self._must or (not away and _KNATIVE not in self._path) else logging.INFO
+            level = (
+                logging.WARNING if self._must or (not away and not self._path.startswith(_OPTIONAL)) else logging.INFO
+            )
             log.log(level, "Services are told without news of their %s: %s", self._name, error)
         self._trouble = error.reason
         self.is_away = away

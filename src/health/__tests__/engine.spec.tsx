@@ -5,6 +5,7 @@ import * as React from 'react';
 import type { ISent } from '../../__tests__/fixtures';
 import {
   FakeServer,
+  later,
   makeHealth,
   settled,
   trans
@@ -62,6 +63,25 @@ describe('The header of the panel', () => {
     expect(button.title).toContain(`namespace ${engine.namespace}`);
     expect(button.title).toContain('It was found.');
     expect(button).toHaveAttribute('aria-expanded', 'false');
+  });
+
+  it('asks again soon after a request that failed', async () => {
+    const { promise, resolve } = later<void>();
+    const server = new FakeServer();
+    server.on('GET health', () => {
+      if (server.of('GET health').length === 1) {
+        return { status: 503, json: {} };
+      }
+      resolve();
+      return { json: makeHealth() };
+    });
+    const model = new HealthModel({ client: server.client, trans });
+    model.start();
+    await promise;
+    await settled();
+    expect(model.error).toBeNull();
+    expect(model.health).not.toBeNull();
+    model.dispose();
   });
 
   it('asks for what there is to choose from when it is opened', async () => {

@@ -62,7 +62,7 @@ function shares(percent: number): Share[] {
   return [
     { revision: 'r2', percent, newest: true, model: of('2') },
     { revision: 'r1', percent: 100 - percent, newest: false, model: of('1') }
-  ];
+  ].map(share => ({ ...share, assumed: false }));
 }
 
 describe('PanelView', () => {
@@ -180,6 +180,23 @@ describe('PanelView', () => {
     expect(
       split.getAllByRole('button').map(button => button.textContent)
     ).toEqual(offered);
+  });
+
+  it('says where a share is only asked for, and lets what gets none be taken away', async () => {
+    const { user } = await setUp({
+      services: [
+        makeService('iris', {
+          mode: 'Standard',
+          shares: shares(0).map(share => ({ ...share, assumed: true }))
+        })
+      ]
+    });
+    await user.click(
+      within(region('Services')).getByRole('button', { name: 'iris' })
+    );
+    const split = within(screen.getByRole('region', { name: 'Requests' }));
+    expect(split.getByText('100 % asked for')).toBeVisible();
+    expect(split.getByRole('button', { name: 'Roll back' })).toBeEnabled();
   });
 
   it('does not let a version be chosen that is not ready', async () => {

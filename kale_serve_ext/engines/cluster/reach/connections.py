@@ -18,7 +18,7 @@ from .. import objects as paths
 from ..api import KEEP_ALIVE
 from ..credentials import IN_CLUSTER, Place
 from ..fields import mapping, text
-from ..knative import answering
+from ..modes import answering
 from . import transports
 from .podlink import PodLink
 

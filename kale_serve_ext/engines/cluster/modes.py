@@ -1,27 +1,31 @@
-"""Deployment modes, and what Knative mode has that Standard mode lacks: revisions that share the requests. Pure.
+"""Deployment modes, and the versions of a predictor that share the requests in each. Pure.
 
 In Knative mode a component is a Knative Service. Each change of its pods makes a revision, and the newest gets
 ``canaryTrafficPercent`` of the requests; the rest goes to the last one that had them all. A revision that nobody asks
 has no pods, and the next request starts some. Pausing deletes the Knative Service with all its revisions.
+
+In Standard mode a component is a Deployment. ``spec.canary`` makes others beside the predictor's, which KServe gives a
+share of the requests from 0.21 on, by the weights of an HTTPRoute where its ingress uses the Gateway API. Earlier ones
+make the Deployment too, and send it nothing. So it is read from the routes who gets what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import ConflictError, InvalidInputError
+from ...ml import JSON
 from ..base import Check, Manifest, RevisionShare
-from ..kserve import CANARY, MODE
+from ..kserve import CANARIES, CANARY, KNATIVE, MODE, STANDARD, canaries_of
 from .fields import condition, labels_of, mapping, mappings, name_of, notes_of, number, text
-from .pods import COMPONENT, KNATIVE_REVISION
+from .pods import COMPONENT, revision_of
 
 if TYPE_CHECKING:
     from .state import Objects
 
-KNATIVE, STANDARD = "Knative", "Standard"
-API_GROUP = "/apis/serving.knative.dev"
+KNATIVE_API, GATEWAY_API = "/apis/serving.knative.dev", "/apis/gateway.networking.k8s.io"
 
 _OLD_WORDS = {"RawDeployment": STANDARD, "Serverless": KNATIVE}
 
@@ -37,7 +41,7 @@ class Revisions:
     previous: str
     """The one that had all requests before."""
     percents: Mapping[str, int]
-    """What each gets of the requests; those that get none are left out."""
+    """What each gets of the requests, or in Standard mode is to get; those that get none are left out."""
 
     has_route: bool
     """Whether there is a way to it."""
@@ -59,7 +63,9 @@ def is_before_pause(service: Manifest) -> bool:
 
 
 def revisions_of(service: Manifest, component: str) -> Revisions:
-    """Those of a component that Knative runs; none in Standard mode."""
+    """Those of a component that Knative runs, or of a predictor with others beside it; none of anything else."""
+    if component == "predictor" and is_beside(service):
+        return _deployments(service)
     status = mapping(mapping(mapping(service.get("status")).get("components")).get(component))
     if mode_of(service) != KNATIVE:
         status = {}
@@ -76,8 +82,23 @@ def revisions_of(service: Manifest, component: str) -> Revisions:
     )
 
 
+def is_beside(service: Manifest) -> bool:
+    """Whether other predictors run beside the service's own."""
+    return bool(_beside(service))
+
+
+def can_split(service: Manifest, *, has_gateway: bool) -> bool:
+    """Whether a new version of the predictor may be given a share of the requests: what :func:`about_mode` goes by."""
+    spec = mapping(service.get("spec"))
+    if mode_of(service) != STANDARD:
+        return mode_of(service) == KNATIVE
+    return has_gateway and "transformer" not in spec and "model" in mapping(spec.get("predictor"))
+
+
 def answering(service: Manifest, component: str) -> str:
-    """The revision that gets most of the requests, for who can ask only one; empty in Standard mode."""
+    """Knative's revision that gets most of the requests, for who can ask only one; empty in Standard mode."""
+    if mode_of(service) != KNATIVE:
+        return ""
     found = revisions_of(service, component)
     return max(found.percents, key=lambda name: (found.percents[name], name != found.created), default=found.ready)
 
@@ -91,15 +112,21 @@ def shares_of(objects: Objects) -> tuple[RevisionShare, ...]:
     names = [found.created, *sorted(found.percents, reverse=True)]
     if found.previous in known or not known:
         names.append(found.previous)
+    assumed = is_beside(objects.service) and objects.routes is None
+    percents = found.percents
+    if is_beside(objects.service) and objects.routes is not None:
+        percents = _routed(objects.routes, found)
     return tuple(
-        RevisionShare(name, found.percents.get(name, 0), name == found.created, _notes(objects, name))
+        RevisionShare(name, percents.get(name, 0), name == found.created, _notes(objects, name), assumed)
         for name in dict.fromkeys(names)
         if name
     )
 
 
 def is_split(service: Manifest) -> bool:
-    """Whether an older version of the predictor is kept beside the newest until somebody decides between them."""
+    """Whether Knative keeps an older version of the predictor beside the newest until somebody decides between them."""
+    if mode_of(service) != KNATIVE:
+        return False
     found = revisions_of(service, "predictor")
     percent = mapping(mapping(service.get("spec")).get("predictor")).get(CANARY)
     return isinstance(percent, int) and percent < 100 and any(name != found.created for name in found.percents)
@@ -128,6 +155,8 @@ def is_shared_as_asked(service: Manifest) -> bool:
 
     KServe may take half a minute for it, and goes back from 100 % by way of a split between the version and itself.
     """
+    if is_beside(service):
+        return True
     found = revisions_of(service, "predictor")
     asked = mapping(mapping(service.get("spec")).get("predictor")).get(CANARY)
     alone = not found.previous and set(found.percents) <= {found.created}
@@ -166,18 +195,23 @@ def failed_revision(service: Manifest, component: str) -> str:
     return told.removeprefix(f'Revision "{found.created}" failed with message: ')
 
 
-def about_mode(stored: Manifest, before: Manifest | None, *, has_knative: bool) -> list[Check]:
+def about_mode(stored: Manifest, before: Manifest | None, *, has_knative: bool, has_gateway: bool) -> list[Check]:
     """What is to be said of the mode that a service would run in, and of the shares that were asked for.
 
     Args:
         stored: the service as the API server would store it, with its defaults.
         before: as it is now.
+        has_knative: whether the cluster has Knative's API.
+        has_gateway: whether it has the Gateway API.
     """
     mode = mode_of(stored)
     if mode == KNATIVE and not has_knative:
         hint = "Leave out the annotation, or ask for Knative Serving to be installed."
         return [Check("error", "NoKnative", "This cluster has no Knative, which the mode Knative needs.", hint)]
     spec = mapping(stored.get("spec"))
+    old = mapping(mapping(before or {}).get("spec"))
+    if canaries_of(stored) and spec[CANARIES] != old.get(CANARIES):
+        return [_about_canary(spec, has_gateway=has_gateway)]
     asked = [c for c in spec if isinstance(mapping(spec[c]).get(CANARY), int)]
     if not asked:
         return []
@@ -185,7 +219,7 @@ def about_mode(stored: Manifest, before: Manifest | None, *, has_knative: bool) 
         message = f"In Standard mode KServe does not split requests: {CANARY} would be without effect."
         hint = f"Serve a new service with the annotation {MODE}: Knative, or leave the share out."
         return [Check("error", "CanaryIgnored", message, hint, "canary")]
-    if before and "transformer" in spec and spec["transformer"] != mapping(before.get("spec")).get("transformer"):
+    if before and "transformer" in spec and spec["transformer"] != old.get("transformer"):
         message = "Only predictors share the requests: the changed transformer stands before both versions at once."
         return [
             Check("warning", "TransformerAtOnce", message, "Update the transformer first, then the model.", "canary")
@@ -193,10 +227,60 @@ def about_mode(stored: Manifest, before: Manifest | None, *, has_knative: bool) 
     return []
 
 
+def _about_canary(spec: Mapping[str, JSON], *, has_gateway: bool) -> Check:
+    if not has_gateway:
+        message = "In Standard mode KServe splits requests by the Gateway API only, which this cluster does not have."
+        hint = f"Serve a new service with the annotation {MODE}: Knative, or leave the share out."
+        return Check("error", "NoGateway", message, hint, "canary")
+    if "transformer" in spec:
+        message = "In Standard mode a version that gets a share of the requests gets them past the transformer."
+        return Check("error", "PastTransformer", message, "Update the service without a share.", "canary")
+    message = (
+        "Whether requests will be split cannot be seen beforehand: it takes KServe 0.21, and an ingress by the Gateway "
+        "API. The address inside the cluster goes on with the version before."
+    )
+    return Check("warning", "CanaryUnverified", message, "The service's details tell who gets what.", "canary")
+
+
+def _beside(service: Manifest) -> dict[str, int]:
+    """The Deployments beside the predictor's, the newest last, with the percent that each is to get."""
+    found: dict[str, int] = {}
+    for one in canaries_of(service) if mode_of(service) == STANDARD else ():
+        predictor, percent = mapping(one.get("predictor")), number(one.get("trafficPercent"))
+        # KServe makes as many pods as the share asks for, which may be none.
+        if percent or predictor.get("minReplicas"):
+            found[_deployment(service, predictor)] = percent
+    return found
+
+
+def _deployments(service: Manifest) -> Revisions:
+    """The predictor's Deployment and those beside it, as revisions by the names that KServe gives them."""
+    own = _deployment(service, mapping(mapping(service.get("spec")).get("predictor")))
+    beside = _beside(service)
+    newest = list(beside)[-1]
+    # What has the service's own address is asked there, whatever the others are to get.
+    percents = {**beside, own: max(0, 100 - sum(beside.values()))}
+    return Revisions(newest, newest, own, percents, has_route=True)
+
+
+def _deployment(service: Manifest, predictor: Mapping[str, JSON]) -> str:
+    return "-".join(filter(None, (name_of(service), text(predictor.get("name")), "predictor")))
+
+
+def _routed(routes: Sequence[Manifest], found: Revisions) -> dict[str, int]:
+    """What the routes give each Deployment, whose Services have their names."""
+    rules = [rule for route in routes for rule in mappings(mapping(route.get("spec")).get("rules"))]
+    for rule in rules:
+        weights = {text(b.get("name")): number(b.get("weight", 1)) for b in mappings(rule.get("backendRefs"))}
+        if found.created in weights and (total := sum(weights.values())):
+            return {name: round(100 * weight / total) for name, weight in weights.items()}
+    return {found.previous: 100}
+
+
 def _notes(objects: Objects, revision: str) -> dict[str, str]:
     """The labels and annotations of a revision; by its pods where revisions may not be read."""
     made = [r for r in objects.revisions if name_of(r) == revision]
-    found = next(iter(made or (p for p in objects.pods if labels_of(p).get(KNATIVE_REVISION) == revision)), {})
+    found = next(iter(made or (p for p in objects.pods if revision_of(p) == revision)), {})
     return {key: text(value) for notes in (labels_of(found), notes_of(found)) for key, value in notes.items()}
 
 
