@@ -48,15 +48,6 @@ OF_BEFORE: dict[str, tuple[type[Exception], str]] = {
         ),
         (AssertionError, "KServe 0.15 tells of a Deployment that is refused in an event only"),
     ),
-    **dict.fromkeys(
-        (
-            "test_what_happens_behind_a_broken_connection_is_told_after_it[open]",
-            "test_what_happens_behind_a_broken_connection_is_told_after_it[slammed]",
-            "test_what_happens_behind_a_broken_connection_is_told_after_it[frozen]",
-            "test_a_login_that_ended_is_taken_up_again",
-        ),
-        (AssertionError, "KServe 0.15 starts services that are made as paused ones, which is told too"),
-    ),
 }
 """How an older KServe differs: the tests that it ends, with what, and why."""
 

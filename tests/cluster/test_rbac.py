@@ -32,6 +32,7 @@ from kale_serve_ext.serving.status import describe
 from kale_serve_ext.serving.types import ServeRequest
 from kale_serve_ext.serving.waiting import read_log
 from kale_serve_ext.sync import run
+from tests.cluster.conftest import STANDARD
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Kube
@@ -181,7 +182,8 @@ async def use_every_verb(engine: ClusterEngine, manifest: Manifest) -> None:
         if engine.info.context == "no-watch":
             await anext(changes)
     name = engine.info.context
-    await engine.apply({**manifest, "metadata": {"name": name, "annotations": {"serving.kserve.io/stop": "true"}}})
+    notes: JSON = {"serving.kserve.io/stop": "true", "serving.kserve.io/deploymentMode": STANDARD}
+    await engine.apply({**manifest, "metadata": {"name": name, "annotations": notes}})
     await engine.set_paused(name, True)
     await engine.delete(name)
 

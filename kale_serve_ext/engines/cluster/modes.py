@@ -53,12 +53,15 @@ class Revisions:
 
 def mode_of(service: Manifest) -> str:
     """``Standard`` or ``Knative`` in today's words; empty where nothing is known yet."""
-    said = _mode_word(service) or text(notes_of(service).get(MODE))
+    said = _mode_word(service)
     return _OLD_WORDS.get(said, said)
 
 
 def is_before_pause(service: Manifest) -> bool:
-    """Whether its KServe is older than 0.16, as the words for the modes tell: that one cannot stop a service."""
+    """Whether its KServe is older than 0.16, as the words for the modes tell: that one cannot stop a service.
+
+    A newer one writes its own words over those of an annotation.
+    """
     return _mode_word(service) in _OLD_WORDS
 
 
@@ -285,4 +288,4 @@ def _notes(objects: Objects, revision: str) -> dict[str, str]:
 
 
 def _mode_word(service: Manifest) -> str:
-    return text(mapping(service.get("status")).get("deploymentMode"))
+    return text(mapping(service.get("status")).get("deploymentMode")) or text(notes_of(service).get(MODE))
