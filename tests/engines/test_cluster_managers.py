@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from kale_serve_ext.engines.base import Manifest
+from kale_serve_ext.engines.cluster.fields import mapping
 from kale_serve_ext.engines.cluster.managers import conflict, to_apply
 from kale_serve_ext.engines.cluster.modes import about_mode, answering, check_pause
 from kale_serve_ext.errors import ConflictError, InvalidInputError
@@ -67,6 +68,15 @@ def test_our_own_service_is_applied_whole() -> None:
     labels = {"app.kubernetes.io/managed-by": "kale-serve-ext"}
     wanted = service({"predictor": {}}, **labels)
     assert to_apply(service(dict(LIVE), **labels), wanted) is wanted
+
+
+def test_a_version_beside_another_goes_whoever_made_it() -> None:
+    beside: JSON = [{"predictor": {"name": "next"}, "trafficPercent": 20}]
+    for labels in ({}, {"app.kubernetes.io/managed-by": "kale-serve-ext"}):
+        live: Manifest = {"metadata": {"labels": labels}, "spec": {"predictor": {}, "canary": beside}}
+        alone: Manifest = {"metadata": {"labels": labels}, "spec": {"predictor": {}}}
+        assert mapping(to_apply(live, alone)["spec"])["canary"] == []
+        assert to_apply(alone, alone)["spec"] == ({"predictor": {}} if labels else {})
 
 
 def cause(manager: str, field: str, reason: str = "FieldManagerConflict") -> JSON:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from ...errors import ConflictError
 from ...ml import JSON
 from ..base import Manifest
-from ..kserve import MANAGED_BY, MANAGER
+from ..kserve import CANARIES, MANAGED_BY, MANAGER, canaries_of
 from .fields import labels_of, mapping, mappings, text
 
 _OWNER = re.compile(r'conflict with "([^"]+)"')
@@ -25,7 +25,12 @@ def is_ours(service: Manifest) -> bool:
 
 def to_apply(live: Manifest | None, wanted: Manifest) -> Manifest:
     """What of ``wanted`` to apply to a service as it is there; all of it where there is none, or it is ours."""
-    if live is None or is_ours(live):
+    if live is None:
+        return wanted
+    if canaries_of(live) and not canaries_of(wanted):
+        # What others have set does not go by being left out.
+        wanted = {**wanted, "spec": {**mapping(wanted.get("spec")), CANARIES: []}}
+    if is_ours(live):
         return wanted
     managed = mappings(mapping(live.get("metadata")).get("managedFields"))
     applied = [m for m in managed if m.get("manager") == MANAGER and m.get("operation") == "Apply"]
