@@ -45,10 +45,25 @@ class Progress:
 
     def show(self, service: Service, elapsed: float) -> None:
         """Show how far it is, ``elapsed`` seconds after the start."""
-        if not self._rich:
+        if self._rich:
+            self._show(progress_text(service, elapsed), progress_html(service, elapsed))
+        else:
             self._print(service, elapsed)
+
+    def uploading(self, name: str, done: int, total: int) -> None:
+        """Show how many bytes of an artifact's files have gone to where the service reads them."""
+        text = f"Uploading {name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB"
+        if self._rich:
+            bar = f'<progress value="{done}" max="{total}" aria-label="{escape(name, quote=True)}"></progress>'
+            self._show(text, f'<div class="kale-serve-progress">{escape(text)} {bar}</div>')
             return
-        bundle = {"text/plain": progress_text(service, elapsed), "text/html": progress_html(service, elapsed)}
+        key = (name, "upload", f"{10 * done // max(total, 1)}")  # a line for each tenth
+        if key not in self._said:
+            self._said.add(key)
+            self._write(f"{text}\n")
+
+    def _show(self, text: str, html: str) -> None:
+        bundle = {"text/plain": text, "text/html": html}
         if self._handle is None:
             from IPython.display import display
 

@@ -20,6 +20,7 @@ from .ml import JSON
 from .sync import loop, run
 
 if TYPE_CHECKING:
+    from .display import Progress
     from .engines.base import Engine
     from .serving.client import Client
     from .serving.types import Service
@@ -130,6 +131,7 @@ def serve(
         ServeFailedError: the service did not become ready; has the failing process's last log lines.
         DeadlineExceededError: it is not ready after ``timeout`` seconds; the service is kept.
     """
+    from .display import Progress
     from .metadata.where import here
     from .serving import deploy
     from .serving.types import ServeRequest
@@ -148,10 +150,11 @@ def serve(
         protocol=protocol or "",
         config=config,
     )
-    service = run(deploy.serve(request, chosen, session.metadata(), where=here()))
+    shown = Progress()
+    service = run(deploy.serve(request, chosen, session.metadata(), where=here(), told=shown.uploading))
     made = Endpoint._of(service.ref.name, chosen)
     if wait:
-        made._wait(timeout, service)
+        made._wait(timeout, service, shown)
     return made
 
 
@@ -314,9 +317,11 @@ class Endpoint:
             ConflictError: another program has set what would change; names it and the fields.
             PlanError: the plan's checks say that this cannot run, or that requests cannot be split here.
         """
+        from .display import Progress
         from .metadata.where import here
         from .serving import deploy
 
+        shown = Progress()
         if canary is not None and not 0 <= canary <= 100:
             raise InvalidInputError(f"canary is a percentage from 0 to 100, not {canary}.", field="canary")
         work = deploy.update(
@@ -329,10 +334,11 @@ class Endpoint:
             engine=self._engine,
             metadata=session.metadata(),
             where=here(),
+            told=shown.uploading,
         )
         changed = run(work)
         if wait and changed.phase != "Paused":
-            self._wait(timeout, changed)
+            self._wait(timeout, changed, shown)
         return self
 
     def promote(self, *, force: bool = False) -> Endpoint:
@@ -369,11 +375,11 @@ class Endpoint:
         run(self._client.close())
         run(deploy.delete(self.name, self._engine, session.metadata()))
 
-    def _wait(self, timeout: float, applied: Service | None) -> None:
-        from .display import Progress
+    def _wait(self, timeout: float, applied: Service | None, shown: Progress | None = None) -> None:
+        from . import display
         from .serving.waiting import wait_ready
 
-        shown = Progress()
+        shown = shown or display.Progress()
         run(wait_ready(self._engine, self.name, timeout=timeout, applied=applied, seen=shown.show))
 
     def __repr__(self) -> str:

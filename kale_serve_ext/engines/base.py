@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Manifest = dict[str, JSON]
 """A ``serving.kserve.io/v1beta1`` InferenceService as a dict."""
 
+Told = Callable[[int, int], None]
+"""Is told how many bytes of how many have gone."""
 Component = Literal["predictor", "transformer", "explainer"]
 Phase = Literal["Pending", "Loading", "Ready", "Idle", "Failed", "Degraded", "Paused", "Stopped", "Terminating"]
 Level = Literal["ok", "warning", "error"]
@@ -251,8 +253,16 @@ class Engine(Protocol):
         """
         ...
 
-    async def stage(self, artifact: Artifact) -> Staged:
-        """Make the artifact's snapshot reachable for the engine's processes."""
+    async def stage(self, artifact: Artifact, told: Told | None = None) -> Staged:
+        """Make the artifact's snapshot reachable for the engine's processes.
+
+        Args:
+            told: how far an upload is, now and then while it takes longer than a moment.
+        """
+        ...
+
+    async def unstage(self, staged: Staged) -> None:
+        """Take back what was made for an artifact that will not be served after all."""
         ...
 
     async def dry_run(self, manifest: Manifest, *, force: bool = False) -> list[Check]:

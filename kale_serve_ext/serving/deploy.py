@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..engines.base import Check, Engine, Manifest, ServiceState, Staged
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Uploading = Callable[[str, int, int], None]
+"""Is told how many bytes of how many have gone of the artifact of that name."""
+
 _RAISED = {
     "InvalidName": InvalidNameError,
     "ClusterConflict": ConflictError,
@@ -34,11 +38,16 @@ _RAISED = {
 }
 
 
-async def serve(request: ServeRequest, engine: Engine, metadata: Metadata, *, where: Where) -> Service:
+async def serve(
+    request: ServeRequest, engine: Engine, metadata: Metadata, *, where: Where, told: Uploading | None = None
+) -> Service:
     """Serve what is asked for; returns once the engine has accepted it, not when it is ready.
 
     Without a name, the service is named after the model; a service of that model is rolled over to the new version.
     Nothing stays behind when it fails.
+
+    Args:
+        told: how far an upload is, now and then while it takes longer than a moment.
 
     Raises:
         InvalidNameError: the name is not legal.
@@ -48,7 +57,7 @@ async def serve(request: ServeRequest, engine: Engine, metadata: Metadata, *, wh
     """
     made = await draft(request, engine, metadata)
     _refuse(made.plan.checks)
-    return await _carry_out(made, request, engine, metadata, where)
+    return await _carry_out(made, request, engine, metadata, where, told)
 
 
 async def update(
@@ -62,6 +71,7 @@ async def update(
     engine: Engine,
     metadata: Metadata,
     where: Where,
+    told: Uploading | None = None,
 ) -> Service:
     """Change what a service serves, how many predictors it has, or which share of the requests its newest version gets.
 
@@ -71,6 +81,7 @@ async def update(
     Args:
         canary: percent of the requests for the newest version; 100 promotes it, 0 goes back to the one before.
         force: take over fields that other programs have set.
+        told: as for :func:`serve`.
 
     Raises:
         NotFoundError: no such service or artifact.
@@ -99,7 +110,7 @@ async def update(
     )
     made = await draft(request, engine, metadata, replicas=replicas, canary=canary)
     _refuse(made.plan.checks)
-    return await _carry_out(made, request, engine, metadata, where)
+    return await _carry_out(made, request, engine, metadata, where, told)
 
 
 async def set_paused(name: str, paused: bool, *, engine: Engine) -> Service:
@@ -155,8 +166,10 @@ def _check_share(service: Service, canary: int) -> None:
         )
 
 
-async def _carry_out(made: Draft, request: ServeRequest, engine: Engine, metadata: Metadata, where: Where) -> Service:
-    staged, manifest = await _stage(made, engine)
+async def _carry_out(
+    made: Draft, request: ServeRequest, engine: Engine, metadata: Metadata, where: Where, told: Uploading | None
+) -> Service:
+    staged, manifest = await _stage(made, engine, told)
     state = await engine.apply(manifest, staged, force=request.force)
     ids = [p.artifact.id for p in (made.wanted.model, made.wanted.transformer) if p]
     try:
@@ -167,18 +180,23 @@ async def _carry_out(made: Draft, request: ServeRequest, engine: Engine, metadat
     return describe(state)
 
 
-async def _stage(made: Draft, engine: Engine) -> tuple[list[Staged], Manifest]:
+async def _stage(made: Draft, engine: Engine, told: Uploading | None) -> tuple[list[Staged], Manifest]:
     """The files where the engine can read them, and the manifest that names them there."""
     staged: list[Staged] = []
 
     async def placed(part: Part | None) -> Part | None:
         if part is None:
             return None
-        staged.append(await engine.stage(part.artifact))
+        staged.append(await engine.stage(part.artifact, partial(told, part.artifact.name) if told else None))
         return replace(part, staged=staged[-1])
 
-    model = await placed(made.wanted.model)
-    transformer = await placed(made.wanted.transformer)
+    try:
+        model = await placed(made.wanted.model)
+        transformer = await placed(made.wanted.transformer)
+    except BaseException:
+        for one in staged:
+            await engine.unstage(one)
+        raise
     return staged, build(replace(made.wanted, model=model, transformer=transformer))
 
 

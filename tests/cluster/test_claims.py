@@ -21,9 +21,9 @@ from sklearn.linear_model import LogisticRegression
 from kale_serve_ext import Endpoint, Model, Transformer, serve, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.digest import digest_of
-from kale_serve_ext.engines.base import Manifest, Staged
+from kale_serve_ext.engines.base import Manifest, Runtime, Staged
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
-from kale_serve_ext.engines.cluster.storage import by_upload
+from kale_serve_ext.engines.cluster.storage import by_s3, by_upload, upload_pod
 from kale_serve_ext.errors import BackendUnavailableError, InvalidInputError, SnapshotError
 from kale_serve_ext.metadata.where import here
 from kale_serve_ext.ml import JSON
@@ -36,6 +36,7 @@ from kale_serve_ext.sync import run
 if TYPE_CHECKING:
     from tests.cluster.conftest import Kube
 
+RUNTIME = Runtime("kale-sklearn", "sklearn", ("sklearn",), ("v1",))
 ROW = [[5.1, 3.5, 1.4, 0.2]]
 MIB = 1 << 20
 CLAIMS = "/api/v1/namespaces/{}/persistentvolumeclaims"
@@ -192,8 +193,8 @@ from kale_serve_ext.records import MODEL, Artifact
 folder, digest, halting = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "halt"
 whole = UploadPod._stream
 
-async def half(self, entries):
-    async for piece in whole(self, entries):
+async def half(self, entries, told):
+    async for piece in whole(self, entries, told):
         yield piece
         if len(piece) == 1 << 20:
             print("sent", flush=True)
@@ -211,6 +212,30 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+@pytest.mark.parametrize("way", ["upload:", ""], ids=["to a claim", "to S3"])
+def test_an_upload_tells_how_far_it_is(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    for module in (upload_pod, by_s3):
+        monkeypatch.setattr(module, "TELL_EVERY", 0.01)
+    size = 96 * MIB
+    (tmp_path / "large").mkdir()
+    with (tmp_path / "large" / "model.joblib").open("wb") as file:
+        file.truncate(size)
+        file.write(way.encode())  # others have brought the same to no place
+    digest = digest_of(tmp_path / "large")
+    artifact = Artifact(MODEL, "large", "1", (tmp_path / "large").as_uri(), digest, format="sklearn")
+    engine = ClusterEngine(replace(settings, cluster_storage=way or settings.cluster_storage))
+    told: list[tuple[int, int]] = []
+    staged = run(engine.stage(artifact, lambda done, total: told.append((done, total))))
+    run(engine.unstage(staged))
+    run(engine.close())
+    assert len(told) > 3
+    assert told == sorted(told)
+    assert told[-1][0] <= told[-1][1]
+    assert told[-1][1] >= size
 
 
 def test_an_upload_killed_in_the_middle_is_done_by_the_next(
@@ -320,6 +345,25 @@ def test_claims_are_served_directly_cloned_and_from_snapshots(
         lambda: not [n for n in names(kube_admin, CLAIMS.format(namespace)) if n.startswith(copies)], "the copies to go"
     )
     for engine in engines.values():
+        run(engine.close())
+
+
+def test_a_volume_snapshot_that_nothing_is_served_from_is_taken_back(
+    workspace: Settings, elsewhere: Artifact, kube_admin: Kube, namespace: str
+) -> None:
+    engine = ClusterEngine(replace(workspace, cluster_storage="snapshot:"))
+    staged = run(engine.stage(elsewhere))
+    assert len(names(kube_admin, SNAPSHOTS.format(namespace))) == 1
+    run(engine.unstage(staged))
+    until(lambda: not names(kube_admin, SNAPSHOTS.format(namespace)), "the snapshot to go")
+    run(engine.close())
+
+
+def test_a_claim_to_be_copied_that_is_not_there_is_named(workspace: Settings) -> None:
+    artifact = Artifact(MODEL, "lost", "1", "pvc://nowhere/model", format="sklearn")
+    for way in ("clone:", "snapshot:"):
+        engine = ClusterEngine(replace(workspace, cluster_storage=way))
+        assert "There is no claim 'nowhere'" in run(engine.check(artifact, RUNTIME))[0].message
         run(engine.close())
 
 

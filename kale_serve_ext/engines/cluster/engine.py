@@ -33,6 +33,7 @@ from ..base import (
     ServiceEvent,
     ServiceState,
     Staged,
+    Told,
 )
 from ..kserve import KNATIVE, STANDARD, STOP, canaries_of
 from ..metrics import read_metrics
@@ -106,8 +107,13 @@ class ClusterEngine:
     async def address(self, artifact: Artifact) -> Staged:
         return await self._staging.address(artifact)
 
-    async def stage(self, artifact: Artifact) -> Staged:
-        return await self._staging.stage(artifact)
+    async def stage(self, artifact: Artifact, told: Told | None = None) -> Staged:
+        return await self._staging.stage(artifact, told)
+
+    async def unstage(self, staged: Staged) -> None:
+        for one in staged.owned:
+            with contextlib.suppress(KaleServeError):
+                await self._staging.discard(one)
 
     async def dry_run(self, manifest: Manifest, *, force: bool = False) -> list[Check]:
         try:

@@ -32,6 +32,7 @@ from ..base import (
     ServiceEvent,
     ServiceState,
     Staged,
+    Told,
 )
 from ..metrics import read_metrics
 from . import checks, eventlog, interpreters
@@ -83,7 +84,7 @@ class LocalEngine:
     async def address(self, artifact: Artifact) -> Staged:
         return Staged(artifact.uri)
 
-    async def stage(self, artifact: Artifact) -> Staged:
+    async def stage(self, artifact: Artifact, told: Told | None = None) -> Staged:
         parts = urlsplit(artifact.uri)
         if parts.scheme != "file":
             raise InvalidInputError(
@@ -92,6 +93,9 @@ class LocalEngine:
                 field="version",
             )
         return Staged(artifact.uri)
+
+    async def unstage(self, staged: Staged) -> None:
+        """Nothing is made: the files are served from where they are."""
 
     async def dry_run(self, manifest: Manifest, *, force: bool = False) -> list[Check]:
         return await self._in_thread(checks.check_manifest, manifest)

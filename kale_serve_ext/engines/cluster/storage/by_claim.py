@@ -88,6 +88,8 @@ class Copied:
         return Staged(claims.uri_of(self.name, self.source.folder), image=self.site.settings.cluster_image)
 
     async def checks(self) -> list[Check]:
+        with contextlib.suppress(PermissionDeniedError):  # the rights are looked at by themselves
+            await _read(self.site, self.source.claim)
         rights = [Right("create", "persistentvolumeclaims")]
         if self.kind == "clone":
             return await lacking(self.site, rights, _OTHER_WAYS)

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from ....errors import InvalidInputError, KaleServeError, NotFoundError
 from ....records import Artifact
-from ...base import Check, Staged
+from ...base import Check, Staged, Told
 from ..credentials import IN_CLUSTER
 from ..fields import mapping, text
 from .owned import path_of
 from .s3 import upload
 from .s3_server import S3Target, access_secret, is_object, secret_of
-from .ways import Site, folder_of
+from .ways import TELL_EVERY, Site, folder_of
 
 _STORAGE_NOTE = "serving.kserve.io/storageSecretName"
 _PIPELINES_SECRET = "mlpipeline-minio-artifact"  # noqa: S105  # its name
@@ -37,6 +37,7 @@ class ToBucket:
     site: Site
     artifact: Artifact
     target: S3Target
+    told: Told | None = None
 
     async def address(self) -> Staged:
         uri = self.target.uri(self.artifact.digest)
@@ -48,17 +49,25 @@ class ToBucket:
     async def stage(self) -> Staged:
         loop = asyncio.get_running_loop()
         given_up = threading.Event()
+        gone = (0, 0)
 
         def go_on(done: int, total: int) -> None:
+            nonlocal gone
+            gone = done, total
             if given_up.is_set():
                 raise CancelledError
 
         threads, folder = self.site.threads, folder_of(self.artifact)
+        work = loop.run_in_executor(threads, upload, folder, self.artifact.digest, self.target, go_on)
         try:
-            await loop.run_in_executor(threads, upload, folder, self.artifact.digest, self.target, go_on)
+            while not (await asyncio.wait({work}, timeout=TELL_EVERY))[0]:
+                if self.told:
+                    self.told(*gone)
+            await work
         finally:
             # A thread cannot be cancelled: it is told at its next piece.
             given_up.set()
+            work.cancel()
         secret = await loop.run_in_executor(threads, access_secret, self.target, self.site.namespace)
         return replace(await self.address(), owned=(secret,))
 

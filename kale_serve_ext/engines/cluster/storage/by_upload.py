@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ....errors import ConflictError, KaleServeError, NotFoundError
 from ....records import Artifact
-from ...base import Check, Manifest, Staged
+from ...base import Check, Manifest, Staged, Told
 from ..api import MERGE
 from ..fields import name_of, notes_of
 from ..rights import Right
@@ -35,6 +35,7 @@ class ToOwnClaim:
     jobs: dict[str, str]
     """The Jobs that hold claims until a service does, by the claims' names. Added to here."""
     storage_class: str = ""
+    told: Told | None = None
 
     @property
     def name(self) -> str:
@@ -56,7 +57,7 @@ class ToOwnClaim:
             await pod.start()
             try:
                 await self._make_claim(pod)
-                await pod.deliver()
+                await pod.deliver(self.told)
                 note: Manifest = {"metadata": {"annotations": {claims.COMPLETE: self.artifact.digest}}}
                 await api.patch(path_of(namespace, "PersistentVolumeClaim", self.name), note, MERGE)
             except BaseException:
@@ -90,6 +91,7 @@ class ToNamedClaim:
     artifact: Artifact
     claim: str
     folder: str
+    told: Told | None = None
 
     async def address(self) -> Staged:
         inside = "/".join(p for p in (self.folder, _place_of(self.artifact)) if p)
@@ -109,7 +111,7 @@ class ToNamedClaim:
         pod = await _pod(self.site, self.artifact, self.claim, self.folder, fresh=False)
         await pod.start()
         try:
-            await pod.deliver()
+            await pod.deliver(self.told)
         finally:
             await pod.remove()
         return await self.address()

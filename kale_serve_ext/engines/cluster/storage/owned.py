@@ -91,6 +91,14 @@ async def make(api: Api, namespace: str, wanted: Manifest) -> str:
     return "" if found and mapping(found.get("metadata")).get("ownerReferences") else path
 
 
+async def discard(api: Api, namespace: str, made: Manifest) -> None:
+    """Remove an object, unless it has an owner or is not there."""
+    kind, name = text(made.get("kind")), name_of(made)
+    found = await standing(api, namespace, kind, name)
+    if found and not mapping(found.get("metadata")).get("ownerReferences"):
+        await api.delete(path_of(namespace, kind, name))
+
+
 async def own(api: Api, namespace: str, owned: Manifest, owner: Manifest) -> None:
     """Make ``owner`` one of the object's owners: with the last of them it goes.
 

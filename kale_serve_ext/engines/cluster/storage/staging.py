@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ....config import Settings
 from ....errors import InvalidInputError, KaleServeError, PermissionDeniedError
 from ....records import Artifact
-from ...base import Check, Manifest, Staged
+from ...base import Check, Manifest, Staged, Told
 from ..credentials import Place
 from ..fields import name_of
 from . import owned as shared
@@ -52,12 +52,16 @@ class Staging:
     async def address(self, artifact: Artifact) -> Staged:
         return await (await self._way(artifact)).address()
 
-    async def stage(self, artifact: Artifact) -> Staged:
-        return await (await self._way(artifact)).stage()
+    async def stage(self, artifact: Artifact, told: Told | None = None) -> Staged:
+        return await (await self._way(artifact, told)).stage()
 
     async def make(self, wanted: Manifest) -> str:
         """See to it that an object that services share is there; its path where it is to go if no service comes."""
         return await shared.make(self._site.api, self._site.namespace, wanted)
+
+    async def discard(self, made: Manifest) -> None:
+        """Remove an object that no service owns."""
+        await shared.discard(self._site.api, self._site.namespace, made)
 
     async def own(self, owned: Manifest, service: Manifest) -> None:
         """Make the service one of the object's owners: with the last of them it goes."""
@@ -72,7 +76,7 @@ class Staging:
     def close(self) -> None:
         self._threads.shutdown(wait=False)
 
-    async def _way(self, artifact: Artifact) -> Way:
+    async def _way(self, artifact: Artifact, told: Told | None = None) -> Way:
         """The way for the artifact's files, by its address and the setting."""
         site = self._site
         storage = Storage.parse(site.settings.cluster_storage)
@@ -91,21 +95,22 @@ class Staging:
                 hint="Log it again with a store of this package.",
                 field="version",
             )
-        return await self._way_of_files(artifact, storage)
+        return await self._way_of_files(artifact, storage, told)
 
-    async def _way_of_files(self, artifact: Artifact, storage: Storage) -> Way:
+    async def _way_of_files(self, artifact: Artifact, storage: Storage, told: Told | None) -> Way:
         site = self._site
         match storage.kind:
             case "s3":
-                return ToBucket(site, artifact, S3Target.parse(storage.name))
+                return ToBucket(site, artifact, S3Target.parse(storage.name), told)
             case "pvc":
-                return ToNamedClaim(site, artifact, storage.name, storage.folder)
+                return ToNamedClaim(site, artifact, storage.name, storage.folder, told)
             case "upload":
-                return ToOwnClaim(site, artifact, self._jobs, storage.name)
+                return ToOwnClaim(site, artifact, self._jobs, storage.name, told)
             case "claim":
                 return AsItIs(site, artifact.uri, await source_of(site, artifact))
             case "clone" | "snapshot":
                 return Copied(site, artifact, await source_of(site, artifact), storage.kind, storage.name)
             case _:
-                lies_on = await own_claim(site, artifact)
-                return AsItIs(site, artifact.uri, lies_on) if lies_on else ToOwnClaim(site, artifact, self._jobs)
+                if lies_on := await own_claim(site, artifact):
+                    return AsItIs(site, artifact.uri, lies_on)
+                return ToOwnClaim(site, artifact, self._jobs, told=told)

@@ -34,7 +34,7 @@ from ....errors import (
     StorageFullError,
 )
 from ....ml import JSON
-from ...base import LogEvent, Manifest
+from ...base import LogEvent, Manifest, Told
 from ...kserve import OF_SERVICE
 from .. import objects as paths
 from ..eventlog import parsed
@@ -43,6 +43,7 @@ from ..pods import judge
 from . import receiver
 from .owned import JOBS, LABELS
 from .snapshots import LOG_AGAIN
+from .ways import TELL_EVERY
 
 if TYPE_CHECKING:
     from ..api import Api
@@ -64,7 +65,6 @@ _SILENCE = 900.0
 """Seconds without an answer after the last byte: the pod reads all of it back to verify it."""
 _PIECE = 1 << 20
 _PERIOD = 0.5
-_TELL_EVERY = 5.0
 _USER = 1000
 _END = bytes(2 * tarfile.BLOCKSIZE)
 _JOB_LABEL = "job-name"
@@ -126,7 +126,7 @@ class UploadPod:
         with contextlib.suppress(KaleServeError):
             await self._api.delete(f"{JOBS.format(self._namespace)}/{name_of(self.job)}")
 
-    async def deliver(self) -> None:
+    async def deliver(self, told: Told | None = None) -> None:
         """Returns when the snapshot is whole in the claim, whoever has brought it.
 
         Raises:
@@ -136,7 +136,7 @@ class UploadPod:
         state = await self._settled(_STARTS_WITHIN)
         if state == "free":
             _log.info("Uploading %s to the claim %s", self.delivery.snapshot.name[:16], self.delivery.claim)
-            state = await self._sent()
+            state = await self._sent(told)
         if state != "there":
             kind, what, hint = _WHY.get(state, _WHY["failed"])
             why = f" ({self._why})" if self._why else ""
@@ -196,16 +196,16 @@ class UploadPod:
         """The receiver's state; empty while it does not answer."""
         return await self._request("GET", None, 0, timeout=20.0)
 
-    async def _sent(self) -> str:
+    async def _sent(self, told: Told | None) -> str:
         entries = await self._in_thread(_entries, self.delivery.snapshot)
         length = sum(len(head) + _padded(size) for _, head, size in entries) + len(_END)
-        state = await self._request("PUT", self._stream(entries), length, timeout=_SILENCE)
+        state = await self._request("PUT", self._stream(entries, told), length, timeout=_SILENCE)
         # Without an answer the connection broke, perhaps while the pod was still verifying.
         return state or await self._settled(_SILENCE)
 
-    async def _stream(self, entries: Sequence[_Entry]) -> AsyncIterator[bytes]:
+    async def _stream(self, entries: Sequence[_Entry], told: Told | None) -> AsyncIterator[bytes]:
         total = sum(size for _, _, size in entries)
-        done, told = 0, time.monotonic()
+        done, last = 0, time.monotonic()
         for path, head, size in entries:
             yield head
             if size:
@@ -218,9 +218,9 @@ class UploadPod:
                         yield piece
                         left -= len(piece)
                         done += len(piece)
-                        if time.monotonic() - told > _TELL_EVERY:
-                            told = time.monotonic()
-                            _log.info("%d of %d MiB have gone to %s", done >> 20, total >> 20, self.delivery.claim)
+                        if told and time.monotonic() - last > TELL_EVERY:
+                            last = time.monotonic()
+                            told(done, total)
                 yield bytes(_padded(size) - size)
         yield _END
 

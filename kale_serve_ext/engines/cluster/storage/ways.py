@@ -56,6 +56,10 @@ class Way(Protocol):
         ...
 
 
+TELL_EVERY = 1.0
+"""Seconds after which it is told how far an upload is."""
+
+
 @dataclass(frozen=True)
 class Storage:
     """The setting, taken apart."""
