@@ -15,7 +15,7 @@ from traitlets import Bool, Float, Integer, Unicode, default
 from ..config import Settings
 from .backends import Backends
 from .routes import HANDLERS
-from .watcher import ENGINE_SCHEMA, SCHEMA, watch
+from .watcher import SCHEMAS, watch
 
 
 class KaleServeApp(ExtensionApp):
@@ -224,7 +224,7 @@ class KaleServeApp(ExtensionApp):
 
     def initialize(self, argv: list[str] | None = None) -> None:
         super().initialize()  # type: ignore[no-untyped-call]
-        for schema in (SCHEMA, ENGINE_SCHEMA):
+        for schema in SCHEMAS:
             self.events.register_event_schema(schema)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:

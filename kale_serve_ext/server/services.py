@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_server.auth.decorator import authorized
@@ -10,6 +11,7 @@ from tornado.web import authenticated
 from ..errors import InvalidInputError, PermissionDeniedError
 from ..records import ServiceRef
 from .handler import Handler
+from .watcher import emit_upload
 
 if TYPE_CHECKING:
     from ..serving.types import ServeRequest, Service
@@ -39,12 +41,12 @@ class ServicesHandler(Handler):
     async def _serve(self, request: ServeRequest) -> Service:
         from ..serving.deploy import serve
 
-        backends = self.backends
+        backends, told = self.backends, partial(emit_upload, self.event_logger)
         if not self.app.max_services:
-            return await serve(request, backends.engine, backends.metadata, where=backends.where())
+            return await serve(request, backends.engine, backends.metadata, where=backends.where(), told=told)
         async with self.app.creating:  # between counting and creating nobody else may create
             await self._check_quota(request.name, self.app.max_services)
-            return await serve(request, backends.engine, backends.metadata, where=backends.where())
+            return await serve(request, backends.engine, backends.metadata, where=backends.where(), told=told)
 
     async def _check_quota(self, name: str, limit: int) -> None:
         """Raises PermissionDeniedError where one more service would be over the limit."""
@@ -104,6 +106,7 @@ class ServiceHandler(Handler):
                 engine=engine,
                 metadata=metadata,
                 where=self.backends.where(),
+                told=partial(emit_upload, self.event_logger),
             )
         if body.paused is not None:
             changed = await set_paused(ref.name, body.paused, engine=engine)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _EVENTS = Path(__file__).parent / "events"
 SCHEMA_ID = "https://schema.jupyter.org/kale_serve_ext/service/v1"
 ENGINE_SCHEMA_ID = "https://schema.jupyter.org/kale_serve_ext/engine/v1"
-SCHEMA = _EVENTS / "service.yaml"
-ENGINE_SCHEMA = _EVENTS / "engine.yaml"
+UPLOAD_SCHEMA_ID = "https://schema.jupyter.org/kale_serve_ext/upload/v1"
+SCHEMAS = [_EVENTS / f"{name}.yaml" for name in ("service", "engine", "upload")]
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
@@ -93,6 +93,11 @@ def emit(event: ServiceEvent, events: EventLogger) -> None:
             "service": TypeAdapter(Service).dump_python(service, mode="json") if service else None,
         },
     )
+
+
+def emit_upload(events: EventLogger, name: str, done: int, total: int) -> None:
+    """Tell the listeners how many bytes of an artifact's files have gone."""
+    events.emit(schema_id=UPLOAD_SCHEMA_ID, data={"artifact": name, "done": done, "total": total})
 
 
 def _emit_switch(info: EngineInfo, events: EventLogger) -> None:

@@ -21,7 +21,12 @@ import type {
 import { HealthModel } from '../health/model';
 import { ModelListModel } from '../models/model';
 import type { IActions } from '../panel/actions';
-import { EVENT_SCHEMA, ServicesModel } from '../services/model';
+import type { IUpload } from '../services/model';
+import {
+  EVENT_SCHEMA,
+  ServicesModel,
+  UPLOAD_SCHEMA
+} from '../services/model';
 import type { IKaleServe } from '../tokens';
 
 export const trans = nullTranslator.load('kale_serve_ext');
@@ -134,6 +139,10 @@ export class FakeEvents {
       reason: service?.reason ?? '',
       service
     });
+  }
+
+  tellUpload(upload: IUpload): void {
+    this.stream.emit({ schema_id: UPLOAD_SCHEMA, ...upload });
   }
 
   get manager(): Event.IManager {

@@ -15,7 +15,7 @@ import type {
   Service
 } from '../api/types';
 import { isObject } from '../api/types';
-import type { ServicesModel } from '../services/model';
+import type { IUpload, ServicesModel } from '../services/model';
 import type { IServeSubject } from '../tokens';
 
 /**
@@ -47,6 +47,7 @@ export class ServeFormModel extends VDomModel {
     this._trans = options.trans;
     this._body = { ...subject.initial, model_id: subject.modelId };
     this._planner = new Debouncer(() => this._plan(), options.delay ?? 300);
+    this._services.uploading.connect(this._onUpload, this);
   }
 
   /**
@@ -194,6 +195,13 @@ export class ServeFormModel extends VDomModel {
   }
 
   /**
+   * How far the upload is that the request to serve waits for; null where it waits for none.
+   */
+  get upload(): IUpload | null {
+    return this._upload;
+  }
+
+  /**
    * What kept the last press of Serve from being done.
    */
   get serveError(): ApiError | null {
@@ -280,6 +288,7 @@ export class ServeFormModel extends VDomModel {
       return null;
     } finally {
       this._isServing = false;
+      this._upload = null;
       this._emit();
     }
   }
@@ -310,6 +319,13 @@ export class ServeFormModel extends VDomModel {
     this.stateChanged.connect(look);
     await planned.promise;
     this.stateChanged.disconnect(look);
+  }
+
+  private _onUpload(_: ServicesModel, upload: IUpload): void {
+    if (this._isServing) {
+      this._upload = upload;
+      this._emit();
+    }
   }
 
   private _change(change: ServeBody): void {
@@ -386,6 +402,7 @@ export class ServeFormModel extends VDomModel {
   private _isNamed = false;
   private _isPlanning = false;
   private _isServing = false;
+  private _upload: IUpload | null = null;
   private _error: ApiError | null = null;
   private _serveError: ApiError | null = null;
 }

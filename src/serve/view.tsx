@@ -11,6 +11,7 @@ import {
   RuntimeSelect,
   TransformerSelect
 } from './fields';
+import type { IUpload } from '../services/model';
 import type { ServeFormModel } from './model';
 import { fieldOf } from './model';
 import { ShareField, TakeOver } from './share';
@@ -108,6 +109,7 @@ function ServeForm(props: {
         <ErrorNote error={serveError} />
       )}
       <footer className="jp-KaleDialog-footer">
+        {model.upload && <Upload upload={model.upload} />}
         <button
           type="button"
           className="jp-mod-styled jp-mod-reject"
@@ -124,5 +126,21 @@ function ServeForm(props: {
         </button>
       </footer>
     </form>
+  );
+}
+
+function Upload({ upload }: { upload: IUpload }): JSX.Element {
+  const trans = useTrans();
+  const { artifact, done, total } = upload;
+  return (
+    <label className="jp-KaleDialog-upload">
+      {trans.__(
+        'Uploading %1: %2 of %3 MB',
+        artifact,
+        Math.round(done / 1e6),
+        Math.round(total / 1e6)
+      )}
+      <progress value={done} max={total} />
+    </label>
   );
 }

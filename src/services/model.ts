@@ -20,6 +20,11 @@ import { isObject, refKey } from '../api/types';
  */
 export const EVENT_SCHEMA =
   'https://schema.jupyter.org/kale_serve_ext/service/v1';
+/**
+ * The schema of the server's events about uploads.
+ */
+export const UPLOAD_SCHEMA =
+  'https://schema.jupyter.org/kale_serve_ext/upload/v1';
 
 /**
  * The services as they are now: told by events, put right by a list at every poll.
@@ -70,6 +75,13 @@ export class ServicesModel extends VDomModel {
    */
   get phaseChanged(): ISignal<this, ServicesModel.IPhaseChange> {
     return this._phaseChanged;
+  }
+
+  /**
+   * The files of an artifact are on their way to where a service reads them.
+   */
+  get uploading(): ISignal<this, IUpload> {
+    return this._uploading;
   }
 
   /**
@@ -260,6 +272,10 @@ export class ServicesModel extends VDomModel {
   }
 
   private _onEvent(_: Event.IManager, emission: Event.Emission): void {
+    if (emission.schema_id === UPLOAD_SCHEMA) {
+      const { artifact, done, total } = emission as unknown as IUpload;
+      this._uploading.emit({ artifact, done, total });
+    }
     if (emission.schema_id !== EVENT_SCHEMA) {
       return;
     }
@@ -283,6 +299,7 @@ export class ServicesModel extends VDomModel {
   private _served = new Set<string>();
   private _busy = new Set<string>();
   private _actionErrors = new Map<string, ApiError>();
+  private _uploading = new Signal<this, IUpload>(this);
   private _phaseChanged = new Signal<this, ServicesModel.IPhaseChange>(this);
   /**
    * Counts requests and tidings, so that it can be said which came later.
@@ -306,6 +323,21 @@ export namespace ServicesModel {
     service: Service;
     before: Phase | null;
   }
+}
+
+/**
+ * How far an upload is.
+ */
+export interface IUpload {
+  /**
+   * The artifact's name.
+   */
+  artifact: string;
+  /**
+   * Bytes that have gone, and those in all.
+   */
+  done: number;
+  total: number;
 }
 
 interface IServiceEvent extends ServiceRef {

@@ -17,7 +17,7 @@ from kale_serve_ext.errors import BackendUnavailableError
 from kale_serve_ext.records import ServiceRef
 from kale_serve_ext.server.backends import Backends
 from kale_serve_ext.server.extension import KaleServeApp
-from kale_serve_ext.server.watcher import SCHEMA, SCHEMA_ID, emit, watch
+from kale_serve_ext.server.watcher import SCHEMA_ID, SCHEMAS, UPLOAD_SCHEMA_ID, emit, emit_upload, watch
 from kale_serve_ext.serving.status import describe
 from kale_serve_ext.serving.types import Service
 
@@ -79,7 +79,8 @@ class Flaky:
 
 async def test_watching_goes_on_after_failures() -> None:
     events = EventLogger()
-    events.register_event_schema(SCHEMA)
+    for schema in SCHEMAS:
+        events.register_event_schema(schema)
     told = heard(events)
     flaky = cast("Engine", Flaky())
     info = EngineInfo("local", "localhost", "default")
@@ -96,14 +97,28 @@ async def test_watching_goes_on_after_failures() -> None:
     assert task.cancelled()
 
 
-def heard(events: EventLogger) -> asyncio.Queue[Data]:
-    """What is told of services from now on."""
+async def test_an_upload_is_told() -> None:
+    events = EventLogger()
+    for schema in SCHEMAS:
+        events.register_event_schema(schema)
+    told = heard(events, UPLOAD_SCHEMA_ID)
+    emit_upload(events, "iris", 1 << 20, 3 << 20)
+    event = await next_of(told)
+    assert {key: event[key] for key in ("artifact", "done", "total")} == {
+        "artifact": "iris",
+        "done": 1 << 20,
+        "total": 3 << 20,
+    }
+
+
+def heard(events: EventLogger, schema_id: str = SCHEMA_ID) -> asyncio.Queue[Data]:
+    """What is told from now on, of services unless it is said of what."""
     told: asyncio.Queue[Data] = asyncio.Queue()
 
     async def listen(logger: EventLogger, schema_id: str, data: Data) -> None:
         told.put_nowait(data)
 
-    events.add_listener(schema_id=SCHEMA_ID, listener=listen)
+    events.add_listener(schema_id=schema_id, listener=listen)
     return told
 
 

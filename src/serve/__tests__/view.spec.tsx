@@ -2,6 +2,7 @@ import { act, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import * as React from 'react';
 import {
+  FakeEvents,
   FakeServer,
   later,
   makeArtifact,
@@ -46,7 +47,8 @@ async function setUp(
           : plan
     }))
     .on('POST services', makeService());
-  const kale = makeKale(server);
+  const events = new FakeEvents();
+  const kale = makeKale(server, events);
   const model = new ServeFormModel({
     client: kale.client,
     services: kale.services,
@@ -68,7 +70,7 @@ async function setUp(
     />
   );
   await act(() => model.load());
-  return { server, model, served, user: userEvent.setup() };
+  return { server, events, model, served, user: userEvent.setup() };
 }
 
 const serveButton = () => screen.getByRole('button', { name: 'Serve' });
@@ -177,6 +179,24 @@ describe('ServeView', () => {
     expect(server.of('POST services')[0].body).toMatchObject({
       protocol: 'v2'
     });
+  });
+
+  it('shows how far the upload is that it waits for', async () => {
+    const { server, events, served, user } = await setUp(makePlan());
+    const answer = later<{ json: Service }>();
+    server.on('POST services', () => answer.promise);
+    const upload = { artifact: 'iris', done: 1.2e8, total: 3e8 };
+    act(() => events.tellUpload(upload));
+    expect(screen.queryByRole('progressbar')).toBeNull();
+
+    await user.click(serveButton());
+    act(() => events.tellUpload(upload));
+    expect(
+      screen.getByRole('progressbar', { name: 'Uploading iris: 120 of 300 MB' })
+    ).toHaveValue(1.2e8);
+    answer.resolve({ json: makeService() });
+    await waitFor(() => expect(served).toHaveLength(1));
+    expect(screen.queryByRole('progressbar')).toBeNull();
   });
 
   it('does not end its planning with the plan for what was chosen before', async () => {
