@@ -12,7 +12,7 @@ from ..engines.base import Check, Engine, Manifest, ServiceState, Staged
 from ..engines.kserve import STANDARD, canaries_of
 from ..errors import ConflictError, InvalidInputError, InvalidNameError, KaleServeError, NotFoundError, PlanError
 from ..ml import JSON
-from .manifest import Part, beside, build, changed, reshared
+from .manifest import Part, artifact_ids, beside, build, changed, reshared
 from .plan import Draft, draft
 from .status import describe, protocol_of, runtime_of
 from .types import ServeRequest, Service
@@ -97,7 +97,14 @@ async def update(
             _check_share(service, canary)
         if manifest == current.manifest:
             return service
-        return describe(await engine.apply(manifest, force=force))
+        state = await engine.apply(manifest, force=force)
+        ids = artifact_ids(manifest)
+        if ids != artifact_ids(current.manifest):
+            try:
+                await metadata.record_deployment(state.ref, ids, where=where)
+            except KaleServeError as error:
+                log.warning("What %s serves now is not written down in the metadata: %s", state.ref, error)
+        return describe(state)
     request = ServeRequest(
         model_id=model_id or (service.model.id if service.model else None) or None,
         transformer_id=transformer_id or (service.transformer.id if service.transformer else None) or None,
@@ -171,9 +178,8 @@ async def _carry_out(
 ) -> Service:
     staged, manifest = await _stage(made, engine, told)
     state = await engine.apply(manifest, staged, force=request.force)
-    ids = [p.artifact.id for p in (made.wanted.model, made.wanted.transformer) if p]
     try:
-        await metadata.record_deployment(state.ref, ids, where=where)
+        await metadata.record_deployment(state.ref, artifact_ids(manifest), where=where)
     except BaseException:
         await _undo(made.current, state, engine)
         raise

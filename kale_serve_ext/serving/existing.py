@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..engines.base import Check, Manifest, ServiceState
-from ..engines.kserve import MODE, STANDARD, share_asked
+from ..engines.kserve import MODE, STANDARD, canaries_of, share_asked
 from ..ml import JSON
 from ..records import Artifact
 from .names import check_name, service_name
@@ -56,6 +56,10 @@ def about_name(request: ServeRequest, name: str, current: ServiceState | None, m
 def about_share(manifest: Manifest, current: ServiceState | None) -> list[Check]:
     """What a share of the requests will mean, where the engine takes it."""
     percent = share_asked(manifest)
+    lost = canaries_of(current.manifest) if current and current.mode == STANDARD else []
+    if lost and canaries_of(manifest) != lost:
+        message = f"The version that gets {share_asked(current.manifest if current else {})} % of the requests goes."
+        return [Check("warning", "ShareLost", message, "To keep it, promote it first.", "canary")]
     if percent == 100:
         if (
             current is None
@@ -63,11 +67,11 @@ def about_share(manifest: Manifest, current: ServiceState | None) -> list[Check]
             or not any(s.percent for s in current.shares if not s.newest)
         ):
             return []
-        loser = f"The version that gets {share_asked(current.manifest)} % of the requests"
-        if current.mode == STANDARD:
-            return [Check("warning", "ShareLost", f"{loser} goes.", "To keep it, promote it first.", "canary")]
         # KServe gives everything to the newest that is ready, which is the one that had only a share.
-        message = f"{loser} now gets all until this one is ready."
+        message = (
+            f"The version that gets {share_asked(current.manifest)} % of the requests now gets all until this one is "
+            "ready."
+        )
         return [Check("warning", "ShareLost", message, "Give this one a share too, and promote it then.", "canary")]
     if current is None:
         message = f"Of a first version the share ({percent} %) has no effect: it gets all requests."

@@ -37,7 +37,9 @@ _IN_MODEL = ("runtimeVersion", "model")
 _OURS = ("env", "envFrom", "requests", "limits", "resources", "container", "containers", "runtime", "protocolVersion")
 _BESIDE = "canary"
 """Name of the predictor that is made beside the service's own."""
-_OF_PREDICTOR = (f"{PREFIX}model-", f"{PREFIX}predictor-")
+_OF_PREDICTOR = (f"{PREFIX}model-", f"{PREFIX}predictor-", f"{SERVING}storage")
+"""Begins of the names of labels and annotations that are about the predictor's model."""
+_PINNED = f"{PREFIX}predictor-node"
 _SCALING = ("minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "scaleMetricType", "autoScaling")
 """What KServe does not let a predictor have that runs beside another."""
 _OUR_ENV = ("STORAGE_URI", "PROTOCOL", "KALE_SERVE_MODULE", "KALE_SERVE_CLASS")
@@ -166,6 +168,7 @@ def beside(current: Manifest, built: Manifest, percent: int) -> Manifest:
         percent: of the requests; with 0 it only runs, to be asked under a name of its own.
     """
     predictor = _mapping(_mapping(built.get("spec")).get("predictor"))
+    own = _mapping(_mapping(current.get("spec")).get("predictor"))
     entry: dict[str, JSON] = {k: v for k, v in predictor.items() if k not in (*_SCALING, CANARY)}
     for kind in ("labels", "annotations"):
         made = _mapping(_mapping(built.get("metadata")).get(kind))
@@ -173,37 +176,47 @@ def beside(current: Manifest, built: Manifest, percent: int) -> Manifest:
         said = {k: v for k, v in made.items() if k.startswith(_OF_PREDICTOR)}
         if notes := {**_mapping(entry.get(kind)), **said}:
             entry[kind] = notes
-    entry["name"] = _BESIDE
-    if percent == 0:
-        # KServe would make no pods for it.
-        entry["minReplicas"] = 1
-    return _with_spec(current, {CANARIES: [{"predictor": entry, "trafficPercent": percent}]})
+    entry["name"] = _BESIDE if own.get("name") != _BESIDE else f"{_BESIDE}-2"
+    # Which transformers can go along, the engine says.
+    transformer = {k: v for k, v in _mapping(built.get("spec")).items() if k == "transformer"}
+    return _with_spec(current, {**transformer, CANARIES: [{"predictor": entry, "trafficPercent": percent}]})
 
 
 def reshared(manifest: Manifest, percent: int) -> Manifest:
     """The manifest of a service with a predictor beside its own, which gets so many percent of the requests.
 
-    With 0 % it goes. With 100 % it becomes the service's own, as KServe has run it: what it did not say, the own one
-    says. KServe's own way, to give its name to the own one, spares the restart, and takes the service's address away.
+    Of several it is the last, and the others stay; with 0 % it goes. With 100 % it becomes the service's own, and the
+    others go: what it did not say, the own one says, as when KServe ran it. KServe's own way, to give its name to the
+    own one, spares the restart, and takes the service's address away.
     """
     *others, newest = canaries_of(manifest)
-    if 0 < percent < 100:
-        return _with_spec(manifest, {CANARIES: [*others, {**newest, "trafficPercent": percent}]})
+    if percent < 100:
+        kept: list[JSON] = [*others, *([{**newest, "trafficPercent": percent}] if percent else [])]
+        return _with_spec(manifest, {CANARIES: kept or None})
     settled = _with_spec(manifest, {CANARIES: None})
-    if percent == 0:
-        return settled
-    predictor = dict(_mapping(newest.get("predictor")))
-    predictor.pop("name", None)
+    own = dict(_mapping(_mapping(settled.get("spec")).get("predictor")))
+    predictor = {k: v for k, v in _mapping(newest.get("predictor")).items() if k not in ("name", *_SCALING)}
     metadata: dict[str, JSON] = dict(_mapping(settled.get("metadata")))
+    if _PINNED in _mapping(metadata.get("annotations")):
+        # The node that had the files of the one before.
+        nodes = {k: v for k, v in _mapping(own.pop(_NODES, None)).items() if k != _NODE}
+        own.update({_NODES: nodes} if nodes else {})
     for kind in ("labels", "annotations"):
         notes = _mapping(predictor.pop(kind, None))
         said = {k: v for k, v in notes.items() if k.startswith(_OF_PREDICTOR)}
-        kept = {k: v for k, v in _mapping(metadata.get(kind)).items() if not (said and k.startswith(_OF_PREDICTOR))}
-        metadata[kind] = {**kept, **said}
+        of_others = {k: v for k, v in _mapping(metadata.get(kind)).items() if not k.startswith(_OF_PREDICTOR)}
+        metadata[kind] = {**(of_others if said else _mapping(metadata.get(kind))), **said}
         if rest := {k: v for k, v in notes.items() if k not in said}:
             predictor[kind] = rest
-    own = _merged(_mapping(_mapping(settled.get("spec")).get("predictor")), predictor)
-    return {**_with_spec(settled, {"predictor": own}), "metadata": metadata}
+    return {**_with_spec(settled, {"predictor": _merged(own, predictor)}), "metadata": metadata}
+
+
+def artifact_ids(manifest: Manifest) -> list[int]:
+    """Of the artifacts that a service serves, those beside its own predictor's too."""
+    beside = [_mapping(_mapping(c.get("predictor")).get("labels")) for c in canaries_of(manifest)]
+    labels = [_mapping(_mapping(manifest.get("metadata")).get("labels")), *beside]
+    said = [str(one.get(f"{PREFIX}{role}-id") or "") for one in labels for role in ("model", "transformer")]
+    return [int(number) for number in dict.fromkeys(said) if number.isdecimal()]
 
 
 def _with_spec(manifest: Manifest, change: Mapping[str, JSON]) -> Manifest:

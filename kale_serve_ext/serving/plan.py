@@ -125,9 +125,9 @@ async def draft(
 def _without_share(config: Config, canary: int | None) -> tuple[Config, int | None]:
     """The config without its share of the requests, and the share where it is one: 100 % is no share."""
     predictor = config.get("predictor")
-    if isinstance(predictor, Mapping) and CANARY in predictor:
-        given = predictor[CANARY]
-        canary = canary if canary is not None or not isinstance(given, int) else given
+    given = predictor.get(CANARY) if isinstance(predictor, Mapping) else None
+    if isinstance(predictor, Mapping) and isinstance(given, int):
+        canary = given if canary is None else canary
         config = {**config, "predictor": {k: v for k, v in predictor.items() if k != CANARY}}
     return config, None if canary == 100 else canary
 

@@ -322,7 +322,9 @@ export class ServeFormModel extends VDomModel {
   }
 
   private _onUpload(_: ServicesModel, upload: IUpload): void {
-    if (this._isServing) {
+    // Another window may serve something else.
+    const names = [this.artifact?.name, ...this._transformers.map(t => t.latest.name)];
+    if (this._isServing && names.includes(upload.artifact)) {
       this._upload = upload;
       this._emit();
     }

@@ -20,6 +20,8 @@ export function Shares(props: {
   if (!newest || shares.length < 2) {
     return null;
   }
+  // It runs beside the other whatever it gets, until one of them is chosen.
+  const isBeside = service.mode === 'Standard';
   const isSettled = ['Ready', 'Idle', 'Degraded'].includes(service.phase);
   return (
     <section className="jp-KaleShares" aria-label={trans.__('Requests')}>
@@ -43,7 +45,7 @@ export function Shares(props: {
         ))}
       </ul>
       <div className="jp-KaleRow-actions">
-        {newest.percent < 100 && (
+        {(newest.percent < 100 || isBeside) && (
           <ActionButton
             label={trans.__('Promote')}
             glyph="serve"
@@ -52,7 +54,7 @@ export function Shares(props: {
             onClick={() => actions.promote(ref)}
           />
         )}
-        {(newest.percent > 0 || service.mode === 'Standard') && (
+        {(newest.percent > 0 || isBeside) && (
           <ActionButton
             label={trans.__('Roll back')}
             glyph="back"

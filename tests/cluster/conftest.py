@@ -28,7 +28,8 @@ BUCKET = "kale-test"
 NEEDED = ("KUBECONFIG", "KALE_S3_ENDPOINT")
 BEFORE_PAUSE = os.environ.get("KALE_KSERVE", "").startswith("v0.15.")
 """Whether this is the older KServe, which is tried by hand."""
-STANDARD = "RawDeployment" if BEFORE_PAUSE else "Standard"
+STANDARD, KNATIVE = ("RawDeployment", "Serverless") if BEFORE_PAUSE else ("Standard", "Knative")
+"""Its words for the deployment modes."""
 OF_BEFORE: dict[str, tuple[type[Exception], str]] = {
     **dict.fromkeys(
         (

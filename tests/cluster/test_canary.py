@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
 
-from kale_serve_ext import Endpoint, Model, ServeConfig, serve
+from kale_serve_ext import Endpoint, Model, ServeConfig, serve, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.engines.cluster.fields import mapping, mappings
@@ -109,6 +110,11 @@ def answers(endpoint: Endpoint, count: int = 20) -> set[str]:
     return {str(endpoint.predict(ROW)) for _ in range(count)}
 
 
+def served_from(versions: list[Model]) -> list[bool]:
+    """Whether the metadata says of each that the service is made from it."""
+    return [bool(run(session.metadata().deployments(model.id or 0))) for model in versions]
+
+
 def of_canary(kube_admin: Kube, namespace: str) -> JSON:
     """What the version beside answers under its own name."""
     path = f"/api/v1/namespaces/{namespace}/services/split-canary-predictor:80/proxy/v1/models/split:predict"
@@ -163,7 +169,11 @@ def test_a_new_version_runs_beside_the_one_before_and_takes_its_place_or_goes(
     assert service.model
     assert service.model.version == "1"
     assert answers(endpoint) == {"{'predictions': [1]}"}
+    # Nor by gRPC, which goes to a pod.
+    by_grpc = [mapping(endpoint.predict(np.array(ROW), protocol="grpc-v2")).get("outputs") for _ in range(10)]
+    assert [output.get("data") for outputs in by_grpc for output in mappings(outputs)] == [[1]] * 10
     assert of_canary(kube_admin, namespace) == [2]
+    assert served_from(versions) == [True, True]
 
     route(kube_admin, namespace, 20)
     told(engine, "split", "Ready", "Of the requests 20 % go to version 2 and 80 % go to version 1.")
@@ -172,6 +182,7 @@ def test_a_new_version_runs_beside_the_one_before_and_takes_its_place_or_goes(
     assert canaries_of(endpoint.service.manifest)[0]["trafficPercent"] == 50
     endpoint.rollback()
     assert endpoint.service.shares == ()
+    assert served_from(versions) == [True, False]
     assert answers(endpoint, 5) == {"{'predictions': [1]}"}
 
     endpoint.update(versions[1].id, canary=20, timeout=120)
@@ -180,6 +191,7 @@ def test_a_new_version_runs_beside_the_one_before_and_takes_its_place_or_goes(
     assert (service.phase, service.shares) == ("Ready", ())
     assert service.model
     assert service.model.version == "2"
+    assert served_from(versions) == [False, True]
     assert answers(endpoint) == {"{'predictions': [2]}"}
 
 

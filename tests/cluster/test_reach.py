@@ -38,7 +38,7 @@ from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.client import Client
 from kale_serve_ext.serving.predict import predict
 from kale_serve_ext.sync import loop, run
-from tests.cluster.conftest import manifest, told
+from tests.cluster.conftest import KNATIVE, manifest, told
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Kube
@@ -341,7 +341,7 @@ def knative(endpoint: Endpoint, kube_admin: Kube, namespace: str) -> bool:
     storage = {key: value for key, value in notes_of(like).items() if "storage" in key}
     # With Knative a pod is given as long to end as a request may take.
     spec: JSON = {"predictor": {**predictor, "minReplicas": 1, "timeout": 2}}
-    run(session.engine().apply(manifest(namespace, "knative", spec, "Knative", storage)))
+    run(session.engine().apply(manifest(namespace, "knative", spec, KNATIVE, storage)))
     return True
 
 

@@ -6,11 +6,12 @@ The routes are as KServe 0.21 would write them: no such version was there to be 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from kale_serve_ext.engines.base import Manifest
-from kale_serve_ext.engines.cluster.modes import about_mode, answering, check_pause
+from kale_serve_ext.engines.cluster.modes import about_mode, answering, check_pause, own_deployment
 from kale_serve_ext.engines.cluster.state import Objects, service_state
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
@@ -21,10 +22,9 @@ LABELS = {"serving.kserve.io/inferenceservice": "iris", "component": "predictor"
 DAY = "2026-01-01T00:00:00Z"
 
 
-def service(
-    percent: int = 20, *, mode: str = "Standard", named: str = "canary", listed: bool = True, **predictor: JSON
-) -> Manifest:
-    beside: JSON = {"predictor": {"name": named, "model": {}, **predictor}, "trafficPercent": percent}
+def service(percent: int = 20, *, mode: str = "Standard", listed: bool = True, code: bool = False) -> Manifest:
+    kind: dict[str, JSON] = {"containers": []} if code else {"model": {}}
+    beside: JSON = {"predictor": {"name": "canary", **kind}, "trafficPercent": percent}
     spec: dict[str, JSON] = {"predictor": {"model": {}}, **({"canary": [beside]} if listed else {})}
     metadata: JSON = {"name": "iris", "namespace": "team", "generation": 2}
     return {"metadata": metadata, "spec": spec, "status": {"deploymentMode": mode}}
@@ -138,11 +138,26 @@ def test_the_one_beside_is_the_newest_version(pods: list[Manifest], phase: str) 
     assert (found.phase, found.serving_revision) == (phase, 1)
 
 
-def test_one_that_is_to_have_no_pods_does_not_count() -> None:
-    alone = Objects(service(0), deployments=[deployment(OWN), deployment(BESIDE, 0)], pods=[pod(OWN, "1")])
-    assert (told(alone).phase, told(alone).shares) == ("Ready", ())
-    # It can be run without a share of the requests, to be looked at.
-    assert [s.percent for s in told(objects(service(0, minReplicas=1))).shares] == [0, 100]
+def test_it_answers_nothing_for_the_one_that_has_the_address() -> None:
+    dead = told(objects(None, pod(OWN, "1", ready=False), pod(BESIDE, "2")))
+    assert (dead.phase, dead.serving_revision) == ("Failed", 0)
+    # After a pause both come, and one of them first.
+    assert told(objects(None, pod(BESIDE, "2"))).phase == "Loading"
+
+
+def test_one_without_a_share_is_told_too() -> None:
+    found = told(objects(service(0)))
+    assert (found.phase, [s.percent for s in found.shares]) == ("Ready", [0, 100])
+
+
+def test_what_is_left_of_one_that_was_promoted_or_taken_back_does_not_count() -> None:
+    alone = service(listed=False)
+    rolled = [replicaset(OWN), replicaset(OWN, "before")]
+    left = replace(objects(alone, pod(OWN, "1", image="before"), pod(BESIDE, "2")), replicasets=rolled)
+    found = told(left)
+    assert (found.phase, found.serving_revision, found.replicas_wanted, found.shares) == ("Loading", 1, 1, ())
+    # Its Deployment may go before its pods.
+    assert told(replace(left, deployments=[deployment(OWN)])).phase == "Loading"
 
 
 def test_a_deployment_without_pods_waits_for_nobody() -> None:
@@ -151,8 +166,17 @@ def test_a_deployment_without_pods_waits_for_nobody() -> None:
 
 
 def test_requests_go_by_the_address_and_a_pause_keeps_both() -> None:
-    assert answering(service(), "predictor") == ""
-    check_pause(service())
+    assert (answering(service(), "predictor"), own_deployment(service(), "predictor")) == ("", OWN)
+    named: Manifest = {**service(), "spec": {"predictor": {"name": "main"}, "transformer": {"name": "x"}}}
+    assert own_deployment(named, "predictor") == "iris-main-predictor"
+    assert own_deployment(named, "transformer") == "iris-transformer"
+    spec: JSON = {"predictor": {"canaryTrafficPercent": 20}, "canary": [{"predictor": {"name": "canary"}}]}
+    check_pause({**service(), "spec": spec})
+
+
+def test_routes_that_no_cluster_has_are_none_that_may_not_be_read() -> None:
+    [newest, own] = told(objects(routes=None), has_gateway=False).shares
+    assert (newest.percent, own.percent, newest.assumed) == (0, 100, False)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +199,7 @@ def test_where_a_share_can_be_given(given: Manifest, has_gateway: bool, expected
     [
         (service(), None, False, ["NoGateway"]),
         (service(), None, True, ["CanaryUnverified"]),
+        (service(code=True), None, True, ["NoModelToShare"]),
         ({**service(), "spec": {**service()["spec"], "transformer": {}}}, None, True, ["PastTransformer"]),  # type: ignore[dict-item]
         # What somebody has set already is not in the way of other changes.
         (service(), service(), False, []),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kale_serve_ext.engines.base import Manifest, RevisionShare, ServiceState
+from kale_serve_ext.ml import JSON
 from kale_serve_ext.records import ServiceRef
 from kale_serve_ext.serving.existing import about_name, about_share
 from kale_serve_ext.serving.types import ServeRequest
@@ -24,6 +25,13 @@ def service(percent: int | None = None, *shares: RevisionShare, ours: bool = Tru
     return ServiceState(ref, manifest(percent, own=own), 1, 1, (), shares=shares, ours=ours)
 
 
+def beside(percent: int) -> ServiceState:
+    """With another version in Standard mode, which nobody has routed to."""
+    entry: JSON = {"predictor": {"name": "next"}, "trafficPercent": percent}
+    made: Manifest = {"metadata": {}, "spec": {"predictor": {"model": {}}, "canary": [entry]}}
+    return replace(service(), manifest=made, mode="Standard")
+
+
 @pytest.mark.parametrize(
     ("asked", "current", "codes"),
     [
@@ -37,7 +45,8 @@ def service(percent: int | None = None, *shares: RevisionShare, ours: bool = Tru
         # While it loads, a version that is to get everything gets nothing: there is no share to lose.
         (None, service(None, RevisionShare("r2", 0, newest=True), OLDER), []),
         (None, service(20, RevisionShare("r2", 100, newest=True)), []),
-        (None, replace(service(20, RevisionShare("r2", 0, newest=True), OLDER), mode="Standard"), ["ShareLost"]),
+        (None, beside(20), ["ShareLost"]),
+        (None, beside(100), ["ShareLost"]),
     ],
 )
 def test_what_a_share_will_mean(asked: int | None, current: ServiceState | None, codes: list[str]) -> None:

@@ -11,7 +11,7 @@ from kale_serve_ext.engines.kserve import canaries_of, share_asked
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.records import MODEL, TRANSFORMER, Artifact
 from kale_serve_ext.serving.config import normalise
-from kale_serve_ext.serving.manifest import Part, Wanted, build, changed, has_container, overlay, reshared
+from kale_serve_ext.serving.manifest import Part, Wanted, artifact_ids, build, changed, has_container, overlay, reshared
 from kale_serve_ext.serving.plan import differences
 from kale_serve_ext.serving.status import protocol_of, runtime_of
 from kale_serve_ext.serving.wire import serves_format, wire_name
@@ -117,9 +117,51 @@ def test_a_version_beside_another_says_all_for_itself_and_can_take_its_place() -
     assert build(wanted(model=newer, onto=both)) == build(wanted(model=newer, onto=before))
 
 
-def test_a_version_without_a_share_runs_all_the_same() -> None:
-    [entry] = canaries_of(build(wanted(canary=0, beside=build(wanted()))))
-    assert (entry["trafficPercent"], entry["predictor"]["minReplicas"]) == (0, 1)  # type: ignore[call-overload,index]
+def test_a_version_without_a_share_is_promoted_with_the_replicas_of_the_service() -> None:
+    before = build(wanted(config=normalise({"predictor": {"min_replicas": 3}})))
+    both = build(wanted(canary=0, beside=before))
+    assert share_asked(both) == 0
+    assert reshared(both, 100) == before
+
+
+def test_what_goes_along_with_a_version_beside_another() -> None:
+    secret = "serving.kserve.io/storageSecretName"
+    pinned = build(wanted(model=Part(IRIS, Staged("pvc://own/iris", node="n1"))))
+    newer = Part(replace(IRIS, id=21), Staged("s3://b/iris", {secret: "keys"}))
+    both = build(wanted(model=newer, beside=pinned, canary=20, transformer=part(SCALE)))
+    assert secret not in notes_of(both["metadata"])
+    [entry] = canaries_of(both)
+    assert notes_of(entry["predictor"])[secret] == "keys"
+    assert artifact_ids(both) == [12, 21]
+    # With a transformer the engine refuses it, and for that has to see it.
+    assert "transformer" in both["spec"]  # type: ignore[operator]
+    promoted = reshared(build(wanted(model=newer, beside=pinned, canary=20)), 100)
+    assert notes_of(promoted["metadata"])[secret] == "keys"
+    # Its files lie elsewhere.
+    assert "nodeSelector" not in promoted["spec"]["predictor"]  # type: ignore[call-overload,index,operator]
+    assert artifact_ids(promoted) == [21]
+
+
+def test_the_newest_of_several_versions_is_the_one_that_goes() -> None:
+    several: Manifest = {
+        "metadata": {"name": "iris"},
+        "spec": {
+            "predictor": {"name": "canary"},
+            "canary": [{"predictor": {"name": n}, "trafficPercent": 10} for n in ("a", "b")],
+        },
+    }
+    assert [c["predictor"] for c in canaries_of(reshared(several, 0))] == [{"name": "a"}]
+    assert share_asked(reshared(several, 30)) == 30
+    # KServe wants names of their own.
+    [entry] = canaries_of(build(wanted(beside=several, canary=20)))
+    assert entry["predictor"]["name"] == "canary-2"  # type: ignore[call-overload,index]
+
+
+def notes_of(one: JSON) -> dict[str, JSON]:
+    assert isinstance(one, dict)
+    found = one["annotations"]
+    assert isinstance(found, dict)
+    return found
 
 
 def test_a_version_beside_another_that_others_made_is_merged_as_kserve_does() -> None:

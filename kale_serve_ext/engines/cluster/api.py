@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -59,6 +60,7 @@ _PAGE = 500
 """Objects in one part of a list."""
 _GONE = 410
 _UNAUTHORIZED = 401
+_UNKNOWN_FIELD = re.compile(r"\.([\w.\[\]]+): field not declared in schema")
 _NO_RIGHT = "Ask the namespace's owner for this right."
 _NO_NAMESPACE = "Have the namespace made, or choose another one."
 _REFUSALS = {
@@ -345,6 +347,11 @@ def _told(status: int, body: Mapping[str, JSON], path: str) -> KaleServeError:
         return NotFoundError(message, hint=_NO_NAMESPACE if message.startswith("namespaces ") else "")
     if status == 409:
         return conflict(body) or ConflictError(f"The cluster refuses: {message}", hint="Change it where it was made.")
+    if unknown := _UNKNOWN_FIELD.search(message):
+        # Told as a failure of the server's own.
+        return InvalidInputError(
+            f"The cluster does not know {unknown[1]}.", hint="What defines it there may be older than the field."
+        )
     if status in (400, 422):
         return InvalidInputError(f"The cluster refuses this: {message}")
     if status in (408, 504):

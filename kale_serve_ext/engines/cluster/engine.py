@@ -35,7 +35,7 @@ from ..base import (
     Staged,
     Told,
 )
-from ..kserve import KNATIVE, STANDARD, STOP, canaries_of
+from ..kserve import KNATIVE, STOP, canaries_of
 from ..metrics import read_metrics
 from . import objects as paths
 from . import runtimes
@@ -157,21 +157,23 @@ class ClusterEngine:
         return await self.get(name)
 
     async def get(self, name: str) -> ServiceState:
-        return await self._told(await self._objects(name))
+        return await self._told(await self._objects(name), await self._has_gateway())
 
     async def services(self) -> list[ServiceState]:
         found = await read_all(self._api, self._namespace)
-        return list(await asyncio.gather(*(self._told(o) for o in found.values())))
+        has_gateway = await self._has_gateway()
+        return list(await asyncio.gather(*(self._told(o, has_gateway) for o in found.values())))
 
     async def watch(self) -> AsyncGenerator[ServiceEvent, None]:
         known: dict[str, ServiceState] = {}
         async with contextlib.aclosing(watch_all(self._api, self._namespace)) as readings:
             async for reading in readings:
+                has_gateway = await self._has_gateway()
                 for name in known.keys() - reading.keys():
                     gone = known.pop(name)
                     yield ServiceEvent("deleted", gone.ref, None)
                 for name, found in reading.items():
-                    state = await self._told(found)
+                    state = await self._told(found, has_gateway)
                     before = known.get(name)
                     if state != before:
                         known[name] = state
@@ -254,11 +256,15 @@ class ClusterEngine:
         except NotFoundError as error:
             raise self._missing(name) from error
 
-    async def _told(self, found: Objects) -> ServiceState:
-        has_gateway = False
-        if mode_of(found.service) == STANDARD:
-            with contextlib.suppress(KaleServeError):
-                has_gateway = await self._has(GATEWAY_API)
+    async def _has_gateway(self) -> bool:
+        """Whether requests could be split in Standard mode; not, where that may not be known."""
+        try:
+            return await self._has(GATEWAY_API)
+        except KaleServeError:
+            self._groups[GATEWAY_API] = (time.monotonic() + _GROUPS_FOR, False)
+            return False
+
+    async def _told(self, found: Objects, has_gateway: bool) -> ServiceState:
         logs = await self._last_lines(found)
         told = service_state(found, context=self._place.context, logs=logs, has_gateway=has_gateway)
         # With an ingress, requests go by the external address.

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import ConflictError, InvalidInputError
-from ...ml import JSON
 from ..base import Check, Manifest, RevisionShare
 from ..kserve import CANARIES, CANARY, KNATIVE, MODE, STANDARD, canaries_of
 from .fields import condition, labels_of, mapping, mappings, name_of, notes_of, number, text
@@ -41,7 +40,7 @@ class Revisions:
     previous: str
     """The one that had all requests before."""
     percents: Mapping[str, int]
-    """What each gets of the requests, or in Standard mode is to get; those that get none are left out."""
+    """What each gets of the requests, those left out that get none; in Standard mode, what each is to get."""
 
     has_route: bool
     """Whether there is a way to it."""
@@ -87,11 +86,25 @@ def revisions_of(service: Manifest, component: str) -> Revisions:
 
 def is_beside(service: Manifest) -> bool:
     """Whether other predictors run beside the service's own."""
-    return bool(_beside(service))
+    return mode_of(service) == STANDARD and bool(canaries_of(service))
+
+
+def own_deployment(service: Manifest, component: str) -> str:
+    """The Deployment and the Service of a component in Standard mode: what its address leads to."""
+    name = text(mapping(mapping(service.get("spec")).get(component)).get("name")) if component == "predictor" else ""
+    return _deployment(service, name, component)
+
+
+def is_left_over(service: Manifest, component: str, one: Manifest) -> bool:
+    """Whether a Deployment or pod is of a predictor that the service does not have any more, and is about to go."""
+    if component != "predictor" or mode_of(service) != STANDARD:
+        return False
+    name, kept = revision_of(one), (own_deployment(service, component), *_beside(service))
+    return name not in kept and name.startswith(f"{name_of(service)}-") and name.endswith(f"-{component}")
 
 
 def can_split(service: Manifest, *, has_gateway: bool) -> bool:
-    """Whether a new version of the predictor may be given a share of the requests: what :func:`about_mode` goes by."""
+    """Whether a new version of the predictor may be given a share of the requests."""
     spec = mapping(service.get("spec"))
     if mode_of(service) != STANDARD:
         return mode_of(service) == KNATIVE
@@ -106,8 +119,12 @@ def answering(service: Manifest, component: str) -> str:
     return max(found.percents, key=lambda name: (found.percents[name], name != found.created), default=found.ready)
 
 
-def shares_of(objects: Objects) -> tuple[RevisionShare, ...]:
-    """The predictor's newest revision, those that get requests, and the one that can be gone back to."""
+def shares_of(objects: Objects, *, has_gateway: bool) -> tuple[RevisionShare, ...]:
+    """The predictor's newest revision, those that get requests, and the one that can be gone back to.
+
+    Args:
+        has_gateway: whether the cluster has the Gateway API; without it there are no routes that may not be read.
+    """
     found = revisions_of(objects.service, "predictor")
     if not found.created:
         return ()
@@ -115,10 +132,10 @@ def shares_of(objects: Objects) -> tuple[RevisionShare, ...]:
     names = [found.created, *sorted(found.percents, reverse=True)]
     if found.previous in known or not known:
         names.append(found.previous)
-    assumed = is_beside(objects.service) and objects.routes is None
+    assumed = is_beside(objects.service) and objects.routes is None and has_gateway
     percents = found.percents
-    if is_beside(objects.service) and objects.routes is not None:
-        percents = _routed(objects.routes, found)
+    if is_beside(objects.service) and not assumed:
+        percents = _routed(objects.routes or (), found)
     return tuple(
         RevisionShare(name, percents.get(name, 0), name == found.created, _notes(objects, name), assumed)
         for name in dict.fromkeys(names)
@@ -214,7 +231,7 @@ def about_mode(stored: Manifest, before: Manifest | None, *, has_knative: bool, 
     spec = mapping(stored.get("spec"))
     old = mapping(mapping(before or {}).get("spec"))
     if canaries_of(stored) and spec[CANARIES] != old.get(CANARIES):
-        return [_about_canary(spec, has_gateway=has_gateway)]
+        return [_about_canary(stored, has_gateway=has_gateway)]
     asked = [c for c in spec if isinstance(mapping(spec[c]).get(CANARY), int)]
     if not asked:
         return []
@@ -230,7 +247,8 @@ def about_mode(stored: Manifest, before: Manifest | None, *, has_knative: bool, 
     return []
 
 
-def _about_canary(spec: Mapping[str, JSON], *, has_gateway: bool) -> Check:
+def _about_canary(stored: Manifest, *, has_gateway: bool) -> Check:
+    spec = mapping(stored.get("spec"))
     if not has_gateway:
         message = "In Standard mode KServe splits requests by the Gateway API only, which this cluster does not have."
         hint = f"Serve a new service with the annotation {MODE}: Knative, or leave the share out."
@@ -238,36 +256,38 @@ def _about_canary(spec: Mapping[str, JSON], *, has_gateway: bool) -> Check:
     if "transformer" in spec:
         message = "In Standard mode a version that gets a share of the requests gets them past the transformer."
         return Check("error", "PastTransformer", message, "Update the service without a share.", "canary")
+    predictors = [mapping(spec.get("predictor")), *(mapping(c.get("predictor")) for c in canaries_of(stored))]
+    if not all("model" in predictor for predictor in predictors):
+        # KServe lays one over the other, and a container under a model is lost.
+        message = "In Standard mode only models share the requests, not code that runs in a container of its own."
+        return Check("error", "NoModelToShare", message, "Update the service without a share.", "canary")
     message = (
         "Whether requests will be split cannot be seen beforehand: it takes KServe 0.21, and an ingress by the Gateway "
-        "API. The address inside the cluster goes on with the version before."
+        "API. The address inside the cluster goes on with the version before, which KServe may give fewer replicas."
     )
     return Check("warning", "CanaryUnverified", message, "The service's details tell who gets what.", "canary")
 
 
 def _beside(service: Manifest) -> dict[str, int]:
     """The Deployments beside the predictor's, the newest last, with the percent that each is to get."""
-    found: dict[str, int] = {}
-    for one in canaries_of(service) if mode_of(service) == STANDARD else ():
-        predictor, percent = mapping(one.get("predictor")), number(one.get("trafficPercent"))
-        # KServe makes as many pods as the share asks for, which may be none.
-        if percent or predictor.get("minReplicas"):
-            found[_deployment(service, predictor)] = percent
-    return found
+    return {
+        _deployment(service, text(mapping(one.get("predictor")).get("name")), "predictor"): number(
+            one.get("trafficPercent")
+        )
+        for one in (canaries_of(service) if mode_of(service) == STANDARD else ())
+    }
 
 
 def _deployments(service: Manifest) -> Revisions:
     """The predictor's Deployment and those beside it, as revisions by the names that KServe gives them."""
-    own = _deployment(service, mapping(mapping(service.get("spec")).get("predictor")))
-    beside = _beside(service)
+    own, beside = own_deployment(service, "predictor"), _beside(service)
     newest = list(beside)[-1]
-    # What has the service's own address is asked there, whatever the others are to get.
     percents = {**beside, own: max(0, 100 - sum(beside.values()))}
     return Revisions(newest, newest, own, percents, has_route=True)
 
 
-def _deployment(service: Manifest, predictor: Mapping[str, JSON]) -> str:
-    return "-".join(filter(None, (name_of(service), text(predictor.get("name")), "predictor")))
+def _deployment(service: Manifest, name: str, component: str) -> str:
+    return "-".join(filter(None, (name_of(service), name, component)))
 
 
 def _routed(routes: Sequence[Manifest], found: Revisions) -> dict[str, int]:

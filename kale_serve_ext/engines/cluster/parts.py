@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
 from ...ml import JSON
@@ -15,7 +15,7 @@ from ..base import Component, ComponentState, Condition, LogEvent, Manifest, Rep
 from ..kserve import is_stopped
 from .eventlog import by_object
 from .fields import condition, mapping, mappings, name_of, number, seconds, text
-from .modes import Revisions, failed_revision, is_beside, is_settled, is_shared_as_asked, revisions_of
+from .modes import Revisions, failed_revision, is_beside, is_left_over, is_settled, is_shared_as_asked, revisions_of
 from .pods import (
     Verdict,
     is_ending,
@@ -31,8 +31,6 @@ from .pods import (
 
 if TYPE_CHECKING:
     from .state import Objects
-
-"""The annotation that pauses a service."""
 
 _IDLE = "Scaled to zero; the next request starts it."
 _LOOKS_WITHIN = 10.0
@@ -60,6 +58,8 @@ class Part:
     """What stands for pods that are not there."""
     overdue: str = ""
     """What its Deployment says when it has given up waiting."""
+    answering: str = ""
+    """The Deployment whose pods answer requests, where others run beside it."""
 
     @property
     def revisions(self) -> set[int]:
@@ -69,7 +69,8 @@ class Part:
     @property
     def serving(self) -> int:
         """The newest revision that answers; 0 where none does."""
-        ready = {p.revision for p in self.pods if p.ready} | {r.revision for r in self.stand_ins if r.ready}
+        answering = [p for p in self.pods if self.answering in ("", revision_of(p.pod))]
+        ready = {p.revision for p in answering if p.ready} | {r.revision for r in self.stand_ins if r.ready}
         return max(ready, default=0)
 
 
@@ -120,20 +121,28 @@ def _part(
         current: the generation of the service that its Deployments are of.
     """
     revisions = revisions_of(objects.service, component)
-    deployments = of_component(component, objects.deployments)
-    if revisions.created:
-        deployments = [d for d in deployments if revision_of(d) in {revisions.created, *revisions.percents}]
-    newest_ones = [d for d in deployments if revision_of(d) == revisions.created or not revisions.created]
+    has_beside = component == "predictor" and is_beside(objects.service)
+    # Of Deployments beside each other, each has a newest ReplicaSet of its own.
+    created = "" if has_beside else revisions.created
+    deployments, all_pods = (
+        [one for one in of_component(component, some) if not is_left_over(objects.service, component, one)]
+        for some in (objects.deployments, objects.pods)
+    )
+    if created:
+        deployments = [d for d in deployments if revision_of(d) in {created, *revisions.percents}]
+    newest_ones = [d for d in deployments if revision_of(d) == created or not created]
     replicasets = of_component(component, objects.replicasets)
     newest = newest_replicasets(newest_ones, replicasets)
     older = min(current, _before(objects.service))
     pods = []
-    for pod in of_component(component, objects.pods):
+    for pod in all_pods:
         verdict = _verdict(objects, pod, component, events.get(f"Pod/{name_of(pod)}", ()), now)
         if verdict:
-            is_new = is_newest(pod, revisions.created, newest, replicasets)
+            is_new = is_newest(pod, created, newest, replicasets)
             ready = is_ready(pod) and revisions.reaches(revision_of(pod))
             pods.append(Pod(pod, current if is_new else older, ready, verdict))
+    if has_beside:
+        pods = _together(pods, revisions, current, older)
     # A pod that is over, as after an eviction, stays for its status alone once there is another in its place.
     living = [p for p in pods if mapping(p.pod.get("status")).get("phase") not in ("Failed", "Succeeded")]
     pods = sorted(living or pods, key=lambda p: (-p.revision, name_of(p.pod)))
@@ -146,7 +155,7 @@ def _part(
     failure = failed_revision(objects.service, component)
     if failure and revisions.created not in running:
         stand_ins.append(Replica(revisions.created, current, "Waiting", False, "RevisionFailed", failure))
-    if not (_ends(objects.service) or is_beside(objects.service)):
+    if created and not _ends(objects.service):
         stand_ins += [
             Replica(name, current if name == revisions.created else older, "Waiting", True, "ScaledToZero", _IDLE)
             for name in _idle(revisions, deployments, running)
@@ -161,7 +170,17 @@ def _part(
         pods=tuple(pods),
         stand_ins=tuple(stand_ins),
         overdue=next((o for d in newest_ones if (o := overdue(d))), ""),
+        answering=revisions.previous if has_beside else "",
     )
+
+
+def _together(pods: Sequence[Pod], revisions: Revisions, current: int, older: int) -> list[Pod]:
+    """The pods with those of the service's own Deployment as older ones until all that is beside it is ready."""
+    own = revisions.previous
+    ready = {own} | {revision_of(p.pod) for p in pods if p.ready and p.revision == current}
+    if ready.issuperset(revisions.percents):
+        return list(pods)
+    return [replace(p, revision=older) if revision_of(p.pod) == own else p for p in pods]
 
 
 def _idle(revisions: Revisions, deployments: Sequence[Manifest], running: set[str]) -> list[str]:

@@ -102,11 +102,9 @@ def newest_replicasets(deployments: Sequence[Manifest], replicasets: Sequence[Ma
 
 
 def is_newest(pod: Manifest, created: str, newest: set[str] | None, replicasets: Sequence[Manifest]) -> bool:
-    """Whether a pod is of what its Deployment has now, and of the newest revision where there are several."""
-    if created and revision_of(pod) != created:
-        return False
-    if _KNATIVE_REVISION in labels_of(pod):
-        return True
+    """Whether a pod is of what its Deployment, or Knative with ``created`` as its newest revision, has now."""
+    if created:
+        return revision_of(pod) == created
     # A pod whose ReplicaSet is not known is newer than the list of ReplicaSets.
     return newest is None or owner_of(pod) in newest or owner_of(pod) not in {name_of(r) for r in replicasets}
 

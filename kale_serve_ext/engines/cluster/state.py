@@ -77,7 +77,7 @@ def service_state(
         deleting=bool(metadata.get("deletionTimestamp")),
         ours=is_ours(objects.service),
         mode=mode_of(objects.service),
-        shares=shares_of(objects),
+        shares=shares_of(objects, has_gateway=has_gateway),
         can_pause=not is_before_pause(objects.service) and not is_split(objects.service),
         can_split=can_split(objects.service, has_gateway=has_gateway),
     )

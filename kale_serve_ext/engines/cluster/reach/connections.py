@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from ....errors import InvalidInputError, NotFoundError, ServiceNotReadyError
 from ...base import Component, Connection, Manifest
-from ...kserve import is_stopped
+from ...kserve import STANDARD, is_stopped
 from ...posting import Post, Poster
 from .. import objects as paths
 from ..api import KEEP_ALIVE
 from ..credentials import IN_CLUSTER, Place
 from ..fields import mapping, text
-from ..modes import answering
+from ..modes import answering, mode_of, own_deployment
 from . import transports
 from .podlink import PodLink
 
@@ -43,10 +43,13 @@ class _Target:
     """The component's name at an ingress."""
     revision: str
     """Knative's revision that gets most of the requests; empty where KServe runs it by a Deployment."""
+    own: str
+    """The Deployment that KServe runs it by; empty in Knative mode."""
 
     @property
     def service(self) -> str:
-        return f"{self.name}-{self.component}"
+        """The Kubernetes Service."""
+        return self.own or f"{self.name}-{self.component}"
 
     @property
     def proxied(self) -> str:
@@ -119,7 +122,7 @@ class Connections:
     def _link(self, target: _Target) -> PodLink:
         if target.service not in self._links:
             sockets = None if self._inside else self._settings.sockets
-            made = PodLink(self._api, self._namespace, target.name, target.component, sockets)
+            made = PodLink(self._api, self._namespace, target.name, target.component, target.own, sockets)
             self._links[target.service] = made
         return self._links[target.service]
 
@@ -218,4 +221,5 @@ def _target(manifest: Manifest, name: str, component: Component | None) -> _Targ
         address=text(mapping(status.get("address")).get("url")),
         host=urlsplit(external).netloc,
         revision=answering(manifest, wanted),
+        own=own_deployment(manifest, wanted) if mode_of(manifest) == STANDARD else "",
     )

@@ -14,7 +14,7 @@ from ...channels import RETRYING
 from ...kserve import OF_SERVICE
 from ..fields import mapping, name_of, text
 from ..objects import PODS
-from ..pods import COMPONENT, is_ready
+from ..pods import COMPONENT, is_ready, revision_of
 from .portforward import PROTOCOL, Forward, PortClosed
 from .ports import grpc_port, http_port
 from .transports import ForwardTransport
@@ -34,14 +34,18 @@ class PodLink:
     """Opened when it is first used, and ended by :meth:`close`. Use it from one loop.
 
     Args:
+        own: the Deployment whose pods are meant, where there may be others; empty in Knative mode.
         sockets: folder for the sockets of port-forwards; None inside the cluster, where pods are reached directly.
     """
 
-    def __init__(self, api: Api, namespace: str, name: str, component: Component, sockets: Path | None) -> None:
+    def __init__(
+        self, api: Api, namespace: str, name: str, component: Component, own: str, sockets: Path | None
+    ) -> None:
         self._api = api
         self._namespace = namespace
         self._name = name
         self._component = component
+        self._own = own
         self._sockets = sockets
         self._opening = asyncio.Lock()
         self._channel: grpc.aio.Channel | None = None
@@ -156,7 +160,7 @@ class PodLink:
         """Those that are ready."""
         label = f"{OF_SERVICE}={self._name},{COMPONENT}={self._component}"
         found, _ = await self._api.list(PODS.format(self._namespace), labelSelector=label)
-        ready = [pod for pod in found if is_ready(pod)]
+        ready = [pod for pod in found if is_ready(pod) and self._own in ("", revision_of(pod))]
         if not ready:
             raise ServiceNotReadyError(
                 f"No pod of the {self._component} of {self._name} is ready.", phase="", hint="Look at its logs."

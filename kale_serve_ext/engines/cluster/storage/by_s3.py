@@ -60,10 +60,14 @@ class ToBucket:
         threads, folder = self.site.threads, folder_of(self.artifact)
         work = loop.run_in_executor(threads, upload, folder, self.artifact.digest, self.target, go_on)
         try:
+            is_long = False
             while not (await asyncio.wait({work}, timeout=TELL_EVERY))[0]:
-                if self.told:
+                if self.told and gone[1]:
                     self.told(*gone)
+                    is_long = True
             await work
+            if self.told and is_long:
+                self.told(gone[1], gone[1])
         finally:
             # A thread cannot be cancelled: it is told at its next piece.
             given_up.set()

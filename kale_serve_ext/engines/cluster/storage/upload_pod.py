@@ -205,7 +205,7 @@ class UploadPod:
 
     async def _stream(self, entries: Sequence[_Entry], told: Told | None) -> AsyncIterator[bytes]:
         total = sum(size for _, _, size in entries)
-        done, last = 0, time.monotonic()
+        done, last, is_long = 0, time.monotonic(), False
         for path, head, size in entries:
             yield head
             if size:
@@ -219,10 +219,12 @@ class UploadPod:
                         left -= len(piece)
                         done += len(piece)
                         if told and time.monotonic() - last > TELL_EVERY:
-                            last = time.monotonic()
+                            last, is_long = time.monotonic(), True
                             told(done, total)
                 yield bytes(_padded(size) - size)
         yield _END
+        if told and is_long:
+            told(total, total)
 
     async def _in_thread(self, work: Callable[[Unpack[_Given]], _T], *given: Unpack[_Given]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
