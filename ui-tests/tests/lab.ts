@@ -26,9 +26,9 @@ export class Lab {
       timeout: 60_000
     });
     // The launcher, or what was open, takes the focus once more when all else is there.
-    await expect(
-      this.page.getByRole('main').locator(':focus')
-    ).toBeAttached({ timeout: 60_000 });
+    await expect(this.page.getByRole('main').locator(':focus')).toBeAttached({
+      timeout: 60_000
+    });
   }
 
   /** Open the panel by its tab in the left sidebar. */
