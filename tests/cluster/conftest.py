@@ -11,8 +11,10 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.dummy import DummyClassifier
 
-from kale_serve_ext import sync
+from kale_serve_ext import Model, sync
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.base import Manifest
 from kale_serve_ext.engines.cluster.api import MERGE, Api
@@ -172,6 +174,20 @@ def engine(settings: Settings) -> Iterator[ClusterEngine]:
     made = ClusterEngine(settings)
     yield made
     sync.run(made.close())
+
+
+@pytest.fixture(scope="module")
+def versions(workspace: Settings) -> list[Model]:
+    """Models that answer with their number."""
+    features, target = load_iris(return_X_y=True)
+    return [
+        Model(
+            model=DummyClassifier(strategy="constant", constant=number).fit(features, target),
+            name="constant",
+            version=str(number),
+        ).submit_artifact()
+        for number in (1, 2)
+    ]
 
 
 def told(engine: ClusterEngine, name: str, phase: str, reason: str = ".*", within: float = 60.0) -> Service:

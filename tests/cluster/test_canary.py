@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
-from sklearn.dummy import DummyClassifier
 
 from kale_serve_ext import Endpoint, Model, ServeConfig, serve, session
 from kale_serve_ext.config import Settings
@@ -84,20 +82,6 @@ def _is_served(kube_admin: Kube) -> bool:
     except NotFoundError:
         return False
     return True
-
-
-@pytest.fixture(scope="module")
-def versions(workspace: Settings) -> list[Model]:
-    """Models that answer with their number."""
-    features, target = load_iris(return_X_y=True)
-    return [
-        Model(
-            model=DummyClassifier(strategy="constant", constant=number).fit(features, target),
-            name="constant",
-            version=str(number),
-        ).submit_artifact()
-        for number in (1, 2)
-    ]
 
 
 @pytest.fixture(scope="module")

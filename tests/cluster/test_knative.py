@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from sklearn.datasets import load_iris
-from sklearn.dummy import DummyClassifier
 
 from kale_serve_ext import Endpoint, Model, ServeConfig, serve, session
 from kale_serve_ext.config import Settings
@@ -129,21 +127,7 @@ def asleep(engine: ClusterEngine, namespace: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def versions(workspace: Settings, asleep: str) -> list[Model]:
-    """Models that answer with their number."""
-    features, target = load_iris(return_X_y=True)
-    return [
-        Model(
-            model=DummyClassifier(strategy="constant", constant=number).fit(features, target),
-            name="constant",
-            version=str(number),
-        ).submit_artifact()
-        for number in (1, 2)
-    ]
-
-
-@pytest.fixture(scope="module")
-def endpoint(versions: list[Model]) -> Endpoint:
+def endpoint(asleep: str, versions: list[Model]) -> Endpoint:
     config = ServeConfig(annotations=IN_KNATIVE, predictor=QUICK)
     return serve(versions[0].id, name="shared", runtime="kale-sklearn", serve_config=config, timeout=120)
 

@@ -407,6 +407,10 @@ FAILED = {
         ),
         "The predictor ended with exit code 1: ValueError: no such column. It was restarted 2 times.",
     ),
+    "the node forgets how it ended": (
+        objects(pod(container(running=RUNNING, restarts=3))),
+        "The predictor cannot start: It ended, and was started again. It was restarted 3 times.",
+    ),
     "a sidecar crashes while the server loads": (
         objects(pod(LOADS, container("agent", terminated=ended(2)))),
         "The predictor ended with exit code 2: ValueError: no such column.",

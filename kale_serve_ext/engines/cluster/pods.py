@@ -191,6 +191,9 @@ def _container(pod: Manifest, status: Mapping[str, JSON], component: str, events
         if last and not before:
             # It ended and has not come right since: of a crash loop, this is one of the moments in which it runs.
             return _ended(pod, replace(base, previous=True), last)
+        if base.restarts and not before:
+            # A busy node forgets the end of the run before.
+            return replace(base, state="Waiting", reason="CrashLoopBackOff", message="It ended, and was started again.")
         return replace(base, message=_loading(name, component, before, events))
     waiting = mapping(state.get("waiting"))
     reason = text(waiting.get("reason"))
