@@ -65,14 +65,16 @@ def routes(kube_admin: Kube, known: None) -> Iterator[None]:
         "versions": [version],
     }
     kube_admin.create(KINDS, {"metadata": {"name": name, "annotations": approved}, "spec": spec})
-    end = time.monotonic() + 30
-    while not _is_served(kube_admin):
-        assert time.monotonic() < end
-        time.sleep(0.2)
+    _until_served(kube_admin, True)
     yield
     kube_admin.delete(f"{KINDS}/{name}")
-    while _is_served(kube_admin):
-        assert time.monotonic() < end + 60
+    _until_served(kube_admin, False)
+
+
+def _until_served(kube_admin: Kube, wanted: bool) -> None:
+    end = time.monotonic() + 60
+    while _is_served(kube_admin) is not wanted:
+        assert time.monotonic() < end
         time.sleep(0.2)
 
 

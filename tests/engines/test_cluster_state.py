@@ -161,6 +161,7 @@ def ended(code: int, reason: str = "Error", message: str = "") -> dict[str, JSON
 
 RUNNING: dict[str, JSON] = {"startedAt": at(400)}
 ANSWERS = container(running=RUNNING, ready=True)
+LATE = "failed to sync secret cache:"
 LOADS = container(running=RUNNING)
 PROXY = container("queue-proxy", running=RUNNING)
 DOWNLOADED = container("storage-initializer", terminated=ended(0, "Completed"))
@@ -221,6 +222,11 @@ ON_THE_WAY = {
         objects(pod(waiting("ContainerCreating")), events=[event("Pulling", 'Pulling image "big:1"')]),
         "Pending",
         'Pulling image "big:1".',
+    ),
+    "the node has not heard of a secret yet": (
+        objects(pod(waiting("CreateContainerConfigError", f"{LATE} timed out waiting for the condition"))),
+        "Pending",
+        f"The node tries again: {LATE} timed out waiting for the condition.",
     ),
     "a volume cannot be mounted": (
         objects(pod(waiting("ContainerCreating")), events=[event("FailedMount", 'configmap "ca" not found')]),

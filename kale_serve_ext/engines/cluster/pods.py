@@ -36,6 +36,8 @@ _BAD = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError"
 _IN_THE_WAY = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox")
 _SCALING = ("TriggeredScaleUp", "NotTriggerScaleUp", "FailedScaleUp")
 _NO_CLAIM = re.compile(r'persistentvolumeclaim "[^"]*" not found')
+_PASSING = re.compile(r"failed to sync \w+ cache: timed out waiting for the condition")
+"""What a busy node says of a secret or config that it has not heard of yet."""
 _BINDS_WITHIN = 60.0
 """Seconds in which a new claim may get its volume without anything being wrong."""
 _SILENT_PROBES = 6
@@ -198,6 +200,8 @@ def _container(pod: Manifest, status: Mapping[str, JSON], component: str, events
     waiting = mapping(state.get("waiting"))
     reason = text(waiting.get("reason"))
     message = text(waiting.get("message"))
+    if reason in _BAD and _PASSING.search(message):
+        return replace(base, message=f"The node tries again: {message}.")
     if reason in _ABOUT_IMAGES:
         told = [e.message for e in events if e.message.startswith("Failed to pull image")]
         return replace(base, reason=_ABOUT_IMAGES[reason], message=told[-1] if told else message)
