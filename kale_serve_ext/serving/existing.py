@@ -56,9 +56,8 @@ def about_name(request: ServeRequest, name: str, current: ServiceState | None, m
 def about_share(manifest: Manifest, current: ServiceState | None) -> list[Check]:
     """What a share of the requests will mean, where the engine takes it."""
     percent = share_asked(manifest)
-    lost = canaries_of(current.manifest) if current and current.mode == STANDARD else []
-    if lost and canaries_of(manifest) != lost:
-        message = f"The version that gets {share_asked(current.manifest if current else {})} % of the requests goes."
+    if current and current.mode == STANDARD and canaries_of(current.manifest) not in ([], canaries_of(manifest)):
+        message = f"The version that gets {share_asked(current.manifest)} % of the requests goes."
         return [Check("warning", "ShareLost", message, "To keep it, promote it first.", "canary")]
     if percent == 100:
         if (

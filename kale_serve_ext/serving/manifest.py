@@ -197,10 +197,9 @@ def reshared(manifest: Manifest, percent: int) -> Manifest:
     own = dict(_mapping(_mapping(settled.get("spec")).get("predictor")))
     predictor = {k: v for k, v in _mapping(newest.get("predictor")).items() if k not in ("name", *_SCALING)}
     metadata: dict[str, JSON] = dict(_mapping(settled.get("metadata")))
-    if _PINNED in _mapping(metadata.get("annotations")):
-        # The node that had the files of the one before.
-        nodes = {k: v for k, v in _mapping(own.pop(_NODES, None)).items() if k != _NODE}
-        own.update({_NODES: nodes} if nodes else {})
+    # The node that had the files of the one before.
+    nodes = _kept_nodes(own, pinned=_PINNED in _mapping(metadata.get("annotations")))
+    own = {**{k: v for k, v in own.items() if k != _NODES}, **({_NODES: nodes} if nodes else {})}
     for kind in ("labels", "annotations"):
         notes = _mapping(predictor.pop(kind, None))
         said = {k: v for k, v in notes.items() if k.startswith(_OF_PREDICTOR)}
@@ -239,8 +238,7 @@ def _overlaid(current: Mapping[str, JSON], built: Mapping[str, JSON], *, pinned:
     old_model = _mapping(current.get("model"))
     old = _container_of(current) or dict(old_model)
     rest = {k: v for k, v in current.items() if k not in ("model", "containers", _NODES)}
-    nodes = {k: v for k, v in _mapping(current.get(_NODES)).items() if not (pinned and k == _NODE)}
-    if nodes := {**nodes, **_mapping(built.get(_NODES))}:
+    if nodes := {**_kept_nodes(current, pinned=pinned), **_mapping(built.get(_NODES))}:
         rest[_NODES] = nodes
     if "model" in built:
         new = dict(_mapping(built["model"]))
@@ -259,6 +257,11 @@ def _overlaid(current: Mapping[str, JSON], built: Mapping[str, JSON], *, pinned:
     if given:
         merged["args"] = given
     return {**rest, "containers": [merged, *_listed(current.get("containers"))[1:]]}
+
+
+def _kept_nodes(predictor: Mapping[str, JSON], *, pinned: bool) -> dict[str, JSON]:
+    """The node selector without the node that the files of its version kept it to, if they did."""
+    return {k: v for k, v in _mapping(predictor.get(_NODES)).items() if not (pinned and k == _NODE)}
 
 
 def _carried(old: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -4,6 +4,7 @@ import type { Service } from '../api/types';
 import { Field } from '../components/field';
 import { ErrorNote } from '../components/note';
 import { useTrans } from '../components/trans';
+import type { IUpload } from '../services/model';
 import { PlanView } from './checks';
 import {
   NameField,
@@ -11,7 +12,6 @@ import {
   RuntimeSelect,
   TransformerSelect
 } from './fields';
-import type { IUpload } from '../services/model';
 import type { ServeFormModel } from './model';
 import { fieldOf } from './model';
 import { ShareField, TakeOver } from './share';

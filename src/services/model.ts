@@ -275,6 +275,7 @@ export class ServicesModel extends VDomModel {
     if (emission.schema_id === UPLOAD_SCHEMA) {
       const { artifact, done, total } = emission as unknown as IUpload;
       this._uploading.emit({ artifact, done, total });
+      return;
     }
     if (emission.schema_id !== EVENT_SCHEMA) {
       return;

@@ -56,8 +56,8 @@ def service_state(
     """The service as people are to be told of it.
 
     Args:
-        has_gateway: whether the cluster has the Gateway API.
         logs: last lines of a failed container by pod name, as :func:`wanted_log` asks for them.
+        has_gateway: whether the cluster has the Gateway API.
         now: seconds since the epoch; by default, the present.
     """
     metadata = mapping(objects.service.get("metadata"))
