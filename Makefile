@@ -5,7 +5,7 @@
 #   PARTS="lint pytest ..."  only these parts of `make test`: lint docs pytest cluster jest browser
 #   PYTEST_ARGS="..."        more arguments for pytest
 
-.PHONY: lab test test-cluster lint docs images benchmarks wheel dev api constraints clean
+.PHONY: lab test test-cluster lint docs images benchmarks wheel dist bump dev api constraints clean
 
 lab: .venv/bin/uv
 	@.venv/bin/python scripts/lab.py $(LAB_ARGS)
@@ -29,6 +29,14 @@ benchmarks: .venv/bin/uv
 
 wheel: .venv/bin/uv
 	@.venv/bin/python scripts/product.py
+
+# Wheel and sdist as they are published, checked, in dist/.
+dist: .venv/bin/uv
+	@.venv/bin/python scripts/release.py dist
+
+# The version's one place, and the changelog: make bump VERSION=0.2.0
+bump: .venv/bin/uv
+	@.venv/bin/python scripts/release.py bump "$(VERSION)"
 
 # Everything a contributor needs in .venv: the checkout itself (editable) and the tools.
 dev: .venv/bin/uv

@@ -28,8 +28,8 @@ from sklearn.linear_model import LogisticRegression
 from kale_serve_ext import Endpoint, Model, serve
 from kale_serve_ext.engines.base import Manifest
 from kale_serve_ext.engines.cluster.api import MERGE, Api
+from kale_serve_ext.engines.cluster.api_objects import SERVICES
 from kale_serve_ext.engines.cluster.credentials import find_place, load
-from kale_serve_ext.engines.cluster.objects import SERVICES
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.sync import run
 

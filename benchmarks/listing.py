@@ -13,12 +13,12 @@ from jupyter import server
 from report import Row
 
 from kale_serve_ext.config import Settings
+from kale_serve_ext.entities import MODEL, Artifact
 from kale_serve_ext.metadata import convert, open_metadata, schema
-from kale_serve_ext.metadata.client import Client
+from kale_serve_ext.metadata.client import MetadataClient
 from kale_serve_ext.metadata.engine import socket_path
 from kale_serve_ext.metadata.proto import mlmd_pb2 as pb
 from kale_serve_ext.metadata.store import Metadata
-from kale_serve_ext.records import MODEL, Artifact
 
 ARTIFACTS = 100_000
 BATCH = 500
@@ -52,7 +52,7 @@ async def _fill() -> float:
     settings = Settings.from_environ()
     metadata = open_metadata(settings)
     await metadata.prepare()
-    client = Client(f"unix:{socket_path(settings)}", title="The engine", timeout=60)
+    client = MetadataClient(f"unix:{socket_path(settings)}", title="The engine", timeout=60)
     try:
         types = schema.types()
         ids = schema.type_ids(types, await client.call(types, pb.PutTypesResponse))

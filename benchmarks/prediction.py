@@ -1,4 +1,5 @@
-"""``Endpoint.predict`` of 1000 rows by gRPC, against a bare HTTP echo that moves as many bytes."""
+"""``Endpoint.predict`` of 1000 rows: by gRPC against a bare HTTP echo that moves as many bytes, and as a table whose
+columns are recorded with the model against the same model without a record. And what the check of connections costs."""
 
 from __future__ import annotations
 
@@ -8,14 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
+import joblib
 import numpy as np
+import pandas as pd
 from report import Row
 from sklearn.linear_model import LogisticRegression
 
 from kale_serve_ext import Model, serve
+from kale_serve_ext.runner import peers
 
 ROUNDS = 5
 CALLS = 200
@@ -41,6 +46,10 @@ uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
 
 def measure(folder: Path) -> list[Row]:
+    return [*_by_grpc(), *_as_tables(folder), _whose_connection()]
+
+
+def _by_grpc() -> list[Row]:
     rows = np.random.default_rng(0).normal(size=(ROWS, 4))
     model = LogisticRegression().fit(rows, rows[:, 0] > 0)
     artifact = Model(model, name="rows", version="1").submit_artifact()
@@ -66,8 +75,58 @@ def measure(folder: Path) -> list[Row]:
         endpoint.delete()
         echo.terminate()
         echo.wait(30)
-    ours, anchor = min(pairs, key=lambda pair: abs(pair[0] / pair[1] - statistics.median(p[0] / p[1] for p in pairs)))
+    ours, anchor = _middle(pairs)
     return [Row("predict 1000×4, gRPC, p50", ours, "ms", "uvicorn echo, p50", anchor, limit=1.6, limits_ratio=True)]
+
+
+def _as_tables(folder: Path) -> list[Row]:
+    """What making the recorded table again adds to a request. Both models get a data frame: they know their columns."""
+    rows = np.random.default_rng(0).normal(size=(ROWS, 4))
+    table = pd.DataFrame(rows, columns=["a", "b", "c", "d"])
+    model = LogisticRegression().fit(table, rows[:, 0] > 0)
+    file = folder / "model.joblib"
+    joblib.dump(model, file)
+    recorded = Model(model, name="recorded", version="1", example=table.head()).submit_artifact()
+    bare = Model(name="bare", version="1", artifact_uri=file).submit_artifact()
+    with_record, without = serve(recorded.id, name="recorded"), serve(bare.id, name="bare")
+    made: list[Row] = []
+    try:
+        for protocol, data in (("grpc-v2", rows), ("v1", table)):
+            pairs = [
+                (
+                    _median(partial(with_record.predict, data, protocol=protocol)),
+                    _median(partial(without.predict, data, protocol=protocol)),
+                )
+                for _ in range(ROUNDS + 1)
+            ][1:]
+            what = f"predict 1000×4 with its record, {protocol}, p50"
+            ours, anchor = _middle(pairs)
+            made.append(Row(what, ours, "ms", "without one, p50", anchor, limit=1.05, limits_ratio=True))
+    finally:
+        with_record.delete()
+        without.delete()
+    return made
+
+
+def _whose_connection() -> Row:
+    """What it takes to ask whose a connection is: once for one by HTTP, with each call by gRPC."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+
+        def connect() -> None:
+            with socket.create_connection(listener.getsockname()), listener.accept()[0]:
+                pass
+
+        opened = _median(connect)
+        client.connect(listener.getsockname())
+        with listener.accept()[0] as connection:
+            asked = _median(partial(peers.owner, client.getsockname(), connection.getsockname()))
+    return Row("whose a connection is, p50", asked, "ms", "opening and closing one, p50", opened, 1.0, True)
+
+
+def _middle(pairs: list[tuple[float, float]]) -> tuple[float, float]:
+    """The pair with the median ratio."""
+    middle = statistics.median(ours / anchor for ours, anchor in pairs)
+    return min(pairs, key=lambda pair: abs(pair[0] / pair[1] - middle))
 
 
 def _median(call: Callable[[], object]) -> float:

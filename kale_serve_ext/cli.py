@@ -1,4 +1,5 @@
-"""The command ``kale-serve-ext``: ``setup`` prepares the metadata engine ahead of time, ``health`` tells the state."""
+"""The command ``kale-serve-ext``: ``setup`` prepares the metadata engine ahead of time, ``health`` tells the state,
+``backup`` and ``restore`` keep models and their records safe."""
 
 from __future__ import annotations
 
@@ -6,10 +7,15 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import __version__
 from .config import Settings
 from .errors import KaleServeError
+
+if TYPE_CHECKING:
+    from .backup import Report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,24 +28,77 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setup = commands.add_parser(
         "setup",
         help="make the metadata engine's environment now instead of on first use",
-        description="Makes the metadata engine's environment and starts the engine once, to prove that it works.",
+        description="Makes the metadata engine's environment and starts the engine once, to check that it works.",
     )
     setup.set_defaults(work=_setup)
-    health = commands.add_parser("health", help="say how metadata, snapshot store and engine are doing")
+    health = commands.add_parser("health", help="show the health of metadata, snapshot store and engine")
     health.set_defaults(work=_health)
-    work: Callable[[Settings], Awaitable[int]] = parser.parse_args(arguments).work
+    backup = commands.add_parser(
+        "backup",
+        help="write the metadata and the snapshots of all models to a file",
+        description="Writes metadata and snapshots to a tar file, even while models are being logged. Local services "
+        "are not included: serve the models again.",
+    )
+    backup.add_argument("file", metavar="FILE", type=Path, help="where to write it")
+    backup.add_argument("--without-snapshots", action="store_true", help="only the metadata, not the models' files")
+    backup.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    backup.set_defaults(work=_backup)
+    restore = commands.add_parser(
+        "restore",
+        help="restore what `backup` wrote",
+        description="Restores metadata and snapshots from a backup and restarts the metadata engine.",
+    )
+    restore.add_argument("file", metavar="FILE", type=Path, help="a file that `backup` wrote")
+    restore.add_argument(
+        "--overwrite", action="store_true", help="even if models are recorded already; their database is kept aside"
+    )
+    restore.set_defaults(work=_restore)
+    options = parser.parse_args(arguments)
+    work: Callable[[Settings, argparse.Namespace], Awaitable[int]] = options.work
     try:
-        return asyncio.run(_run(work))
+        return asyncio.run(_run(work, options))
     except KaleServeError as error:
         print(error, file=sys.stderr)
         return 1
 
 
-async def _run(work: Callable[[Settings], Awaitable[int]]) -> int:
-    return await work(Settings.from_environ())
+async def _run(work: Callable[[Settings, argparse.Namespace], Awaitable[int]], options: argparse.Namespace) -> int:
+    return await work(Settings.from_environ(), options)
 
 
-async def _setup(settings: Settings) -> int:
+async def _backup(settings: Settings, options: argparse.Namespace) -> int:
+    from .backup import back_up
+
+    file: Path = options.file.expanduser().absolute()
+    made = back_up(settings, file, snapshots=not options.without_snapshots, overwrite=options.overwrite)
+    size = f"{made.size / 1e6:,.1f} MB"
+    print(f"Backed up {made.artifacts} artifacts and {made.snapshots} snapshots to {file} ({size}).")
+    _tell_missing(made)
+    return 0
+
+
+async def _restore(settings: Settings, options: argparse.Namespace) -> int:
+    from .backup import restore
+
+    made = restore(settings, options.file.expanduser().absolute(), overwrite=options.overwrite)
+    print(f"Restored {made.artifacts} artifacts and {made.snapshots} snapshots.")
+    if made.kept is not None:
+        print(f"The previous database is kept in {made.kept}.")
+    _tell_missing(made)
+    return 0
+
+
+def _tell_missing(made: Report) -> None:
+    if made.damaged:
+        print(f"Left out, since their snapshots are damaged: {', '.join(made.damaged)}. Log these models again.")
+    if made.missing:
+        print(
+            f"The snapshots of {made.missing} artifacts are damaged or not on this machine: those models cannot be"
+            " served from here."
+        )
+
+
+async def _setup(settings: Settings, _: argparse.Namespace) -> int:
     from .metadata import open_metadata
 
     metadata = open_metadata(settings, progress=lambda text: print(text, flush=True))
@@ -52,9 +111,9 @@ async def _setup(settings: Settings) -> int:
     return 0 if state == "ready" else 1
 
 
-async def _health(settings: Settings) -> int:
+async def _health(settings: Settings, _: argparse.Namespace) -> int:
     from .engines import open_engine
-    from .engines.choice import decide
+    from .engines.selection import decide
     from .metadata import open_metadata
     from .stores import open_store
 

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from .serving.types import Service, Step
+from .serving.phases import PHASES
+from .serving.verification import Verification, verification_html, verification_text
 
-PHASES: Mapping[str, tuple[str, str]] = {
-    "Pending": ("…", "var(--jp-ui-font-color2, #616161)"),
-    "Loading": ("⟳", "var(--jp-brand-color1, #1976d2)"),
-    "Ready": ("✓", "var(--jp-success-color1, #388e3c)"),
-    "Idle": ("◌", "var(--jp-success-color1, #388e3c)"),
-    "Degraded": ("⚠", "var(--jp-warn-color1, #f57c00)"),
-    "Failed": ("✗", "var(--jp-error-color1, #d32f2f)"),
-    "Paused": ("❚❚", "var(--jp-ui-font-color2, #616161)"),
-    "Stopped": ("■", "var(--jp-ui-font-color2, #616161)"),
-    "Terminating": ("⌫", "var(--jp-ui-font-color2, #616161)"),
-}
-"""A sign and a colour for each phase; the word is always shown beside them."""
+if TYPE_CHECKING:
+    from .engines.base import Check
+    from .serving.types import Plan, ServedArtifact, Service, Step
 
 _STEPS = {"done": "✓", "active": "⟳", "failed": "✗", "waiting": "·"}
 
@@ -34,36 +25,74 @@ class Progress:
     """A service on its way to ready: steps and elapsed time, updated in place where the front end can.
 
     Args:
-        write: takes the lines of a terminal; standard output by default.
+        write: takes the lines of a terminal; by default standard output does, and standard error the warnings.
     """
 
     def __init__(self, write: Callable[[str], None] | None = None) -> None:
         self._write = write or _stdout
+        self._warn = write or _stderr
         self._rich = write is None and in_notebook()
         self._handle: _Handle | None = None
         self._said: set[tuple[str, str, str]] = set()
+        self._warnings: tuple[Check, ...] = ()
+        self._changes = ""
+        self._steps: tuple[str, str] = ("", "")
+        self._verdicts: list[Verification] = []
+
+    def planned(self, plan: Plan) -> None:
+        """Show what the plan changes of a running service, and what it warns of."""
+        self._warnings = tuple(check for check in plan.checks if check.level == "warning")
+        self._changes = f"{plan.name}: {'; '.join(plan.changes)}" if plan.changes else ""
+        if self._rich and (self._warnings or self._changes):
+            self._show()
+        elif not self._rich:
+            if self._changes:
+                self._write(f"{self._changes}\n")
+            for check in self._warnings:
+                self._warn(f"{_warning_text(check)}\n")
 
     def show(self, service: Service, elapsed: float) -> None:
         """Show how far it is, ``elapsed`` seconds after the start."""
         if self._rich:
-            self._show(progress_text(service, elapsed), progress_html(service, elapsed))
+            self._steps = progress_text(service, elapsed), progress_html(service, elapsed)
+            self._show()
         else:
             self._print(service, elapsed)
 
     def uploading(self, name: str, done: int, total: int) -> None:
         """Show how many bytes of an artifact's files have gone to where the service reads them."""
-        text = f"Uploading {name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB"
+        how_far = f": {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total >= 1e6 else ""
+        text = f"Uploading {name}{how_far}"
         if self._rich:
             bar = f'<progress value="{done}" max="{total}" aria-label="{escape(name, quote=True)}"></progress>'
-            self._show(text, f'<div class="kale-serve-progress">{escape(text)} {bar}</div>')
+            self._steps = text, f'<div class="kale-serve-progress">{escape(text)} {bar}</div>'
+            self._show()
             return
         key = (name, "upload", f"{10 * done // max(total, 1)}")  # a line for each tenth
         if key not in self._said:
             self._said.add(key)
             self._write(f"{text}\n")
 
-    def _show(self, text: str, html: str) -> None:
-        bundle = {"text/plain": text, "text/html": html}
+    def verified(self, verdict: Verification) -> None:
+        """Show whether rows were answered as expected. That none are recorded is nothing to tell."""
+        if verdict.skipped:
+            return
+        self._verdicts.append(verdict)
+        if self._rich:
+            self._show()
+        else:
+            (self._write if verdict.ok else self._warn)(f"{verification_text(verdict)}\n")
+
+    def _show(self) -> None:
+        texts = [
+            self._changes,
+            *map(_warning_text, self._warnings),
+            self._steps[0],
+            *map(verification_text, self._verdicts),
+        ]
+        changes = f'<div class="kale-serve-changes">{escape(self._changes)}</div>' if self._changes else ""
+        htmls = [changes, *map(_warning_html, self._warnings), self._steps[1], *map(verification_html, self._verdicts)]
+        bundle = {"text/plain": "\n".join(filter(None, texts)), "text/html": "".join(htmls)}
         if self._handle is None:
             from IPython.display import display
 
@@ -116,9 +145,8 @@ def phase_html(phase: str) -> str:
 def service_html(service: Service) -> str:
     """A service as a small table; every text in it is escaped."""
     rows = [("Phase", phase_html(service.phase) + (f" – {escape(service.reason)}" if service.reason else ""))]
-    for title, artifact in (("Model", service.model), ("Transformer", service.transformer)):
-        if artifact:
-            rows.append((title, f"{escape(artifact.name)} <small>version {escape(artifact.version)}</small>"))
+    for title, artifact in _served(service):
+        rows.append((title.capitalize(), f"{escape(artifact.name)} <small>version {escape(artifact.version)}</small>"))
     if service.url:
         url = escape(service.url, quote=True)
         # A name inside the cluster is none to a browser.
@@ -144,14 +172,35 @@ def service_text(service: Service) -> str:
     lines = [
         f"InferenceService {service.ref.name}: {service.phase}" + (f" – {service.reason}" if service.reason else "")
     ]
-    for title, artifact in (("model", service.model), ("transformer", service.transformer)):
-        if artifact:
-            lines.append(f"  {title}: {artifact.name} version {artifact.version}")
+    lines += [f"  {title}: {artifact.name} version {artifact.version}" for title, artifact in _served(service)]
     if service.url:
         lines.append(f"  url: {service.url} ({service.protocol})")
     if service.external_url:
         lines.append(f"  external, not verified: {service.external_url}")
     return "\n".join(lines)
+
+
+def _served(service: Service) -> list[tuple[str, ServedArtifact]]:
+    """What answers, and what is to come where that is something else."""
+    now = service.answering or service
+    found = [("model", now.model), ("transformer", now.transformer)]
+    if service.answering:
+        came = [("next model", service.model), ("next transformer", service.transformer)]
+        found += [(title, one) for title, one in came if one not in (now.model, now.transformer)]
+    return [(title, artifact) for title, artifact in found if artifact]
+
+
+def _warning_text(check: Check) -> str:
+    return " ".join(filter(None, ("⚠", check.message, check.hint)))
+
+
+def _warning_html(check: Check) -> str:
+    hint = f"<br><small>{escape(check.hint)}</small>" if check.hint else ""
+    colour = PHASES["Degraded"][1]
+    return (
+        f'<div class="kale-serve-warning" role="status"><span style="color:{colour}" aria-hidden="true">⚠</span> '
+        f"{escape(check.message)}{hint}</div>"
+    )
 
 
 def _step_text(step: Step) -> str:
@@ -162,3 +211,8 @@ def _step_text(step: Step) -> str:
 def _stdout(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _stderr(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -9,6 +9,7 @@ Each says what happened, on which object, and what to do about it::
     ├── PermissionDeniedError       403  a right is missing: names the verb and the resource
     ├── NotFoundError               404  no such artifact, service, file or folder
     ├── ConflictError               409  the name is taken, or by other content
+    │   └── ChangedMeanwhileError   409  somebody else changed the service since this was planned
     ├── TooLargeError               413  a request over the configured limit
     ├── PlanError                   422  the plan's checks say that this cannot run
     ├── SnapshotError               500  a stored snapshot does not match its hash
@@ -27,6 +28,12 @@ The REST API answers with :meth:`KaleServeError.to_dict` and :attr:`KaleServeErr
 
 from __future__ import annotations
 
+import itertools
+import traceback
+from pathlib import Path
+
+_HERE = str(Path(__file__).parent)
+
 
 class KaleServeError(Exception):
     """Base of the tree.
@@ -38,6 +45,8 @@ class KaleServeError(Exception):
     """
 
     status: int = 500
+    request: str = ""
+    """The body that was sent, where this is the outcome of a test request that has one."""
 
     def __init__(self, message: str, *, hint: str = "", field: str = "") -> None:
         super().__init__(message)
@@ -53,10 +62,32 @@ class KaleServeError(Exception):
     def to_dict(self) -> dict[str, str]:
         """The body of the REST API's answer."""
         body = {"message": self.message, "reason": self.reason, "hint": self.hint}
-        return body | {"field": self.field} if self.field else body
+        more = {"field": self.field, "request": self.request}
+        return body | {name: value for name, value in more.items() if value}
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the message, the lines of the caller's own code that led here, and what other code
+        raised, with its own lines.
+
+        Python has the whole of it: ``traceback.print_last()``.
+        """
+        frames = traceback.extract_tb(self.__traceback__)
+        shown = [f"{type(self).__name__}: {self}"]
+        shown += _lines(list(itertools.takewhile(lambda frame: not frame.filename.startswith(_HERE), frames)))
+        cause = self.__cause__
+        if cause is not None and not isinstance(cause, KaleServeError):
+            shown.append("\nCaused by " + "".join(traceback.format_exception_only(type(cause), cause)).rstrip())
+            shown += _lines(traceback.extract_tb(cause.__traceback__))
+        return shown
+
+
+def _lines(frames: list[traceback.FrameSummary]) -> list[str]:
+    """Those that are neither this package's nor IPython's, in Python's words."""
+    own = [f for f in frames if not f.filename.startswith(_HERE) and "IPython" not in Path(f.filename).parts]
+    return ["\n" + "".join(traceback.format_list(own)).rstrip()] if own else []
 
 
 class InvalidInputError(KaleServeError, ValueError):
@@ -81,6 +112,10 @@ class NotFoundError(KaleServeError, LookupError):
 
 class ConflictError(KaleServeError):
     status = 409
+
+
+class ChangedMeanwhileError(ConflictError):
+    pass
 
 
 class TooLargeError(KaleServeError):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 import json
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from .artifacts import Transformer
     from .serving.types import Service
 
+LINE = 100
+"""Characters of an answer that go on one line."""
 NAMED = ("service_logs", "predict")
 """The magics whose first word is a service's name."""
 
@@ -50,7 +52,7 @@ class ServiceTable:
 
     def __repr__(self) -> str:
         if not self.items:
-            return "No services are here yet: %serve makes one."
+            return "No services yet: create one with %serve."
         rows = [("NAME", "PHASE", "MODEL", "URL"), *((s.ref.name, s.phase, _model(s), s.url) for s in self.items)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -77,12 +79,9 @@ class Answer:
     value: JSON
 
     def __repr__(self) -> str:
-        return json.dumps(self.value, indent=2, ensure_ascii=False)
-
-    def _repr_mimebundle_(
-        self, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None
-    ) -> dict[str, JSON]:
-        return {"text/plain": repr(self), "application/json": self.value}
+        # Not as application/json, which JupyterLab shows as a folded tree.
+        line = json.dumps(self.value, ensure_ascii=False)
+        return line if len(line) <= LINE else json.dumps(self.value, indent=2, ensure_ascii=False)
 
 
 @magics_class
@@ -92,12 +91,21 @@ class ServeMagics(Magics):
     @magic_arguments()
     @argument("model", help="A submitted Model, its id, or a logged model's name.")
     @argument("-t", "--transformer", default="", help="A submitted Transformer, its id, or a logged one's name.")
-    @argument("-n", "--name", default=None, help="The service's name; made from the model's when left out.")
-    @argument("-r", "--runtime", default=None, help="A runtime's name; the best fitting when left out.")
-    @argument("-p", "--protocol", choices=("v1", "v2"), default=None, help="The protocol; v1 when left out.")
+    @argument("-n", "--name", default=None, help="The service's name; derived from the model's by default.")
+    @argument("-r", "--runtime", default=None, help="A runtime's name; the best match by default.")
+    @argument("-p", "--protocol", choices=("v1", "v2"), default=None, help="The protocol; v1 by default.")
+    @argument("-m", "--method", default=None, help="The estimator's method to call; predict by default.")
+    @argument("--verify", choices=("warn", "require", "off"), default=None, help="How recorded rows are checked.")
     @argument("-c", "--config", default="", help="A ServeConfig or dict: a variable's name or a Python expression.")
-    @argument("--timeout", type=float, default=600.0, help="Seconds to wait until it is ready.")
-    @argument("--no-wait", action="store_true", help="Do not wait until it is ready.")
+    @argument(
+        "--remove",
+        action="append",
+        choices=("transformer", "config"),
+        default=None,
+        help="Remove this from the existing service.",
+    )
+    @argument("--timeout", type=float, default=600.0, help="Seconds to wait for it to become ready.")
+    @argument("--no-wait", action="store_true", help="Do not wait for it to become ready.")
     @line_magic("serve")
     def serve(self, line: str) -> Endpoint | None:
         """Serve a logged model."""
@@ -113,6 +121,9 @@ class ServeMagics(Magics):
                 serve_config=config,  # type: ignore[arg-type]  # serve() says what is wrong with it
                 runtime=given.runtime,
                 protocol=given.protocol,
+                method=given.method,
+                verify=given.verify,
+                remove=given.remove or (),
                 wait=not given.no_wait,
                 timeout=given.timeout,
             )
@@ -129,7 +140,7 @@ class ServeMagics(Magics):
     @magic_arguments()
     @argument("name", help="The service's name.")
     @argument("-c", "--component", choices=("predictor", "transformer"), default="predictor", help="Whose log.")
-    @argument("-t", "--tail", type=int, default=50, help="How many lines, counted from the end.")
+    @argument("-t", "--tail", type=int, default=50, help="How many of the last lines to show.")
     @argument("--previous", action="store_true", help="The run before the last restart.")
     @line_magic("service_logs")
     def service_logs(self, line: str) -> None:
@@ -142,8 +153,8 @@ class ServeMagics(Magics):
 
     @magic_arguments()
     @argument("name", help="The transformer's name.")
-    @argument("-v", "--version", default=None, help="Its version; the next number when left out.")
-    @argument("-d", "--description", default=None, help="What it does.")
+    @argument("-v", "--version", default=None, help="Its version; the next number by default.")
+    @argument("-d", "--description", default=None, help="Its description.")
     @argument("-a", "--asset", action="append", default=[], help="A global that the functions use; give once for each.")
     @cell_magic("transformer")
     def transformer(self, line: str, cell: str) -> Transformer | None:
@@ -186,9 +197,9 @@ class ServeMagics(Magics):
         "--protocol",
         choices=("v1", "v2", "v2-binary", "grpc-v2"),
         default=None,
-        help="Instead of the service's own.",
+        help="The protocol, instead of the service's own.",
     )
-    @argument("--timeout", type=float, default=60.0, help="Seconds that the request may take.")
+    @argument("--timeout", type=float, default=60.0, help="Seconds to wait for the answer.")
     @cell_magic("predict")
     def predict(self, line: str, cell: str) -> Answer | None:
         """Send the cell to a service: JSON, or a Python expression whose value is sent."""
@@ -309,4 +320,5 @@ def _function(value: object) -> FunctionType | None:
 
 
 def _model(service: Service) -> str:
-    return f"{service.model.name} {service.model.version}".strip() if service.model else ""
+    model = (service.answering or service).model
+    return f"{model.name} {model.version}".strip() if model else ""

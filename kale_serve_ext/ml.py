@@ -15,12 +15,56 @@ JSON = TypeAliasType("JSON", "bool | int | float | str | Sequence[JSON] | Mappin
 """A value that ``json.dumps`` takes."""
 
 
+INPUT_KINDS = ("pandas", "polars", "numpy", "sparse", "texts", "objects")
+"""What a model's ``predict`` is given: a data frame, an array, a sparse matrix, a list of texts or of dicts."""
+
+
 @dataclass(frozen=True)
 class Column:
-    """One named input or output of a model with named columns; ``dtype`` is numpy's name for it, or ``object``."""
+    """One named input of a model, as the table had it that the model was trained on or shown with.
+
+    Args:
+        name: the column's.
+        dtype: what the table's library calls it: ``float64``, ``Int64``, ``boolean``, ``str``, ``object``,
+            ``category``, ``datetime64[ns, UTC]``, ``timedelta64[ns]``, polars' ``Float64``.
+        categories: of a categorical column, in order; None where they are not known. Times are in ISO 8601.
+        category_dtype: the dtype of these.
+        ordered: whether they have an order.
+        missing: what a missing value is: ``nan``, ``none``, ``na`` (pandas' NA) or ``nat``; empty where none was seen.
+        values: what an ``object`` column holds that is told apart by more than its form in JSON: ``bool``, ``date``,
+            ``datetime``, ``time`` or ``decimal``; empty for texts, numbers and mixtures.
+    """
 
     name: str
     dtype: str = "float64"
+    categories: tuple[JSON, ...] | None = None
+    category_dtype: str = ""
+    ordered: bool = False
+    missing: str = ""
+    values: str = ""
+
+    def to_dict(self) -> dict[str, JSON]:
+        """As JSON; what is not known is left out."""
+        told: dict[str, JSON] = {"name": self.name, "dtype": self.dtype}
+        if self.categories is not None:
+            told |= {"categories": list(self.categories), "category_dtype": self.category_dtype}
+        rest: dict[str, JSON] = {"ordered": self.ordered, "missing": self.missing, "values": self.values}
+        return told | {key: value for key, value in rest.items() if value}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, JSON]) -> Column:
+        """The reverse of :meth:`to_dict`."""
+        categories = value.get("categories")
+        listed = isinstance(categories, Sequence) and not isinstance(categories, str)
+        return cls(
+            name=str(value["name"]),
+            dtype=str(value.get("dtype") or "object"),
+            categories=tuple(categories) if listed and isinstance(categories, Sequence) else None,
+            category_dtype=str(value.get("category_dtype") or ""),
+            ordered=value.get("ordered") is True,
+            missing=str(value.get("missing") or ""),
+            values=str(value.get("values") or ""),
+        )
 
 
 @dataclass(frozen=True)
@@ -34,10 +78,12 @@ class Signature:
         output_dtype: the same of the output; empty where it is not known.
         columns: the input's columns where they have names, in order.
         sample: one row that the model accepts: a list of values, an object of column name to value, or a text.
+        input_kind: one of :data:`INPUT_KINDS`; empty where it is not known.
+        input_missing: what a missing value is in an input of objects without columns, as for :class:`Column`.
 
     Raises:
-        InvalidInputError: a dimension that is neither a name nor a whole number of at least -1, or a dtype that is no
-            text or numpy dtype.
+        InvalidInputError: a dimension that is neither a name nor a whole number of at least -1, a dtype that is no
+            text or numpy dtype, or another kind of input.
     """
 
     input_size: list[str | int] = field(default_factory=list)
@@ -46,8 +92,13 @@ class Signature:
     output_dtype: str = ""
     columns: tuple[Column, ...] = ()
     sample: JSON = None
+    input_kind: str = ""
+    input_missing: str = ""
 
     def __post_init__(self) -> None:
+        if self.input_kind not in ("", *INPUT_KINDS):
+            hint = f"Leave it out, or use one of: {', '.join(INPUT_KINDS)}."
+            raise InvalidInputError(f"input_kind is {self.input_kind!r:.100}.", hint=hint, field="input_kind")
         for name in ("input_size", "output_size"):
             object.__setattr__(self, name, _checked_size(name, getattr(self, name)))
         for name in ("input_dtype", "output_dtype"):
@@ -61,8 +112,10 @@ class Signature:
             "output_size": list(self.output_size),
             "input_dtype": self.input_dtype,
             "output_dtype": self.output_dtype,
-            "columns": [{"name": c.name, "dtype": c.dtype} for c in self.columns],
+            "columns": [c.to_dict() for c in self.columns],
             "sample": self.sample,
+            "input_kind": self.input_kind,
+            "input_missing": self.input_missing,
         }
 
     @classmethod
@@ -76,12 +129,10 @@ class Signature:
             output_size=_size(value.get("output_size")),
             input_dtype=str(value.get("input_dtype") or ""),
             output_dtype=str(value.get("output_dtype") or ""),
-            columns=tuple(
-                Column(str(c["name"]), str(c.get("dtype") or "object"))
-                for c in columns
-                if isinstance(c, Mapping) and "name" in c
-            ),
+            columns=tuple(Column.from_dict(c) for c in columns if isinstance(c, Mapping) and "name" in c),
             sample=value.get("sample"),
+            input_kind=kind if (kind := str(value.get("input_kind") or "")) in INPUT_KINDS else "",
+            input_missing=str(value.get("input_missing") or ""),
         )
 
 
@@ -97,7 +148,7 @@ def _checked_size(name: str, size: object) -> list[str | int]:
         if all(isinstance(d, str) or d >= -1 for d in found):
             return found
     raise InvalidInputError(
-        f"{name} is {size!r:.100}, which is no list of dimensions.",
+        f"{name} is {size!r:.100}, which is not a list of dimensions.",
         hint='Write names and whole numbers, the batch first: ["batch_size", 4].',
         field=name,
     )
@@ -115,4 +166,4 @@ def _checked_dtype(name: str, dtype: object) -> str:
     text = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or getattr(dtype, "__name__", None)
     if dtype is None or isinstance(text, str):
         return text or ""
-    raise InvalidInputError(f"{name} is {dtype!r:.100}, which is no dtype.", hint='Write "float64".', field=name)
+    raise InvalidInputError(f"{name} is {dtype!r:.100}, which is not a dtype.", hint='Write "float64".', field=name)

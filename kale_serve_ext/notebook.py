@@ -9,21 +9,23 @@ import asyncio
 import operator
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Protocol, SupportsIndex, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, SupportsIndex, runtime_checkable
 
 from . import session
 from .engines.base import Component, Phase
-from .errors import InvalidInputError, InvalidNameError, KaleServeError, NotFoundError
+from .errors import InvalidInputError, InvalidNameError, KaleServeError, NotFoundError, ServeFailedError
 from .ml import JSON
+from .serveconfig import ServeConfig, plain_config
 from .sync import loop, run
 
 if TYPE_CHECKING:
     from .display import Progress
     from .engines.base import Engine
-    from .serving.client import Client
-    from .serving.types import Service
+    from .serving.client import PredictionClient
+    from .serving.plan import Draft
+    from .serving.types import Plan, Service, ServiceRevision
+    from .serving.verification import Verification
 
 __all__ = ["Endpoint", "ServeConfig", "serve", "services"]
 
@@ -31,54 +33,10 @@ READY_TIMEOUT = 600.0
 """Seconds that ``serve`` and ``Endpoint.wait`` wait at most, unless told otherwise."""
 PREDICT_TIMEOUT = 60.0
 """Seconds that one request may take, unless told otherwise."""
-
-
-@dataclass
-class ServeConfig:
-    """How a service's pods (or local processes) are to be run.
-
-    The fields beside ``predictor`` and ``transformer`` hold for both of them; what stands inside one of these two wins
-    for that component (``env`` is added to). Values may be plain ones or objects of the Kubernetes client, names in
-    snake_case or camelCase. ``serve`` takes a dict with the same keys too.
-
-    Args:
-        env: variables, as ``{"name": …, "value": …}``.
-        env_from: sources of variables.
-        requests: resources asked for: ``{"cpu": "1", "memory": "2Gi"}``.
-        limits: resources allowed.
-        annotations: annotations of the pods.
-        labels: labels of the pods.
-        predictor: anything that KServe's predictor takes: a ``container`` (image, env, …), ``runtime``,
-            ``min_replicas``, ``service_account_name``, ``affinity``, …
-        transformer: the same for the transformer.
-        node_selector: labels of the nodes that may run the pods.
-        affinity: their affinity.
-        tolerations: their tolerations.
-        protocol_version: ``v1`` or ``v2``.
-    """
-
-    env: Sequence[object] = field(default_factory=list)
-    env_from: Sequence[object] = field(default_factory=list)
-    requests: Mapping[str, object] = field(default_factory=dict)
-    limits: Mapping[str, object] = field(default_factory=dict)
-    annotations: Mapping[str, object] = field(default_factory=dict)
-    labels: Mapping[str, object] = field(default_factory=dict)
-    predictor: Mapping[str, object] = field(default_factory=dict)
-    transformer: Mapping[str, object] = field(default_factory=dict)
-    node_selector: Mapping[str, object] = field(default_factory=dict)
-    affinity: object = None
-    tolerations: Sequence[object] = field(default_factory=list)
-    protocol_version: str | None = None
-
-    def to_dict(self) -> dict[str, JSON]:
-        """As plain values in KServe's camelCase; what is not set is left out.
-
-        Raises:
-            InvalidInputError: a value of the wrong kind.
-        """
-        from .serving.config import normalise
-
-        return normalise({f.name: getattr(self, f.name) for f in fields(self)})
+Verify = Literal["warn", "require", "off"]
+"""What comes of recorded rows that are answered differently."""
+Removable = Literal["transformer", "config"]
+"""What can be taken away from a service."""
 
 
 @runtime_checkable
@@ -102,16 +60,23 @@ def serve(
     engine: str | None = None,
     namespace: str | None = None,
     timeout: float = READY_TIMEOUT,
+    method: str | None = None,
+    verify: Verify | None = None,
+    verify_with: tuple[object, object] | None = None,
+    remove: Removable | Sequence[Removable] = (),
 ) -> Endpoint:
     """Serve a model as a KServe InferenceService.
+
+    A service of that name that serves this model already is rolled over to the new version without a gap. Whatever is
+    left out then stays as it is: transformer, runtime, protocol, method, settings, replicas.
 
     Args:
         model_id: id of a Model artifact, or the submitted object. May be left out when ``serve_config`` brings a
             predictor container with an image of its own.
         transformer_id: id of a Transformer artifact, or the submitted object.
-        name: the InferenceService's name. Without one it is made from the model's name; a service that serves this
-            model already is then rolled over to the new version without a gap.
-        serve_config: a :class:`ServeConfig`, or a dict with its keys.
+        name: the InferenceService's name; made from the model's name by default.
+        serve_config: a :class:`ServeConfig`, or a dict with its keys. Its settings go over those of a service that is
+            there: variables by name, mappings key by key, anything else as a whole.
         wait: wait until the service answers requests, showing its progress. An interrupt ends the waiting only.
         propagate_configurations: give the service the PodDefaults of this notebook server, where there are any.
         runtime: name of a runtime; the best fitting by default.
@@ -119,6 +84,16 @@ def serve(
         engine: ``local`` or another engine; the configured one by default.
         namespace: the configured one by default.
         timeout: seconds to wait.
+        method: the estimator's method that answers: ``predict`` by default, ``predict_proba``,
+            ``decision_function``, ``transform``, …
+        verify: what comes of it when the service does not answer the rows that are recorded with the model as the model
+            did: ``"warn"`` (the default) compares them once it is ready, and shows the differences; with
+            ``"require"`` such a version does not become ready, and the one before goes on answering; ``"off"``
+            compares nothing.
+        verify_with: rows as the service takes them, transformer included, and the answers to expect: sent the whole
+            way once it is ready, and compared. With ``verify="require"`` a difference puts the version before back.
+        remove: what to take away from a service that is there: ``"transformer"``, or ``"config"`` for all settings that
+            a ``serve_config`` has made, so that only those given now count.
 
     Returns:
         The service's :class:`Endpoint`.
@@ -132,13 +107,13 @@ def serve(
         DeadlineExceededError: it is not ready after ``timeout`` seconds; the service is kept.
     """
     from .display import Progress
-    from .metadata.where import here
+    from .metadata.provenance import here
     from .serving import deploy
     from .serving.types import ServeRequest
 
     if name is not None and not name:
-        raise InvalidNameError("The service's name is empty.", hint="Leave out name= to have one made.", field="name")
-    config = serve_config.to_dict() if isinstance(serve_config, ServeConfig) else _config(serve_config)
+        raise InvalidNameError("The service's name is empty.", hint="Omit name= to have one generated.", field="name")
+    config = plain_config(serve_config)
     chosen = session.engine(engine or "", namespace or "")
     if propagate_configurations:
         config = _propagated(config, run(chosen.pod_labels()))
@@ -149,12 +124,29 @@ def serve(
         runtime=runtime or "",
         protocol=protocol or "",
         config=config,
+        remove=_parts(remove),
+        method=method or "",
+        verify=_checked_verify(verify, verify_with, wait),
     )
     shown = Progress()
-    service = run(deploy.serve(request, chosen, session.metadata(), where=here(), told=shown.uploading))
+    drafts: list[Draft] = []
+
+    def planned(draft: Draft) -> None:
+        drafts.append(draft)
+        shown.planned(draft.plan)
+
+    work = deploy.serve(
+        request, chosen, session.metadata(), provenance=here(), on_progress=shown.uploading, planned=planned
+    )
+    service = run(work)
     made = Endpoint._of(service.ref.name, chosen)
+    draft = drafts[-1]  # the one that was carried out
+    made.plan = draft.plan
     if wait:
         made._wait(timeout, service, shown)
+        made._verify(shown, verify_with, draft, service)
+    else:
+        made._unverified = draft, service
     return made
 
 
@@ -178,9 +170,14 @@ class Endpoint:
     """
 
     _engine: Engine
-    _client: Client
+    _client: PredictionClient
     name: str
     """The InferenceService's name."""
+    plan: Plan | None = None
+    """What :func:`serve` or :meth:`update` planned and carried out, with its checks and warnings; None where this
+    object did neither."""
+    _unverified: tuple[Draft, Service] | None = None
+    """What was asked for and not waited for, and what came of it: its recorded rows are compared once it is."""
 
     def __init__(self, name: str, *, engine: str | None = None, namespace: str | None = None) -> None:
         _check_given_name(name)
@@ -198,11 +195,11 @@ class Endpoint:
         return made
 
     def _bind(self, name: str, engine: Engine) -> None:
-        from .serving.client import Client
+        from .serving.client import PredictionClient
 
         self.name = name
         self._engine = engine
-        self._client = Client(engine, name)
+        self._client = PredictionClient(engine, name)
 
     @property
     def service(self) -> Service:
@@ -262,6 +259,27 @@ class Endpoint:
         work = self._client.call(data, protocol=protocol, timeout=timeout)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop()))
 
+    def verify(self, rows: object = None, answers: object = None, *, timeout: float = PREDICT_TIMEOUT) -> Verification:
+        """Compare what the service answers with what its model answered in the notebook.
+
+        Without arguments, the rows that are recorded with the model are sent to the predictor.
+
+        Args:
+            rows: rows as :meth:`predict` takes them, sent the whole way, transformer included.
+            answers: what to expect: one answer for each row; or the whole answer as a dict.
+            timeout: seconds.
+
+        Returns:
+            The verdict: ``ok``, how many ``rows`` were compared, the ``differences``; ``skipped`` says why none were.
+
+        Raises:
+            ServiceNotReadyError: the service does not answer now; has the phase.
+            DeadlineExceededError: no answer in time.
+        """
+        from .serving.verify import verify
+
+        return run(verify(self._engine, self.name, session.metadata(), rows=rows, answers=answers, timeout=timeout))
+
     def explain(self, data: object) -> JSON:
         """Explanations, for services that have an explainer. Those that ``serve`` makes have none.
 
@@ -285,7 +303,13 @@ class Endpoint:
             ServeFailedError: it failed; has the failing process's last log lines.
             DeadlineExceededError: it is not ready after ``timeout`` seconds.
         """
-        self._wait(timeout, None)
+        from .display import Progress
+
+        shown = Progress()
+        self._wait(timeout, None, shown)
+        if pending := self._unverified:
+            self._unverified = None
+            self._verify(shown, None, *pending)
         return self
 
     def update(
@@ -298,10 +322,14 @@ class Endpoint:
         force: bool = False,
         wait: bool = True,
         timeout: float = READY_TIMEOUT,
+        method: str | None = None,
+        verify: Verify | None = None,
+        verify_with: tuple[object, object] | None = None,
+        remove: Removable | Sequence[Removable] = (),
     ) -> Endpoint:
-        """Serve another version or model, another transformer, or with more replicas; the rest stays as it is.
+        """Serve another version or model, another transformer, or with more replicas.
 
-        The new revision is ready before the old one goes.
+        What is left out stays as it is. The new revision is ready before the old one goes.
 
         Args:
             model_id: as for :func:`serve`.
@@ -312,46 +340,113 @@ class Endpoint:
             force: take over fields of the service that other programs have set.
             wait: wait until the new version answers.
             timeout: seconds to wait.
+            method: as for :func:`serve`; the service's own by default, and so the next two.
+            verify: as for :func:`serve`.
+            verify_with: as for :func:`serve`.
+            remove: as for :func:`serve`.
 
         Raises:
             ConflictError: another program has set what would change; names it and the fields.
             PlanError: the plan's checks say that this cannot run, or that requests cannot be split here.
         """
         from .display import Progress
-        from .metadata.where import here
+        from .metadata.provenance import here
         from .serving import deploy
 
         shown = Progress()
+
+        drafts: list[Draft] = []
+
+        def planned(draft: Draft) -> None:
+            drafts.append(draft)
+            self.plan = draft.plan
+            shown.planned(draft.plan)
+
         if canary is not None and not 0 <= canary <= 100:
             raise InvalidInputError(f"canary is a percentage from 0 to 100, not {canary}.", field="canary")
         work = deploy.update(
             self.name,
             model_id=_artifact_id(model_id, "model_id"),
             transformer_id=_artifact_id(transformer_id, "transformer_id"),
+            remove=_parts(remove),
             replicas=replicas,
             canary=canary,
             force=force,
+            method=method or "",
+            verify=_checked_verify(verify, verify_with, wait),
             engine=self._engine,
             metadata=session.metadata(),
-            where=here(),
-            told=shown.uploading,
+            provenance=here(),
+            on_progress=shown.uploading,
+            planned=planned,
         )
         changed = run(work)
+        # Where only replicas or shares change, what was not compared before is still to be.
+        draft = drafts[-1] if drafts else self._unverified[0] if self._unverified else None
+        self._unverified = (draft, changed) if draft else None
         if wait and changed.phase != "Paused":
             self._wait(timeout, changed, shown)
+            self._unverified = None
+            run(self._client.close())  # which knows the version before
+            if draft or verify_with:
+                self._verify(shown, verify_with, draft, changed)
         return self
 
     def promote(self, *, force: bool = False) -> Endpoint:
         """Give all requests to the newest version, which had a share of them."""
         return self.update(canary=100, force=force)
 
-    def rollback(self, *, force: bool = False) -> Endpoint:
-        """Give all requests to the version before the newest, at once. In Knative mode the newest stays, and gets none.
+    def revisions(self) -> list[ServiceRevision]:
+        """The last ten revisions and the one that answers, the newest first.
+
+        Each says what it serves and changed, since when and by whom.
+
+        On a cluster, where earlier ones are not kept, it is the newest alone.
+        """
+        from .serving import deploy
+
+        return list(run(deploy.revisions(self.name, self._engine)))
+
+    def rollback(
+        self,
+        revision: int | None = None,
+        *,
+        force: bool = False,
+        wait: bool = True,
+        timeout: float = READY_TIMEOUT,
+    ) -> Endpoint:
+        """Go back to the previous version the newest, at once where that still answers.
+
+        Going back again goes further back. On a cluster it works for versions that share the requests: all go to the
+        one before then, and in Knative mode the newest stays, and gets none.
+
+        Args:
+            revision: the number of the revision to go back to, one of :meth:`revisions`.
+            force: take over fields of the service that other programs have set.
+            wait: wait until it answers.
+            timeout: seconds to wait.
 
         Raises:
-            ConflictError: there is no earlier version.
+            ConflictError: there is no earlier version, or that revision is not kept.
+            PlanError: it cannot run any more, as where its files are gone.
         """
-        return self.update(canary=0, force=force)
+        from .metadata.provenance import here
+        from .serving import deploy
+
+        self._unverified = None
+        work = deploy.roll_back(
+            self.name,
+            revision=revision,
+            force=force,
+            engine=self._engine,
+            metadata=session.metadata(),
+            provenance=here(),
+        )
+        changed = run(work)
+        if wait and changed.phase != "Paused":
+            self._wait(timeout, changed)
+        run(self._client.close())  # which knows the version before
+        return self
 
     def pause(self) -> None:
         """Stop the service's processes and keep everything else."""
@@ -382,6 +477,63 @@ class Endpoint:
         shown = shown or display.Progress()
         run(wait_ready(self._engine, self.name, timeout=timeout, applied=applied, seen=shown.show))
 
+    def _verify(
+        self, shown: Progress, given: tuple[object, object] | None, draft: Draft | None, applied: Service
+    ) -> None:
+        """Compare what can be compared, and show it. That it cannot be asked is a warning: the service is ready.
+
+        Args:
+            applied: the service as it was when it had been changed to what is compared.
+
+        Raises:
+            ServeFailedError: it answers differently though it is required not to, or cannot be asked then; the version
+                before is put back.
+        """
+        required = draft if draft is not None and draft.wanted.verify == "require" else None
+        for pair in ((), given) if given else ((),):
+            try:
+                verdict = self.verify(*pair)
+            except KaleServeError as error:
+                if required:
+                    self._take_back(error.message, required, applied, error)
+                if isinstance(error, InvalidInputError):
+                    raise
+                warnings.warn(f"Could not check whether {self.name} answers as expected: {error}", stacklevel=3)
+                continue
+            shown.verified(verdict)
+            if required and not verdict.ok and not verdict.skipped:
+                self._take_back(repr(verdict), required, applied)
+
+    def _take_back(self, reason: str, draft: Draft, applied: Service, cause: KaleServeError | None = None) -> NoReturn:
+        """Put the version before back, and say why.
+
+        Args:
+            cause: what kept it from being compared.
+        """
+        from .metadata.provenance import here
+        from .serving import deploy
+
+        before = draft.current
+        phase = applied.phase
+        try:
+            back = run(
+                deploy.take_back(applied, before, engine=self._engine, metadata=session.metadata(), provenance=here())
+            )
+        except KaleServeError as error:
+            what = f"It could not be rolled back: {error.message}"
+        else:
+            phase = back.phase if back else self.phase
+            what = "The previous version was restored." if before else f"It is {phase.lower()} now."
+            if back is None:
+                what = "Someone else has changed it since, so it was left as it is."
+        does = "could not be compared with what is required" if cause else "does not answer as required"
+        raise ServeFailedError(
+            f"The service {self.name!r} {does}. {what}\n{reason}",
+            phase=phase,
+            cause=reason,
+            hint='With verify="warn" it is served anyway.',
+        ) from cause
+
     def __repr__(self) -> str:
         from .display import service_text
 
@@ -406,14 +558,26 @@ def _check_given_name(name: object) -> None:
         raise InvalidInputError("An Endpoint is made from the name of a service: Endpoint('iris').", field="name")
 
 
-def _config(given: Mapping[str, object] | None) -> dict[str, JSON]:
-    from .serving.config import normalise
+def _checked_verify(verify: str | None, given: object, wait: bool) -> str:
+    """What is asked for, checked before anything is done."""
+    if verify not in (None, "warn", "require", "off"):
+        hint = 'Use "warn", "require" or "off".'
+        raise InvalidInputError(f"verify is {str(verify)[:100]!r}.", hint=hint, field="verify")
+    if given is not None:
+        from .serving.verify import check_given
 
-    if given is not None and not isinstance(given, Mapping):
-        raise InvalidInputError(
-            f"serve_config is a {type(given).__name__}.", hint="Pass a ServeConfig or a dict.", field="config"
-        )
-    return normalise(given or {})
+        if not (isinstance(given, tuple | list) and len(given) == 2):
+            hint = "Pass rows and the expected answers: verify_with=(rows, answers)."
+            raise InvalidInputError("verify_with is not a pair.", hint=hint, field="verify_with")
+        check_given(*given, field="verify_with")
+    if given is not None and not wait:
+        hint = "Leave out wait=False, or call Endpoint.verify(rows, answers) later."
+        raise InvalidInputError("verify_with is compared once the service is ready.", hint=hint, field="verify_with")
+    return verify or ""
+
+
+def _parts(remove: str | Sequence[str]) -> tuple[str, ...]:
+    return (remove,) if isinstance(remove, str) else tuple(remove)
 
 
 def _propagated(config: dict[str, JSON], labels: Mapping[str, str]) -> dict[str, JSON]:
@@ -442,7 +606,7 @@ def _artifact_id(given: int | _Submitted | None, argument: str) -> int | None:
         return operator.index(number)
     raise InvalidInputError(
         f"{argument} is a {type(given).__name__}, not the id of an artifact.",
-        hint="Pass the number that submit_artifact() gave, or the submitted object itself.",
+        hint="Pass the id that submit_artifact() returned, or the submitted object itself.",
         field=argument,
     )
 
@@ -452,7 +616,9 @@ def _no_such_service(name: str, engine: Engine) -> NotFoundError:
     close = get_close_matches(name, names, n=1)
     guess = f"Did you mean {close[0]!r}? " if close else ""
     listed = (
-        f"Services here: {', '.join(names[:20])}." if names else "There are no services here yet: serve() makes one."
+        f"Services here: {', '.join(names[:20])}."
+        if names
+        else "There are no services here yet: create one with serve()."
     )
     shown = name if len(name) <= 100 else f"{name[:100]}…"
     return NotFoundError(f"There is no service {shown!r}.", hint=guess + listed, field="name")

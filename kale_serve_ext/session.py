@@ -26,7 +26,7 @@ def metadata(progress: Callable[[str], None] | None = None) -> Metadata:
     """The metadata; nothing is started before the first call.
 
     Args:
-        progress: told what a long first call is doing (making the engine's environment); printed by default.
+        progress: called with what a long first call is doing (making the engine's environment); printed by default.
     """
     from .metadata import open_metadata
 
@@ -40,7 +40,7 @@ def metadata(progress: Callable[[str], None] | None = None) -> Metadata:
 def engine(kind: str = "", namespace: str = "") -> Engine:
     """An engine; where ``kind`` is empty, the one that is configured, chosen in the panel or found."""
     from .engines import open_engine
-    from .engines.choice import decide, target
+    from .engines.selection import decide, target
 
     settings = Settings.from_environ()
     if not kind and (decision := decide(settings)).failed:

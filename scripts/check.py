@@ -28,6 +28,7 @@ import api
 PARTS = ("lint", "docs", "pytest", "cluster", "jest", "browser")
 CLUSTER_TESTS = ROOT / "tests" / "cluster"
 RESULTS = CACHE / "results"
+MOST_WORKERS = 4
 
 
 class Part:
@@ -92,7 +93,13 @@ def pytest(tools: Path) -> Counts:
     arguments = shlex.split(os.environ.get("PYTEST_ARGS", ""))
     environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     environ["KUBEFLOW_ENVIRONMENT"] = str(_kubeflow_environment())
-    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", f"--ignore={CLUSTER_TESTS}", *arguments]
+    # Most of the time goes to processes that start, each on one core. A file's tests share what they have started.
+    workers = ["--numprocesses", str(min(MOST_WORKERS, os.cpu_count() or 1)), "--dist", "loadfile"]
+    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", f"--ignore={CLUSTER_TESTS}", *workers]
+    # The floor in pyproject.toml is for all tests, and on Linux: elsewhere some of what they are about does not exist.
+    if not arguments and sys.platform == "linux":
+        command += ["--cov", "--cov-report="]
+    command += arguments
     part.counts += pytest_counts(report, part.execute(command, env=environ))
     return part.done()
 
@@ -102,7 +109,9 @@ def cluster(tools: Path, product: Path, *, asked: bool) -> Counts:
     part = Part("cluster")
     report = RESULTS / "cluster.xml"
     environ = {**os.environ, **environment(asked=asked), "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
-    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", CLUSTER_TESTS]
+    # A client's or a server's new warning is no fault of what runs on the cluster.
+    warnings = ["-W", "default", "-W", "error::pytest.PytestUnraisableExceptionWarning"]
+    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", *warnings, CLUSTER_TESTS]
     part.counts += pytest_counts(report, part.execute(command, env=environ))
     if environ.get("KUBECONFIG"):
         part.counts += _in_browser(part, product, "main-job", {**environ, "UI_TESTS_ENGINE": "cluster"})

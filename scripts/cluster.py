@@ -14,7 +14,7 @@ import subprocess
 
 from steps import run
 
-from images import METADATA, NOTEBOOK, load
+from images import METADATA, NOTEBOOK, STOCK, load
 
 STARTER = "KALE_TEST_CLUSTER"
 
@@ -33,5 +33,9 @@ def environment(*, asked: bool) -> dict[str, str]:
     load(starter)
     told = subprocess.run([starter, "env"], capture_output=True, text=True, check=True).stdout
     pairs = re.findall(r"^export (\w+)=(.*)$", told, re.MULTILINE)
-    images = {"KALE_TEST_METADATA_IMAGE": METADATA, "KALE_TEST_NOTEBOOK_IMAGE": NOTEBOOK}
+    images = {
+        "KALE_TEST_METADATA_IMAGE": METADATA,
+        "KALE_TEST_NOTEBOOK_IMAGE": NOTEBOOK,
+        "KALE_TEST_STOCK_IMAGE": STOCK,
+    }
     return {**images, **{name: " ".join(shlex.split(value)) for name, value in pairs}}

@@ -9,7 +9,8 @@ from email import message_from_bytes
 from pathlib import Path
 from zipfile import ZipFile
 
-from product import CONSTRAINTS, build_wheel
+from machine import uv_environ
+from product import CONSTRAINTS, UV, build_wheel
 from steps import CACHE, ROOT, run
 
 IMAGES = ROOT / "images"
@@ -17,6 +18,9 @@ CONTEXT = CACHE / "image"
 OF_TESTS = ROOT / "tests" / "cluster" / "images"
 METADATA = "kale-serve-ext/test-metadata:1"
 NOTEBOOK = "kale-serve-ext/test-notebook:1"
+STOCK = "kale-serve-ext/test-stock:1"
+PYTHON = "3.11"
+"""Of the test cluster's base."""
 
 
 def load(starter: str) -> None:
@@ -25,6 +29,7 @@ def load(starter: str) -> None:
         (image("transformer"), assemble()),
         (METADATA, _metadata()),
         (NOTEBOOK, _notebook()),
+        (STOCK, _stock()),
     ):
         run([starter, "load-image", name, context])
 
@@ -38,6 +43,7 @@ def image(role: str) -> str:
 def assemble() -> Path:
     """A folder that both ``docker build`` and the test cluster's ``load-image`` read."""
     _copy(IMAGES / "cluster", CONTEXT, build_wheel(), CONSTRAINTS, IMAGES / "Dockerfile")
+    _pin(CONTEXT / "requirements.txt")
     # One image has both names: the program tells its role from the arguments.
     settings = {
         "base": "kserve",
@@ -46,6 +52,13 @@ def assemble() -> Path:
     }
     (CONTEXT / "image.json").write_text(json.dumps(settings, indent=2) + "\n")
     return CONTEXT
+
+
+def _pin(requirements: Path) -> None:
+    """Write the constraints' versions into requirements, for the Python of the test cluster's base."""
+    files = (requirements, "--constraint", CONSTRAINTS, "--output-file", requirements)
+    plain = ("--no-deps", "--no-header", "--no-annotate", "--quiet")
+    run([UV, "pip", "compile", *files, "--python-version", PYTHON, *plain], env=uv_environ())
 
 
 def _metadata() -> Path:
@@ -62,6 +75,13 @@ def _notebook() -> Path:
     _copy(OF_TESTS / "notebook", context, wheel)
     # The cluster's base installs wheels without what they require.
     (context / "requirements.txt").write_text("\n".join([*_required_by(wheel), "scikit-learn", "ipykernel"]) + "\n")
+    return context
+
+
+def _stock() -> Path:
+    context = CACHE / "image-stock"
+    _copy(OF_TESTS / "stock", context)
+    _pin(context / "requirements.txt")
     return context
 
 

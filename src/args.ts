@@ -1,4 +1,7 @@
-import type { ReadonlyJSONObject, ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import type {
+  ReadonlyJSONObject,
+  ReadonlyPartialJSONObject
+} from '@lumino/coreutils';
 import type { Component, ServiceRef } from './api/types';
 
 /**
@@ -34,6 +37,18 @@ export const LOGS_ARGS: ReadonlyJSONObject = {
   properties: {
     ...(SERVICE_ARGS.properties as ReadonlyJSONObject),
     component: { type: 'string', description: '`predictor` or `transformer`.' }
+  }
+};
+
+export const ROLL_BACK_ARGS: ReadonlyJSONObject = {
+  type: 'object',
+  properties: {
+    ...(SERVICE_ARGS.properties as ReadonlyJSONObject),
+    revision: {
+      type: 'integer',
+      description:
+        'The revision to go back to; the one before the newest where it is left out.'
+    }
   }
 };
 

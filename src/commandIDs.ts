@@ -6,6 +6,7 @@ export namespace CommandIDs {
   export const searchModels = 'kale-serve:search-models';
   export const refresh = 'kale-serve:refresh';
   export const serveModel = 'kale-serve:serve-model';
+  export const copyModelId = 'kale-serve:copy-model-id';
   export const serveFile = 'kale-serve:serve-file';
   export const updateService = 'kale-serve:update-service';
   export const testService = 'kale-serve:test-service';
@@ -14,5 +15,7 @@ export namespace CommandIDs {
   export const resumeService = 'kale-serve:resume-service';
   export const promoteService = 'kale-serve:promote-service';
   export const rollBackService = 'kale-serve:roll-back-service';
+  export const cancelUpload = 'kale-serve:cancel-upload';
+  export const copyAddress = 'kale-serve:copy-address';
   export const deleteService = 'kale-serve:delete-service';
 }

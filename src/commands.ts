@@ -1,21 +1,40 @@
 import type { JupyterFrontEnd, ILayoutRestorer } from '@jupyterlab/application';
-import type { MainAreaWidget } from '@jupyterlab/apputils';
-import { Dialog, InputDialog, showDialog, WidgetTracker } from '@jupyterlab/apputils';
+import {
+  Clipboard,
+  Dialog,
+  InputDialog,
+  showDialog
+} from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
-import type { Component, Service, ServiceRef } from './api/types';
-import { refKey } from './api/types';
+import type {
+  ReadonlyJSONObject,
+  ReadonlyPartialJSONObject
+} from '@lumino/coreutils';
+import type { Service, ServiceRef } from './api/types';
 import {
   componentOf,
   LOGS_ARGS,
   MODEL_ARGS,
   NO_ARGS,
   refOf,
+  ROLL_BACK_ARGS,
   SERVICE_ARGS
 } from './args';
 import { CommandIDs } from './commandIDs';
 import { kaleIcon } from './icons';
-import { ServiceWidget } from './serviceWidget';
+import { labelled } from './labels';
+import {
+  canCancelUpload,
+  canDelete,
+  canPause,
+  canPromote,
+  canRollBack,
+  canShowLogs,
+  canTest,
+  canUpdate,
+  isDown
+} from './services/abilities';
+import { ServiceViews } from './serviceViews';
 import type { IKaleServe, IKaleServePanel, IServeSubject } from './tokens';
 
 export interface ICommandOptions {
@@ -61,7 +80,8 @@ export function addCommands(options: ICommandOptions): string[] {
   });
 
   commands.addCommand(CommandIDs.serveModel, {
-    label: trans.__('Serve model'),
+    label: args =>
+      args.isContextMenu ? trans.__('Serve model') : trans.__('Serve a model…'),
     icon: kaleIcon,
     describedBy: { args: MODEL_ARGS },
     execute: async args => {
@@ -70,62 +90,113 @@ export function addCommands(options: ICommandOptions): string[] {
     }
   });
 
-  commands.addCommand(CommandIDs.updateService, {
-    label: trans.__('Update service'),
-    describedBy: { args: SERVICE_ARGS },
-    execute: withService(options, async service => {
+  commands.addCommand(CommandIDs.copyModelId, {
+    label: args =>
+      args.isContextMenu
+        ? trans.__('Copy id')
+        : trans.__('Copy the id of a model…'),
+    describedBy: { args: MODEL_ARGS },
+    execute: async args => {
+      const modelId = await modelOf(
+        args,
+        options,
+        trans.__('Copy the id of which model?')
+      );
+      if (modelId) {
+        Clipboard.copyToSystem(String(modelId));
+      }
+    }
+  });
+
+  addServiceCommand(options, CommandIDs.testService, {
+    label: trans.__('Test'),
+    paletteLabel: trans.__('Test a service…'),
+    question: trans.__('Test which service?'),
+    canAct: canTest,
+    act: ref => views.open('test', ref)
+  });
+  addServiceCommand(options, CommandIDs.showLogs, {
+    label: trans.__('Show logs'),
+    paletteLabel: trans.__('Show the logs of a service…'),
+    question: trans.__('Show the logs of which service?'),
+    args: LOGS_ARGS,
+    canAct: canShowLogs,
+    act: (ref, args) => views.open('logs', ref, componentOf(args))
+  });
+  addServiceCommand(options, CommandIDs.updateService, {
+    label: trans.__('Update'),
+    paletteLabel: trans.__('Update a service…'),
+    question: trans.__('Update which service?'),
+    canAct: canUpdate,
+    act: async ref => {
       const { updateOf } = await import('./serve/update');
+      // The first list may still be on its way.
+      const service =
+        kale.services.find(ref) ?? (await kale.client.service(ref));
       const subject = updateOf(service);
       return subject ? serve(options, subject) : null;
-    })
+    }
   });
-
-  commands.addCommand(CommandIDs.testService, {
-    label: trans.__('Test service'),
-    describedBy: { args: SERVICE_ARGS },
-    execute: withRef(options, ref => views.open('test', ref))
+  addServiceCommand(options, CommandIDs.pauseService, {
+    label: trans.__('Pause'),
+    paletteLabel: trans.__('Pause a service…'),
+    question: trans.__('Pause which service?'),
+    canAct: canPause,
+    act: ref => kale.services.patch(ref, { paused: true })
   });
-
-  commands.addCommand(CommandIDs.showLogs, {
-    label: trans.__('Show logs'),
-    describedBy: { args: LOGS_ARGS },
-    execute: withRef(options, (ref, args) =>
-      views.open('logs', ref, componentOf(args))
-    )
+  addServiceCommand(options, CommandIDs.resumeService, {
+    label: trans.__('Resume'),
+    paletteLabel: trans.__('Resume a service…'),
+    question: trans.__('Resume which service?'),
+    canAct: isDown,
+    act: ref => kale.services.patch(ref, { paused: false })
   });
-
-  commands.addCommand(CommandIDs.pauseService, {
-    label: trans.__('Pause service'),
-    describedBy: { args: SERVICE_ARGS },
-    execute: withRef(options, ref =>
-      kale.services.patch(ref, { paused: true })
-    )
-  });
-
-  commands.addCommand(CommandIDs.resumeService, {
-    label: trans.__('Resume service'),
-    describedBy: { args: SERVICE_ARGS },
-    execute: withRef(options, ref =>
-      kale.services.patch(ref, { paused: false })
-    )
-  });
-
-  commands.addCommand(CommandIDs.promoteService, {
+  addServiceCommand(options, CommandIDs.promoteService, {
     label: trans.__('Promote the newest version'),
-    describedBy: { args: SERVICE_ARGS },
-    execute: withRef(options, ref => kale.services.patch(ref, { canary: 100 }))
+    paletteLabel: trans.__('Promote the newest version of a service…'),
+    question: trans.__('Promote the newest version of which service?'),
+    canAct: canPromote,
+    act: ref => kale.services.patch(ref, { canary: 100 })
   });
-
-  commands.addCommand(CommandIDs.rollBackService, {
-    label: trans.__('Roll back to the version before'),
-    describedBy: { args: SERVICE_ARGS },
-    execute: withRef(options, ref => kale.services.patch(ref, { canary: 0 }))
+  addServiceCommand(options, CommandIDs.rollBackService, {
+    label: trans.__('Roll back'),
+    paletteLabel: trans.__('Roll back a service…'),
+    question: trans.__('Roll back which service?'),
+    args: ROLL_BACK_ARGS,
+    canAct: canRollBack,
+    act: (ref, { revision }) =>
+      kale.services.rollBack(
+        ref,
+        typeof revision === 'number' ? revision : undefined
+      )
   });
-
-  commands.addCommand(CommandIDs.deleteService, {
-    label: trans.__('Delete service'),
-    describedBy: { args: SERVICE_ARGS },
-    execute: withRef(options, async ref => {
+  addServiceCommand(options, CommandIDs.cancelUpload, {
+    label: service =>
+      service?.upload?.error
+        ? trans.__('Dismiss failed upload')
+        : trans.__('Cancel upload'),
+    paletteLabel: trans.__('Cancel the upload for a service…'),
+    question: trans.__('Cancel the upload for which service?'),
+    canAct: canCancelUpload,
+    act: ref => kale.services.cancelUpload(ref)
+  });
+  addServiceCommand(options, CommandIDs.copyAddress, {
+    label: trans.__('Copy address'),
+    paletteLabel: trans.__('Copy the address of a service…'),
+    question: trans.__('Copy the address of which service?'),
+    canAct: ({ url }) => url !== '',
+    act: async ref => {
+      const { url } =
+        kale.services.find(ref) ?? (await kale.client.service(ref));
+      Clipboard.copyToSystem(url);
+    }
+  });
+  addServiceCommand(options, CommandIDs.deleteService, {
+    label: trans.__('Delete'),
+    paletteLabel: trans.__('Delete a service…'),
+    question: trans.__('Delete which service?'),
+    canAct: canDelete,
+    act: async ref => {
       const isOurs = kale.services.find(ref)?.ours ?? true;
       const result = await showDialog({
         title: trans.__('Delete %1?', ref.name),
@@ -134,7 +205,7 @@ export function addCommands(options: ICommandOptions): string[] {
               'Its address stops answering and its logs are removed. The model and its versions stay.'
             )
           : trans.__(
-              'It was not made here: others may need it, and what made it may make it again. Its address stops answering.'
+              'Created outside Kale Serve; others may depend on it and its owner may recreate it. Its address stops answering.'
             ),
         buttons: [
           Dialog.cancelButton(),
@@ -145,7 +216,7 @@ export function addCommands(options: ICommandOptions): string[] {
       if (result.button.accept) {
         await kale.services.delete(ref);
       }
-    })
+    }
   });
 
   return [
@@ -153,6 +224,7 @@ export function addCommands(options: ICommandOptions): string[] {
     CommandIDs.searchModels,
     CommandIDs.refresh,
     CommandIDs.serveModel,
+    CommandIDs.copyModelId,
     CommandIDs.updateService,
     CommandIDs.testService,
     CommandIDs.showLogs,
@@ -160,6 +232,8 @@ export function addCommands(options: ICommandOptions): string[] {
     CommandIDs.resumeService,
     CommandIDs.promoteService,
     CommandIDs.rollBackService,
+    CommandIDs.cancelUpload,
+    CommandIDs.copyAddress,
     CommandIDs.deleteService
   ];
 }
@@ -176,44 +250,70 @@ export async function serve(
   kale.start();
   const service = await openServeDialog({ kale, trans, subject });
   if (service) {
-    panel.reveal();
+    panel.reveal({ service: service.ref });
   }
   return service;
 }
 
-type Execute<T> = (args: ReadonlyPartialJSONObject) => Promise<T | null>;
+interface IServiceCommand {
+  /**
+   * In a context menu, where the service is known.
+   */
+  label: string | ((service: Service | undefined) => string);
+  paletteLabel: string;
+  /**
+   * What is asked where no service is named.
+   */
+  question: string;
+  args?: ReadonlyJSONObject;
+  /**
+   * Which services it can be done to: only these are offered.
+   */
+  canAct: (service: Service) => boolean;
+  act: (ref: ServiceRef, args: ReadonlyPartialJSONObject) => unknown;
+}
 
 /**
  * A command on the service that its arguments name, that the context menu was opened on, or that the user picks.
  */
-function withRef<T>(
+function addServiceCommand(
   options: ICommandOptions,
-  act: (ref: ServiceRef, args: ReadonlyPartialJSONObject) => T | Promise<T>
-): Execute<T> {
-  return async args => {
-    options.kale.start();
-    const ref =
-      refOf(args) ??
-      (args.isContextMenu
-        ? refOf({ ...hit(options.app, 'jp-KaleServe-serviceRow') })
-        : await pickService(options));
-    return ref ? act(ref, args) : null;
+  id: string,
+  command: IServiceCommand
+): void {
+  const { app, kale } = options;
+  const { label, paletteLabel } = command;
+  const clicked = () => refOf({ ...hit(app, 'jp-KaleServe-serviceRow') });
+  const clickedService = () => {
+    const ref = clicked();
+    return ref ? kale.services.find(ref) : undefined;
   };
-}
-
-function withService<T>(
-  options: ICommandOptions,
-  act: (service: Service) => Promise<T>
-): Execute<T | null> {
-  return withRef(options, async ref => {
-    const service = options.kale.services.find(ref);
-    return service ? act(service) : null;
+  app.commands.addCommand(id, {
+    label: args => {
+      if (!args.isContextMenu) {
+        return paletteLabel;
+      }
+      return typeof label === 'string' ? label : label(clickedService());
+    },
+    describedBy: { args: command.args ?? SERVICE_ARGS },
+    isVisible: args => {
+      const service = args.isContextMenu ? clickedService() : undefined;
+      return !service || command.canAct(service);
+    },
+    execute: async args => {
+      kale.start();
+      const ref =
+        refOf(args) ??
+        (args.isContextMenu ? clicked() : await pickService(options, command));
+      return ref ? command.act(ref, args) : null;
+    }
   });
 }
 
 async function modelOf(
   args: ReadonlyPartialJSONObject,
-  { app, kale, trans }: ICommandOptions
+  { app, kale, trans }: ICommandOptions,
+  question = trans.__('Serve which model?')
 ): Promise<number | null> {
   if (typeof args.modelId === 'number') {
     return args.modelId;
@@ -222,105 +322,61 @@ async function modelOf(
     return Number(hit(app, 'jp-KaleServe-modelRow').modelId) || null;
   }
   const { items } = await kale.client.models({ limit: 200 });
-  const labels = items.map(({ latest }) =>
-    latest.version ? `${latest.name} ${latest.version}` : latest.name
-  );
-  const chosen = await pick(trans.__('Which model?'), labels, trans);
-  return chosen === null ? null : items[chosen].latest.id;
-}
-
-async function pickService({
-  kale,
-  trans
-}: ICommandOptions): Promise<ServiceRef | null> {
-  const services = await kale.client.services();
   const chosen = await pick(
-    trans.__('Which service?'),
-    services.map(service => service.ref.name),
+    question,
+    labelled(
+      items,
+      ({ latest }) =>
+        latest.version ? `${latest.name} ${latest.version}` : latest.name,
+      [({ latest }) => String(latest.id)]
+    ),
     trans
   );
-  return chosen === null ? null : services[chosen].ref;
+  return chosen?.latest.id ?? null;
 }
 
-async function pick(
+async function pickService(
+  { kale, trans }: ICommandOptions,
+  { question, canAct }: IServiceCommand
+): Promise<ServiceRef | null> {
+  const services = (await kale.client.services()).filter(canAct);
+  const chosen = await pick(
+    question,
+    labelled(services, ({ ref }) => ref.name, [
+      ({ ref }) => `${ref.context}/${ref.namespace}`,
+      ({ ref }) => `${ref.engine}/${ref.context}/${ref.namespace}`
+    ]),
+    trans
+  );
+  return chosen?.ref ?? null;
+}
+
+async function pick<T>(
   title: string,
-  items: string[],
+  items: ReadonlyMap<string, T>,
   trans: TranslationBundle
-): Promise<number | null> {
-  if (items.length === 0) {
+): Promise<T | null> {
+  if (items.size === 0) {
     await showDialog({
       title,
-      body: trans.__('There is none yet.'),
+      body: trans.__('Nothing to choose from.'),
       buttons: [Dialog.okButton()]
     });
     return null;
   }
-  const { value } = await InputDialog.getItem({ title, items });
-  const index = value === null ? -1 : items.indexOf(value);
-  return index < 0 ? null : index;
+  const { value } = await InputDialog.getItem({
+    title,
+    items: [...items.keys()]
+  });
+  return (value !== null && items.get(value)) || null;
 }
 
 /**
  * The data of the row that the context menu was opened on.
  */
 function hit(app: JupyterFrontEnd, className: string): DOMStringMap {
-  const row = app.contextMenuHitTest(node => node.classList.contains(className));
+  const row = app.contextMenuHitTest(node =>
+    node.classList.contains(className)
+  );
   return row?.dataset ?? {};
-}
-
-/**
- * The views of services in the main area: one of a kind for each, there again after a reload.
- */
-class ServiceViews {
-  constructor(private _options: ICommandOptions) {
-    const { restorer } = _options;
-    this._restore(restorer, this._trackers.test, CommandIDs.testService);
-    this._restore(restorer, this._trackers.logs, CommandIDs.showLogs);
-  }
-
-  async open(
-    kind: ServiceWidget.Kind,
-    target: ServiceRef,
-    component?: Component
-  ): Promise<MainAreaWidget<ServiceWidget>> {
-    const { app, kale, trans } = this._options;
-    const tracker = this._trackers[kind];
-    const id = ServiceWidget.idOf(kind, target);
-    let widget = tracker.find(view => view.id === id);
-    if (!widget) {
-      widget = ServiceWidget.framed({
-        kind,
-        kale,
-        target,
-        component,
-        trans,
-        icon: kaleIcon
-      });
-      await tracker.add(widget);
-      app.shell.add(widget, 'main');
-    }
-    app.shell.activateById(id);
-    return widget;
-  }
-
-  private _restore(
-    restorer: ILayoutRestorer | null,
-    tracker: WidgetTracker<MainAreaWidget<ServiceWidget>>,
-    command: string
-  ): void {
-    void restorer?.restore(tracker, {
-      command,
-      args: widget => ({ ...widget.content.options.target }),
-      name: widget => refKey(widget.content.options.target)
-    });
-  }
-
-  private _trackers = {
-    test: new WidgetTracker<MainAreaWidget<ServiceWidget>>({
-      namespace: 'kale-serve-test'
-    }),
-    logs: new WidgetTracker<MainAreaWidget<ServiceWidget>>({
-      namespace: 'kale-serve-logs'
-    })
-  };
 }

@@ -8,6 +8,7 @@ import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { refKey } from './api/types';
 import { CommandIDs } from './commandIDs';
 import { addCommands } from './commands';
 import { addFileCommand } from './fileBrowser';
@@ -83,6 +84,9 @@ const panel: JupyterFrontEndPlugin<IKaleServePanel> = {
             widget.wantSearch();
           }
           app.shell.activateById(widget.id);
+          if (options?.service) {
+            state.mark(`service:${refKey(options.service)}`, 'services');
+          }
         });
       }
     };

@@ -2,6 +2,7 @@ import type { Event, ServiceManager } from '@jupyterlab/services';
 import type { ITranslator } from '@jupyterlab/translation';
 import { nullTranslator } from '@jupyterlab/translation';
 import { KaleServeClient } from './api/client';
+import type { ApiError } from './api/errors';
 import { HealthModel } from './health/model';
 import { ModelListModel } from './models/model';
 import { ServicesModel } from './services/model';
@@ -36,7 +37,9 @@ export class KaleServe implements IKaleServe {
       trans,
       pollInterval: this.settings.pollInterval * 1000
     });
-    this.services.stateChanged.connect(this._onServices, this);
+    for (const model of [this.health, this.services, this.models]) {
+      model.stateChanged.connect(this._onModel, this);
+    }
     this.health.stateChanged.connect(this._onHealth, this);
     events.stream.connect(this._onEvent, this);
   }
@@ -62,24 +65,38 @@ export class KaleServe implements IKaleServe {
   }
 
   /**
-   * The server that lists services again after it was away can tell the rest too: nothing goes on saying that it is away.
+   * Why a list does not come in, the health tells; and once one model has its answer, the others that wait get theirs.
    */
-  private _onServices(): void {
-    const isAway = this.services.error !== null;
-    if (this._wasAway && !isAway) {
-      for (const model of [this.health, this.models]) {
-        if (model.error) {
-          void model.refresh();
-        }
+  private _onModel(model: IRefreshed): void {
+    if ((model.error !== null) === this._failing.has(model)) {
+      return;
+    }
+    if (model.error) {
+      this._failing.add(model);
+      if (model !== this.health) {
+        void this.health.refresh();
+      }
+    } else {
+      this._failing.delete(model);
+      for (const other of this._failing) {
+        void other.refresh();
       }
     }
-    this._wasAway = isAway;
   }
 
   /**
-   * The services of other engines than before are others.
+   * The services of other engines than before are others; metadata that has become ready has models to list.
    */
   private _onHealth(): void {
+    const metadata = this.health.health?.backends.metadata?.state;
+    if (
+      metadata === 'ready' &&
+      this._metadata !== 'ready' &&
+      this.models.error
+    ) {
+      void this.models.refresh();
+    }
+    this._metadata = metadata;
     const engines = JSON.stringify(this.health.health?.engines ?? null);
     if (this._engines !== null && this._engines !== engines) {
       void this.services.refresh();
@@ -94,13 +111,19 @@ export class KaleServe implements IKaleServe {
   }
 
   private _engines: string | null = null;
-  private _wasAway = false;
+  private _metadata: string | undefined;
+  private _failing = new Set<IRefreshed>();
   private _settings: IKaleServeSettings = {
     pollInterval: 10,
     pageSize: 50,
     logLines: 5000,
     notify: true
   };
+}
+
+interface IRefreshed {
+  readonly error: ApiError | null;
+  refresh(): Promise<void>;
 }
 
 export namespace KaleServe {

@@ -4,10 +4,13 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { Service } from './api/types';
 import { CommandIDs } from './commandIDs';
 import type { ServicesModel } from './services/model';
+import type { Verifications } from './services/verifications';
+import { verificationWords } from './services/words';
 import type { IKaleServe } from './tokens';
 
 /**
- * Tells of services that became ready or failed, wherever the user is looking.
+ * Tells of services that became ready or failed, wherever the user is looking: of those that were served from this
+ * browser tab. Others' services in the same namespace are theirs to look after; how they do, the panel shows.
  */
 export class ServiceNotifier {
   constructor(
@@ -15,24 +18,48 @@ export class ServiceNotifier {
     private _commands: CommandRegistry,
     private _trans: TranslationBundle
   ) {
-    this._kale.services.phaseChanged.connect(this._onPhase, this);
+    const { services } = this._kale;
+    services.phaseChanged.connect(this._onPhase, this);
+    services.verifications.verified.connect(this._onVerified, this);
+  }
+
+  private _onVerified(
+    _: Verifications,
+    { service, verification }: Verifications.IVerified
+  ): void {
+    const { ok, skipped } = verification;
+    const { services, settings } = this._kale;
+    if (
+      !ok &&
+      !skipped &&
+      settings.notify &&
+      services.wasServedHere(service.ref)
+    ) {
+      Notification.warning(
+        this._trans.__(
+          '%1: %2',
+          service.ref.name,
+          verificationWords(verification, this._trans)
+        )
+      );
+    }
   }
 
   private _onPhase(
     services: ServicesModel,
     { service, before }: ServicesModel.IPhaseChange
   ): void {
+    const { ref, phase, reason } = service;
     // A service that is there at the first look is no news.
-    if (before === null || !this._kale.settings.notify) {
+    if (
+      before === null ||
+      !this._kale.settings.notify ||
+      !services.wasServedHere(ref)
+    ) {
       return;
     }
-    const { ref, phase, reason } = service;
     const name = ref.name;
-    if (
-      phase === 'Ready' &&
-      before !== 'Idle' &&
-      services.wasServedHere(ref)
-    ) {
+    if (phase === 'Ready' && before !== 'Idle') {
       Notification.success(this._trans.__('%1 is ready.', name), {
         autoClose: 5000,
         actions: [this._action('test', service)]
@@ -43,7 +70,11 @@ export class ServiceNotifier {
       });
     } else if (phase === 'Degraded') {
       Notification.warning(
-        this._trans.__('%1 runs on, but its update failed. %2', name, reason),
+        this._trans.__(
+          '%1 is degraded; the previous version still answers. %2',
+          name,
+          reason
+        ),
         { actions: [this._action('logs', service)] }
       );
     }

@@ -22,12 +22,12 @@ export class ServiceWidget extends ReactWidget {
   }
 
   protected override render(): JSX.Element {
-    const { kind, kale, target, component, trans } = this.options;
+    const { kind, kale, target, component, trans, onLogs } = this.options;
     return (
       <TransContext.Provider value={trans}>
         <React.Suspense fallback={null}>
           {kind === 'test' ? (
-            <PredictView kale={kale} target={target} />
+            <PredictView kale={kale} target={target} onLogs={onLogs} />
           ) : (
             <LogsView kale={kale} target={target} component={component} />
           )}
@@ -47,6 +47,10 @@ export namespace ServiceWidget {
     component?: Component;
     trans: TranslationBundle;
     icon: LabIcon;
+    /**
+     * Shows the service's logs.
+     */
+    onLogs: () => void;
   }
 
   /**

@@ -1,6 +1,6 @@
 import { Token } from '@lumino/coreutils';
 import type { KaleServeClient } from './api/client';
-import type { ServeBody } from './api/types';
+import type { ServeBody, ServiceRef } from './api/types';
 import type { HealthModel } from './health/model';
 import type { ModelListModel } from './models/model';
 import type { ServicesModel } from './services/model';
@@ -31,9 +31,9 @@ export const IKaleServe = new Token<IKaleServe>(
  */
 export interface IKaleServePanel {
   /**
-   * Show the panel, with the cursor in its search box where that is asked for.
+   * Show the panel: with the cursor in its search box, or a service's row in sight and marked, where that is asked for.
    */
-  reveal(options?: { search?: boolean }): void;
+  reveal(options?: { search?: boolean; service?: ServiceRef }): void;
 }
 
 export const IKaleServePanel = new Token<IKaleServePanel>(
@@ -58,7 +58,7 @@ export interface IKaleServeSettings {
    */
   logLines: number;
   /**
-   * Whether to notify when a service is ready or fails.
+   * Whether to notify when a service that was served from this window is ready or fails.
    */
   notify: boolean;
 }

@@ -81,6 +81,13 @@ def metadata(settings: Settings) -> Iterator[Metadata]:
     asyncio.run(opened.close())
 
 
+@pytest.fixture
+def short_dir() -> Iterator[str]:
+    """A runtime folder whose path is short enough for sockets, wherever the tests' own folders are."""
+    with _runtime_dir() as folder:
+        yield folder
+
+
 @contextmanager
 def _runtime_dir() -> Iterator[str]:
     """A runtime folder; the metadata engine that was started for it ends with it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -16,13 +16,14 @@ from typing_extensions import Self
 
 from .. import session
 from ..config import Settings
+from ..entities import Artifact
 from ..errors import ConflictError, InvalidInputError, NotFoundError
-from ..metadata.where import here
-from ..records import Artifact
+from ..metadata.provenance import here
 from ..stores import open_store
 from ..sync import run
-from .environment import this_environment
+from .environment import made_with, this_environment
 from .fields import LONGEST_DESCRIPTION, check_name, check_tags, check_text, check_version
+from .trial import check_loads, needs_trial
 
 REFUSALS = (InvalidInputError, ConflictError, NotFoundError)
 """Errors after which it is certain that nothing was recorded; after others the answer alone may have been lost."""
@@ -38,9 +39,15 @@ class Written:
     packages: tuple[str, ...] = ()
     """Distributions that loading it needs."""
     adopt: bool = False
-    """The files are in the store's stage already."""
+    """The files are in the store's workspace already."""
     file_name: str = ""
-    """What a single file has to be called; its own name when empty."""
+    """What a single file has to be called, or ``renamed``; its own name when empty."""
+    renamed: str = ""
+    """Which file at the top of a folder that is."""
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+    """Files that lie beside them in the snapshot, by name."""
+    opened: bool = False
+    """It was loaded once in a process of its own already."""
     inputs: tuple[int, ...] = ()
     """Ids of the artifacts that it was made from."""
 
@@ -90,17 +97,29 @@ class Loggable(ABC):
         metadata = session.metadata()
         run(metadata.prepare())  # before anything is written
         store = open_store(settings)
-        with store.stage() as stage:
-            written = self._write(stage)
-            snapshot = store.put(written.source, adopt=written.adopt, name=written.file_name)
+        with store.workspace() as workspace:
+            written = self._write(workspace)
+            snapshot = store.put(
+                written.source,
+                adopt=written.adopt,
+                name=written.file_name,
+                of=written.renamed,
+                beside=written.beside,
+            )
+        try:
+            if not written.opened and needs_trial(written.record, written.packages):
+                check_loads(store.path(snapshot.uri), written.record)
+        except BaseException:
+            store.discard(snapshot)
+            raise
         draft = replace(
             written.record,
             uri=snapshot.uri,
             digest=snapshot.digest,
-            environment=this_environment(written.packages),
+            environment=made_with(this_environment(written.packages), written.record.details),
         )
         try:
-            recorded = run(metadata.put_artifact(draft, where=here(), inputs=written.inputs))
+            recorded = run(metadata.put_artifact(draft, provenance=here(), inputs=written.inputs))
         except REFUSALS:
             store.discard(snapshot)
             raise
@@ -109,8 +128,8 @@ class Loggable(ABC):
         return self
 
     @abstractmethod
-    def _write(self, stage: Path) -> Written:
-        """Prepare the files, in a folder of ``stage`` unless they exist already."""
+    def _write(self, workspace: Path) -> Written:
+        """Prepare the files, in a folder of ``workspace`` unless they exist already."""
 
     def _record(self, name: str) -> Artifact:
         """The record's part that is the same for all; ``name`` is the one to take when none was given."""
@@ -153,13 +172,13 @@ def local_path(path: object, field: str) -> Path:
         InvalidInputError: it is something else.
     """
     if not isinstance(path, str | PathLike) or not str(path):
-        raise InvalidInputError(f"{field} is no path.", hint="Give the path of a file or folder.", field=field)
+        raise InvalidInputError(f"{field} is not a path.", hint="Pass the path of a file or folder.", field=field)
     text = str(path)
     parts = urlsplit(text) if "://" in text[:32] or text.startswith("file:") else None
     if parts is None:
         return Path(text).expanduser()
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise InvalidInputError(
-            f"{text[:200]!r} is not a path of this machine.", hint="Download it first, then give its path.", field=field
+            f"{text[:200]!r} is not a path on this machine.", hint="Download it first, then pass its path.", field=field
         )
     return Path(url2pathname(parts.path))

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ..entities import DATASET
 from ..errors import InvalidInputError
+from ..estimators import attribute, listed
 from ..formats.base import distributions
-from ..formats.features import attribute, listed
 from ..ml import JSON
-from ..records import DATASET
 from ..source.pickled import dump
 from .base import Loggable, Written
 
@@ -53,8 +53,8 @@ class Dataset(Loggable):
         self.targets_test = targets_test
         super().__init__(name, description, version, author, tags)
 
-    def _write(self, stage: Path) -> Written:
-        folder = stage / "dataset"
+    def _write(self, workspace: Path) -> Written:
+        folder = workspace / "dataset"
         folder.mkdir()
         details: dict[str, JSON] = {}
         packages = {"numpy"}
@@ -64,7 +64,7 @@ class Dataset(Loggable):
                 details[part], needed = _write_part(folder, part, value)
                 packages |= needed
         if not details:
-            raise InvalidInputError("The dataset has no data.", hint="Give at least its features.", field="features")
+            raise InvalidInputError("The dataset has no data.", hint="Pass at least features=.", field="features")
         record = replace(self._record("Dataset"), details=details)
         return Written(record, folder, tuple(sorted(packages)), adopt=True)
 

@@ -7,10 +7,14 @@ import re
 import socket
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import metadata
 
-from ..records import Environment
+from ..entities import Environment
+from ..ml import JSON
 
+MADE_WITH = "made_with"
+"""The key of a record's details with the versions of libraries that stand in the model's file."""
 ALWAYS = ("kserve", "numpy")
 """What every served artifact runs on."""
 
@@ -31,6 +35,13 @@ def other_environment(python: str, version: str, installed: Mapping[str, str], p
     wanted = {normalised(p) for p in (*packages, *ALWAYS)}
     found = {name: installed[name] for name in sorted(wanted) if name in installed}
     return Environment(python, version, socket.gethostname(), found)
+
+
+def made_with(environment: Environment, details: Mapping[str, JSON]) -> Environment:
+    """The same with the versions of libraries that stand in the model's file: they made it, wherever that was."""
+    told = details.get(MADE_WITH)
+    versions = {str(k): str(v) for k, v in told.items()} if isinstance(told, Mapping) else {}
+    return replace(environment, packages=dict(sorted({**environment.packages, **versions}.items())))
 
 
 def normalised(name: str) -> str:

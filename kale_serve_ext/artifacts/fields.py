@@ -33,8 +33,8 @@ def check_name(name: object, field: str = "name", longest: int = LONGEST_NAME) -
         raise InvalidNameError(f"The {field} {shown} begins or ends with a space.", hint="Remove it.", field=field)
     if any(not part.strip() or part in (".", "..") for part in name.split("/")):
         raise InvalidNameError(
-            f"The {field} {shown} has a slash with nothing on one side of it.",
-            hint="Put text on both sides of each slash, or none.",
+            f"The {field} {shown} has nothing on one side of a slash.",
+            hint="Put text on both sides of each slash, or remove it.",
             field=field,
         )
     return name
@@ -50,7 +50,9 @@ def check_version(version: object) -> str:
         version = str(version)
     text = check_name(version, "version", LONGEST_VERSION)
     if "/" in text:
-        raise InvalidNameError(f"The version {_shown(text)} has a slash.", hint="Write it without.", field="version")
+        raise InvalidNameError(
+            f"The version {_shown(text)} contains a slash.", hint="Remove the slash.", field="version"
+        )
     return text
 
 
@@ -63,16 +65,16 @@ def check_text(text: object, field: str, longest: int = LONGEST_TEXT) -> str:
     if text is None:
         return ""
     if not isinstance(text, str):
-        raise InvalidInputError(f"The {field} is a {type(text).__name__}, not text.", hint="Give a str.", field=field)
+        raise InvalidInputError(f"The {field} is a {type(text).__name__}, not text.", hint="Pass a str.", field=field)
     if len(text) > longest:
         raise InvalidInputError(
-            f"The {field} has {len(text)} characters.", hint=f"At most {longest} are kept.", field=field
+            f"The {field} has {len(text)} characters.", hint=f"At most {longest} are allowed.", field=field
         )
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise InvalidInputError(
-            f"The {field} is not text that can be written: {error}.", hint="Give Unicode text.", field=field
+            f"The {field} cannot be encoded as text: {error}.", hint="Pass valid Unicode text.", field=field
         ) from error
     return text
 
@@ -87,22 +89,22 @@ def check_tags(tags: object) -> dict[str, str]:
         return {}
     if not isinstance(tags, Mapping):
         raise InvalidInputError(
-            f"The tags are a {type(tags).__name__}, not a dict.",
+            f"tags is a {type(tags).__name__}, not a dict.",
             hint='Write tags={"stage": "development"}.',
             field="tags",
         )
     if len(tags) > MOST_TAGS:
-        raise InvalidInputError(f"There are {len(tags)} tags.", hint=f"At most {MOST_TAGS} are kept.", field="tags")
+        raise InvalidInputError(f"There are {len(tags)} tags.", hint=f"At most {MOST_TAGS} are allowed.", field="tags")
     for key, value in tags.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise InvalidInputError(
-                f"The tag {_shown(str(key))} is not text to text.",
+                f"The tag {_shown(str(key))} does not map text to text.",
                 hint='Write tags={"accuracy": "0.93"}.',
                 field="tags",
             )
         if not key.strip() or not key.isprintable() or ":" in key:
             raise InvalidInputError(
-                f"The tag's name {_shown(key)} is empty, or has a colon or characters that cannot be printed.",
+                f"The tag name {_shown(key)} is empty, or contains a colon or unprintable characters.",
                 hint="Searches write tags as name:value.",
                 field="tags",
             )

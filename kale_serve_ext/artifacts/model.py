@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from ..errors import InvalidInputError, NotFoundError
-from ..formats import Format, by_name, detect, detect_path
-from ..formats.custom import code_packages
-from ..ml import Signature
-from ..records import MODEL, Artifact
+from ..config import Settings
+from ..entities import MODEL
+from ..errors import InvalidInputError
+from ..formats import by_name
+from ..ml import JSON, Signature
+from ..modelmeta import Recorded
+from ..source.own import CODE, modules_in
+from ..sync import run
 from .base import Loggable, Written, local_path
 from .dataset import Dataset
+from .meta import with_meta
+from .opening import open_written, with_opened
+from .recording import MOST_ROWS, record
+from .saved import CUSTOM, format_of, name_of, packages_of, path_written
 from .signature import complete
 from .transformer import Transformer
 
@@ -30,13 +39,15 @@ class Model(Loggable):
         author: for people.
         signature: the input's and output's shapes; what it leaves out is taken from the example and the model.
         tags: text to text.
-        model_type: the format's name (``sklearn``, ``xgboost``, ``lightgbm``, ``custom``); told by the model when left
-            out.
+        model_type: the format's name (``sklearn``, ``xgboost``, ``lightgbm``, ``custom``); detected from the model by
+            default.
         artifact_uri: path of a model that is saved already: a file, or a folder.
         example: some rows of the model's input, for column names, dtypes and the sample of the test form.
         dataset: the data that it was trained on; submitted too where it is not yet, and linked to the model.
         transformer: a submitted Transformer that it was made with, linked to the model.
         requirements: for custom code given as a class: lines of a requirements file.
+        record_rows: of the example or the dataset so many rows are kept with what the model answers to them, to be
+            compared with what it answers when it is served; 0 keeps none, None as ``KALE_SERVE_RECORDED_ROWS`` says.
 
     Raises:
         InvalidNameError: a name or version that cannot be used.
@@ -61,6 +72,7 @@ class Model(Loggable):
         dataset: Dataset | None = None,
         transformer: Transformer | None = None,
         requirements: Sequence[str] = (),
+        record_rows: int | None = None,
     ) -> None:
         self.model = model
         self.signature = signature
@@ -70,6 +82,7 @@ class Model(Loggable):
         self.dataset = dataset
         self.transformer = transformer
         self.requirements = requirements
+        self.record_rows = record_rows
         super().__init__(name, description, version, author, tags)
 
     def _check_fields(self) -> None:
@@ -77,32 +90,41 @@ class Model(Loggable):
         if self.signature is not None and not isinstance(self.signature, Signature):
             raise InvalidInputError(
                 f"The signature is a {type(self.signature).__name__}.",
-                hint="Give a kale.ml.Signature.",
+                hint="Pass a kale.ml.Signature.",
                 field="signature",
             )
         if self.model_type is not None:
             by_name(self.model_type)
         if isinstance(self.requirements, str) or not all(isinstance(line, str) for line in self.requirements):
             raise InvalidInputError(
-                "The requirements are not a list of texts.",
+                "requirements is not a list of strings.",
                 hint='Write requirements=["torch>=2"].',
                 field="requirements",
             )
+        rows: object = self.record_rows
+        if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or not 0 <= rows <= MOST_ROWS):
+            raise InvalidInputError(
+                f"record_rows is {rows!r:.100}.",
+                hint=f"Pass a whole number from 0 to {MOST_ROWS}; 0 keeps no rows.",
+                field="record_rows",
+            )
         if self.transformer is not None and not self.transformer.id:
             raise InvalidInputError(
-                "The transformer is not submitted yet.",
+                "The transformer has not been submitted.",
                 hint="Call its submit_artifact() first.",
                 field="transformer",
             )
 
-    def _write(self, stage: Path) -> Written:
+    def _write(self, workspace: Path) -> Written:
         if self.artifact_uri is not None:
             path = local_path(self.artifact_uri, "artifact_uri")
             file_name = name_of(path)
             default = file_name if self.model is None else _class_name(self.model)
             written = path_written(path, self._record(default), self.model_type or "", self.model)
+            if self.model is None and written.record.format != CUSTOM:
+                written = with_opened(written, run(open_written(written, sys.executable)), sys.executable)
         elif self.model is not None:
-            written = self._object_written(self.model, stage / "model")
+            written = self._object_written(self.model, workspace / "model")
         else:
             raise InvalidInputError(
                 "There is no model to log.",
@@ -113,21 +135,45 @@ class Model(Loggable):
         signature = complete(
             self.signature, written.record.signature, example=self.example, features=features, targets=targets
         )
-        return replace(written, record=replace(written.record, signature=signature), inputs=inputs)
+        recorded = self._recorded(written.record.details, features)
+        details = {**written.record.details, **({"recorded_rows": len(recorded.rows)} if recorded else {})}
+        record = replace(written.record, signature=signature, details=details)
+        return replace(with_meta(written, record, recorded), inputs=inputs)
+
+    def _recorded(self, details: Mapping[str, JSON], features: object) -> Recorded | None:
+        """Rows of the example, or of the training data where the model takes them, with the model's answers."""
+        count = Settings.from_environ().recorded_rows if self.record_rows is None else self.record_rows
+        methods = details.get("methods")
+        if self.model is None or not count or not isinstance(methods, list) or not methods:
+            return None
+        data = features if self.example is None else self.example
+        try:
+            return record(self.model, str(methods[0]), data, count)
+        except Exception as error:
+            if self.example is not None:
+                message = f"No rows are recorded: the model does not take its example. {type(error).__name__}: {error}"
+                warnings.warn(message, stacklevel=4)
+            # The training data may be from before what was done to it outside of the model.
+            return None
 
     def _object_written(self, model: object, folder: Path) -> Written:
-        format_ = _format_of(model, self.model_type)
+        format_ = format_of(model, self.model_type)
         folder.mkdir()
         format_.save(model, folder)
         if self.requirements:
             (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in self.requirements))
+        own = list(modules_in(folder / CODE))
         record = replace(
             self._record(_class_name(model)),
             format=format_.name,
             signature=format_.signature(model),
-            details={**format_.details(model), **format_.path_details(folder)},
+            details={
+                **format_.details(model),
+                **format_.path_details(folder),
+                **({"own_code": own} if own else {}),
+            },
         )
-        return Written(record, folder, _packages(format_, model, folder), adopt=True)
+        return Written(record, folder, packages_of(format_, model, folder), adopt=True)
 
     def _data(self) -> tuple[object, object, tuple[int, ...]]:
         inputs = [] if self.transformer is None else [self.transformer.id or 0]
@@ -138,71 +184,5 @@ class Model(Loggable):
         return self.dataset.features, self.dataset.targets, (self.dataset.id or 0, *inputs)
 
 
-def path_written(path: Path, record: Artifact, model_type: str, model: object = None) -> Written:
-    """A saved model, made ready for the store by its names and first bytes alone: nothing in it is loaded.
-
-    Args:
-        path: the file or folder; it exists.
-        record: the common fields.
-        model_type: a format's name; told by the files when empty.
-        model: the object that was saved there, where the caller has it: it tells the signature and its class.
-
-    Raises:
-        UnsupportedModelError: no format knows it.
-        InvalidInputError: its layout is not what the format's server needs.
-    """
-    format_ = by_name(model_type) if model_type else detect_path(path)
-    if model is not None and not format_.matches(model):
-        format_ = _format_of(model, model_type or format_.name)
-    if not (path.is_file() and format_.matches_path(path)) and (problems := format_.check(path)):
-        raise InvalidInputError(
-            f"{path} is not a {format_.title} model as it would be served. {' '.join(problems)}",
-            hint="Point to the folder or file that has just the model.",
-            field="path",
-        )
-    return Written(
-        replace(
-            record,
-            format=format_.name,
-            signature=format_.path_signature(path) if model is None else format_.signature(model),
-            details={**({} if model is None else format_.details(model)), **format_.path_details(path)},
-        ),
-        path,
-        _packages(format_, model, path.parent if path.is_file() else path),
-        file_name=format_.file_name(path) if path.is_file() else "",
-    )
-
-
-def name_of(path: Path) -> str:
-    """The name that an artifact gets from its path: without the ending, where it is a file.
-
-    Raises:
-        NotFoundError: nothing is there.
-        InvalidInputError: it is no path at all.
-    """
-    try:
-        real = path.resolve(strict=True)
-        return real.stem if real.is_file() else real.name
-    except FileNotFoundError as error:
-        raise NotFoundError(f"There is no file or folder {path}.", hint="Check the path.", field="path") from error
-    except (OSError, RuntimeError, ValueError) as error:  # too long; a loop of links; a NUL byte
-        raise InvalidInputError("The path cannot be used.", hint="Check it.", field="path") from error
-
-
 def _class_name(model: object) -> str:
     return (model if isinstance(model, type) else type(model)).__name__
-
-
-def _packages(format_: Format, model: object, folder: Path) -> tuple[str, ...]:
-    return code_packages(folder) if format_.name == "custom" else format_.packages(model)
-
-
-def _format_of(model: object, model_type: str | None) -> Format:
-    found = detect(model)
-    if model_type and by_name(model_type) is not found:
-        raise InvalidInputError(
-            f"The model is of {found.title}, not of {by_name(model_type).title}.",
-            hint="Leave model_type out: the model itself tells.",
-            field="model_type",
-        )
-    return found

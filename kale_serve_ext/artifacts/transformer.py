@@ -8,21 +8,21 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from ..entities import TRANSFORMER
 from ..errors import InvalidInputError
 from ..formats.base import distributions
 from ..formats.custom import code_packages
 from ..ml import JSON
-from ..records import TRANSFORMER
 from ..source.folder import Module, model_classes, read_module, read_modules
 from ..source.functional import write_module
-from ..source.objects import Definition, check_function
+from ..source.objects import check_callable
 from .base import Loggable, Written, local_path
 
 MODULE = "transformer"
 _ROLES = ("preprocess", "postprocess")
 _HOLDS = (
     "The folder holds a transformer.py that defines either one subclass of kserve.Model, or a function preprocess, "
-    "postprocess or both; what else lies in it travels along."
+    "postprocess or both; everything else in it is included."
 )
 
 Function = Callable[..., object]
@@ -95,8 +95,8 @@ class Transformer(Loggable):
         if folder and (functional or self.transformer_assets):
             both = [*functional, *(["transformer_assets"] if self.transformer_assets else [])]
             raise InvalidInputError(
-                f"{', '.join(folder)} and {', '.join(both)} exclude each other.",
-                hint="Give a folder of code, or functions with their assets.",
+                f"{', '.join(folder)} and {', '.join(both)} are mutually exclusive.",
+                hint="Pass a folder of code, or functions with their assets.",
                 field=both[0],
             )
         if self.transformer_assets is not None and not isinstance(self.transformer_assets, Mapping):
@@ -106,19 +106,19 @@ class Transformer(Loggable):
                 field="transformer_assets",
             )
         for role in functional:
-            _check_role(check_function(getattr(self, role), role), role)
+            _check_role(check_callable(getattr(self, role), role), role)
 
-    def _write(self, stage: Path) -> Written:
+    def _write(self, workspace: Path) -> Written:
         if self.transformer_dir is not None:
             return self._from_folder(local_path(self.transformer_dir, "transformer_dir"))
-        functions: dict[str, Definition] = {n: getattr(self, n) for n in _ROLES if getattr(self, n) is not None}
+        functions: dict[str, object] = {n: getattr(self, n) for n in _ROLES if getattr(self, n) is not None}
         if not functions:
             raise InvalidInputError(
                 "The transformer has neither a folder nor functions.",
-                hint="Give transformer_dir, or preprocess, postprocess or both.",
+                hint="Pass transformer_dir, or preprocess, postprocess or both.",
                 field="transformer_dir",
             )
-        folder = stage / MODULE
+        folder = workspace / MODULE
         folder.mkdir()
         assets = self.transformer_assets or {}
         modules = write_module(folder, MODULE, functions, assets, assets_field="transformer_assets")
@@ -143,7 +143,7 @@ class Transformer(Loggable):
 
 
 def inspect_folder(folder: Path, module_name: str = "", class_name: str = "") -> dict[str, JSON]:
-    """What a transformer's folder defines, told from its text: form, module_name, class_name, protocol.
+    """What a transformer's folder defines, read from its source: form, module_name, class_name, protocol.
 
     Raises:
         InvalidInputError: it is missing or ambiguous; the message says what it should hold.
@@ -203,9 +203,11 @@ def _unclear(message: str, hint: str = "") -> InvalidInputError:
 def _check_role(function: Function, role: str) -> None:
     try:
         inspect.signature(function).bind({})
+    except ValueError:  # of what is written in C there is none to be had
+        return
     except TypeError as error:
         raise InvalidInputError(
             f"{role} cannot be called with one argument: {error}.",
-            hint=f"Write def {role}(inputs): it gets the whole request or answer as a dict.",
+            hint=f"Write def {role}(inputs): it is called with the whole request or response as a dict.",
             field=role,
         ) from error

@@ -22,7 +22,7 @@ def open_engine(settings: Settings, *, kind: str = "", context: str = "", namesp
         InvalidInputError: there is no such engine.
     """
     if not context:
-        from .choice import target
+        from .selection import target
 
         kind, context, namespace = target(settings, kind, namespace)
     if kind == "local" and context in ("", "localhost"):
@@ -30,8 +30,8 @@ def open_engine(settings: Settings, *, kind: str = "", context: str = "", namesp
             raise BackendUnavailableError(
                 "The local engine runs on Linux and macOS.", hint="Use it inside the Windows Subsystem for Linux."
             )
-        from .choice import local_info
         from .local.engine import LocalEngine
+        from .selection import local_info
 
         return LocalEngine(settings, namespace or local_info(settings).namespace)
     if kind == "cluster":

@@ -1,7 +1,7 @@
 """What an engine is: the place where InferenceServices run.
 
 Both engines take the very ``V1beta1InferenceService`` dict that a cluster would get and answer in KServe's own words.
-Nothing above this package asks which engine it has: what differs is in :class:`Capabilities`.
+Nothing above this package asks which engine it has: what differs is in :class:`EngineInfo`.
 """
 
 from __future__ import annotations
@@ -9,25 +9,28 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from ..entities import Artifact, ServiceRef
 from ..ml import JSON
-from ..records import Artifact, ServiceRef
+from .kserve import is_stopped
 
 if TYPE_CHECKING:
     import grpc.aio
     import httpx
     from grpc import Channel as BlockingChannel
 
-    from .posting import Post
+    from .sync_http import Post
 
 Manifest = dict[str, JSON]
 """A ``serving.kserve.io/v1beta1`` InferenceService as a dict."""
 
-Told = Callable[[int, int], None]
-"""Is told how many bytes of how many have gone."""
+OnProgress = Callable[[int, int], None]
+"""Called with ``(bytes_sent, total_bytes)``, first when it is known that there is something to upload."""
 Component = Literal["predictor", "transformer", "explainer"]
-Phase = Literal["Pending", "Loading", "Ready", "Idle", "Failed", "Degraded", "Paused", "Stopped", "Terminating"]
+Phase = Literal[
+    "Uploading", "Pending", "Loading", "Ready", "Idle", "Failed", "Degraded", "Paused", "Stopped", "Terminating"
+]
 Level = Literal["ok", "warning", "error"]
 
 
@@ -43,6 +46,8 @@ class EngineInfo:
     grpc: bool = True
     canary: bool = False
     external_url: bool = False
+    revisions: bool = False
+    """Whether earlier descriptions of a service are kept, to go back to any of them."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ class Check:
     message: str
     hint: str = ""
     field: str = ""
-    """The form field it is about: ``name``, ``version``, ``runtime``, ``transformer``, ``protocol``."""
+    """The form field it is about: ``name``, ``version``, ``runtime``, ``transformer``, ``protocol``, ``method``,
+    ``verify``."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +144,46 @@ class RevisionShare:
     revision: str
     percent: int
     newest: bool
-    notes: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     """The labels and annotations that the service had when the revision was made."""
     assumed: bool = False
     """Whether the percent is what was asked for, since what routes the requests may not be read."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A description that a service has or had."""
+
+    number: int
+    manifest: Manifest
+    """Whether the service is paused is no part of it."""
+    created: float
+    by: str = ""
+    """Who asked for it, and from where; empty where that is not known."""
+    back_to: int = 0
+    """The earlier revision that was gone back to by it; 0 for none."""
+
+
+def previous(revisions: Sequence[Revision], serving: int) -> Revision | None:
+    """The revision to go back to: the one that answers while a newer one does not; else the last that was another.
+
+    What was gone back to counts as when it was made: going back again goes further back.
+
+    Args:
+        revisions: those that are known, the newest first.
+        serving: the number of the one that answers.
+    """
+    known = {r.number: r for r in revisions}
+    newest = revisions[0]
+    if 0 < serving < newest.number:
+        return known.get(serving)
+    start: Revision | None = newest
+    while start is not None and start.back_to:
+        start = known.get(start.back_to) if start.back_to < start.number else None
+    if start is None:
+        return None
+    number = start.number
+    return next((r for r in revisions if r.number < number and r.manifest != newest.manifest), None)
 
 
 @dataclass(frozen=True)
@@ -176,8 +218,27 @@ class ServiceState:
     can_pause: bool = True
     can_split: bool = False
     """Whether a new version may be given a share of the requests."""
+    serving_manifest: Manifest | None = None
+    """What the service was to be when the revision was made that answers, where it is not the newest, and is known."""
+    can_roll_back: bool = False
+    """Whether there is an earlier version to go back to."""
     failure: str = ""
     """What the engine itself has to say where no replica can: a corrupt state folder, a taken port."""
+
+
+class Version(NamedTuple):
+    """Which service of a name, and which of its revisions: all zero where there is none.
+
+    Pausing makes no revision, and counts as a change all the same.
+    """
+
+    created: float = 0.0
+    revision: int = 0
+    paused: bool = False
+
+
+def version_of(state: ServiceState | None) -> Version:
+    return Version(state.created, state.revision, is_stopped(state.manifest)) if state else Version()
 
 
 @dataclass(frozen=True)
@@ -253,11 +314,11 @@ class Engine(Protocol):
         """
         ...
 
-    async def stage(self, artifact: Artifact, told: Told | None = None) -> Staged:
+    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Staged:
         """Make the artifact's snapshot reachable for the engine's processes.
 
         Args:
-            told: how far an upload is, now and then while it takes longer than a moment.
+            on_progress: how far an upload is: before it begins, where that takes long, and now and then.
         """
         ...
 
@@ -269,15 +330,34 @@ class Engine(Protocol):
         """What the engine itself says of this manifest, without doing anything."""
         ...
 
-    async def apply(self, manifest: Manifest, staged: Sequence[Staged] = (), *, force: bool = False) -> ServiceState:
+    async def apply(
+        self,
+        manifest: Manifest,
+        staged: Sequence[Staged] = (),
+        *,
+        force: bool = False,
+        over: Version | None = None,
+        by: str = "",
+        back_to: int = 0,
+    ) -> ServiceState:
         """Create the service or roll it over to this manifest; returns once it is accepted, not ready.
+
+        Where it is cancelled, what is staged goes too, unless the service has come to use it.
 
         Args:
             force: take over fields that other programs have set.
+            over: what the service has to be still; None changes whatever is there.
+            by: who asks for it, and from where, to be kept with the revision where revisions are kept.
+            back_to: the revision whose manifest it is; 0 for a new one.
 
         Raises:
             ConflictError: another program has set fields that would change.
+            ChangedMeanwhileError: the service is not ``over`` any more. Nothing is changed, nor what is staged removed.
         """
+        ...
+
+    async def revisions(self, name: str) -> list[Revision]:
+        """The last revisions of the service, the newest first; it alone where earlier ones are not kept."""
         ...
 
     async def set_paused(self, name: str, paused: bool) -> ServiceState:
@@ -307,7 +387,10 @@ class Engine(Protocol):
         previous: bool = False,
         follow: bool = False,
     ) -> AsyncIterator[str]:
-        """Pieces of text of the component's log, oldest first; ``previous`` is the run before the last restart."""
+        """Pieces of text of the component's log, oldest first; ``previous`` is the run before the last restart.
+
+        The first one, which may be empty, comes as soon as it is known that the log can be read.
+        """
         ...
 
     async def events(self, name: str) -> list[LogEvent]: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..ml import JSON
-from .base import Manifest
+from .fields import mapping
 
 SERVING = "serving.kserve.io/"
 """What the names of KServe's own labels and annotations begin with."""
@@ -22,27 +22,29 @@ STANDARD, KNATIVE = "Standard", "Knative"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "kale-serve-ext"
 """Who manages what is made here: by that label, and as the field manager under which it is applied."""
+OWN_RUNTIME = "kale-serve-ext"
+"""This package's own model server among a cluster's runtimes: it runs as a container, without a ServingRuntime."""
+OLD_KEPT = "OldRevisionKept"
+"""Reason of a component that answers by an earlier revision's processes too, long after its newest took over."""
+MODEL_KIND = "KALE_SERVE_KIND"
+"""The variable of that container that names the format of its model; without it the model is people's own code."""
 
 
-def is_stopped(manifest: Manifest) -> bool:
+def is_stopped(manifest: Mapping[str, JSON]) -> bool:
     """Whether the manifest asks for a service without processes, a paused one."""
-    notes = _mapping(_mapping(manifest.get("metadata")).get("annotations"))
-    return str(notes.get(STOP, "")).lower() == "true"
+    annotations = mapping(mapping(manifest.get("metadata")).get("annotations"))
+    return str(annotations.get(STOP, "")).lower() == "true"
 
 
-def canaries_of(manifest: Manifest) -> list[Mapping[str, JSON]]:
+def canaries_of(manifest: Mapping[str, JSON]) -> list[Mapping[str, JSON]]:
     """The predictors that run beside the service's own, the newest last; none but in Standard mode."""
-    listed = _mapping(manifest.get("spec")).get(CANARIES)
+    listed = mapping(manifest.get("spec")).get(CANARIES)
     return [c for c in listed if isinstance(c, Mapping)] if isinstance(listed, list) else []
 
 
-def share_asked(manifest: Manifest) -> int:
+def share_asked(manifest: Mapping[str, JSON]) -> int:
     """Percent of the requests that the newest version is to get."""
     beside = canaries_of(manifest)
-    predictor = _mapping(_mapping(manifest.get("spec")).get("predictor"))
+    predictor = mapping(mapping(manifest.get("spec")).get("predictor"))
     percent = beside[-1].get("trafficPercent") if beside else predictor.get(CANARY)
     return percent if isinstance(percent, int) else 100
-
-
-def _mapping(value: JSON) -> Mapping[str, JSON]:
-    return value if isinstance(value, Mapping) else {}

@@ -24,14 +24,14 @@ async def read_metrics(engine: Engine, name: str, component: Component) -> str:
             answer = await connection.http.get("/metrics")
         except httpx.HTTPError as error:
             raise BackendUnavailableError(
-                f"The {component} of {name} gives no metrics: {error}", hint="Look at its logs, or try again."
+                f"The {component} of {name} reports no metrics: {error}", hint="Look at its logs, or try again."
             ) from error
     if answer.status_code == 503:
         phase, reason = _said(answer.content)
         raise ServiceNotReadyError(f"The {component} of {name} is not running: {reason}", phase=phase, hint=_WAIT)
     if not answer.is_success:
         raise BackendUnavailableError(
-            f"The {component} of {name} gives no metrics (HTTP {answer.status_code}).", hint="Look at its logs."
+            f"The {component} of {name} reports no metrics (HTTP {answer.status_code}).", hint="Look at its logs."
         )
     return answer.text
 

@@ -6,17 +6,21 @@ A new format is a new file with one object that satisfies :class:`~kale_serve_ex
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UnsupportedModelError
 from . import custom, lightgbm, sklearn, xgboost
 from .base import Format
+from .content import Content, file_name, files_of, look, models_in
 
-__all__ = ["Format", "by_name", "detect", "detect_path", "names"]
+__all__ = ["Content", "Format", "Saved", "by_name", "detect", "detect_path", "find", "names"]
 
 # The wrappers of XGBoost and LightGBM are scikit-learn estimators too, so scikit-learn is asked after them.
 _ALL: tuple[Format, ...] = (xgboost.FORMAT, lightgbm.FORMAT, sklearn.FORMAT, custom.FORMAT)
 
+_CALLED = (".joblib", ".pkl", ".pickle", ".skops", ".ubj", ".json", ".bst", ".txt")
+_MOST_NAMED = 5
 _CUSTOM_WAY = (
     "Anything else can be served as custom code: a folder with a subclass of kserve.Model that loads and calls it, "
     'logged with Model(model_type="custom", artifact_uri="FOLDER").'
@@ -39,12 +43,12 @@ def by_name(name: str) -> Format:
         if wanted == format_.name or wanted in format_.aliases:
             return format_
     raise UnsupportedModelError(
-        f"There is no model format {name[:100]!r}.", hint=f"The formats are {', '.join(names())}.", field="format"
+        f"Unknown model format {name[:100]!r}.", hint=f"Known formats: {', '.join(names())}.", field="format"
     )
 
 
 def detect(obj: object) -> Format:
-    """The format that saves this object, told by its class and without importing any framework.
+    """The format that saves this object, known by its class, without importing any framework.
 
     Raises:
         UnsupportedModelError: none does.
@@ -55,7 +59,7 @@ def detect(obj: object) -> Format:
     if isinstance(obj, (str, Path)):
         raise UnsupportedModelError(
             f"{str(obj)[:200]!r} is a path, not a model.",
-            hint=f"For a model that is saved already: Model(artifact_uri={str(obj)[:200]!r}).",
+            hint=f"For a saved model: Model(artifact_uri={str(obj)[:200]!r}).",
             field="model",
         )
     cls = obj if isinstance(obj, type) else type(obj)
@@ -66,27 +70,85 @@ def detect(obj: object) -> Format:
     )
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A model that was saved already."""
+
+    format: Format
+    file: Path | None = None
+    """The model's file; None for a folder of code."""
+    content: Content = field(default_factory=Content)
+    name: str = ""
+    """What that file has to be called for a model server to find it."""
+
+
 def detect_path(path: Path) -> Format:
-    """The format of a model that was saved already, told by names and first bytes; nothing is loaded.
+    """The format of a model that was saved already; see :func:`find`."""
+    return find(path).format
+
+
+def find(path: Path, model_type: str = "") -> Saved:
+    """The model that is in a file or folder, detected by content, not by names; nothing is loaded.
+
+    Args:
+        path: it exists.
+        model_type: a format's name, if it was given; detected from the content when empty.
 
     Raises:
-        UnsupportedModelError: none, or more than one in the same folder.
+        UnsupportedModelError: there is none, or more than one; says what there is instead.
     """
-    found = [f for f in _ALL if f.matches_path(path)]
-    if custom.FORMAT in found:  # whatever else lies beside the code is what that code loads
-        return custom.FORMAT
-    if len(found) == 1:
-        return found[0]
-    if found:
+    wanted = by_name(model_type) if model_type else None
+    if wanted is custom.FORMAT or (wanted is None and custom.FORMAT.matches_path(path)):
+        return Saved(custom.FORMAT)  # whatever else lies beside the code is what that code loads
+    found = models_in(path)
+    if wanted is not None:
+        found = {file: content for file, content in found.items() if content.can_be(wanted.name)}
+    formats = {wanted.name if wanted else content.format for content in found.values()}
+    if not found:
+        raise _no_model(path, wanted)
+    if len(formats) > 1:
         raise UnsupportedModelError(
-            f"{path} holds models of several formats: {', '.join(f.title for f in found)}.",
+            f"{path} holds models of several formats: {', '.join(by_name(f).title for f in sorted(formats))}.",
             hint="Choose the file, or name the format.",
             field="format",
         )
-    raise UnsupportedModelError(
-        f"{path} does not look like a saved model. Known are scikit-learn (.joblib, .pkl), "
-        "XGBoost (.ubj, .json, .bst), LightGBM (.bst, .txt) and custom code (a .py with a subclass of kserve.Model).",
-        hint="Choose the model's own file or folder, or save the model again in one of these forms.",
+    if len(found) > 1:
+        listed = ", ".join(file.name for file in list(found)[:_MOST_NAMED])
+        raise UnsupportedModelError(
+            f"{path} holds {len(found)} model files ({listed}).", hint="Choose one of them.", field="path"
+        )
+    ((file, content),) = found.items()
+    return Saved(by_name(formats.pop()), file, content, file_name(file, content))
+
+
+def _no_model(path: Path, wanted: Format | None) -> UnsupportedModelError:
+    """The error for what is no model, or none of the format that was named: it says what it is."""
+    files = [path] if path.is_file() else files_of(path)
+    known = {file: look(file) for file in files}
+    if wanted is not None and any(content.format for content in known.values()):
+        titles = ", ".join(sorted({by_name(content.format).title for content in known.values() if content.format}))
+        return UnsupportedModelError(
+            f"The format of {path} is {titles}, not {wanted.title}.",
+            hint="Omit the format: it is detected from the file.",
+            field="format",
+        )
+    if path.suffix == ".py":
+        return UnsupportedModelError(
+            f"{path} is not a custom model. {' '.join(custom.FORMAT.check(path))}",
+            hint="Define a subclass of kserve.Model in it.",
+            field="path",
+        )
+    if path.is_file():
+        content = known[path]
+        return UnsupportedModelError(f"{path} is {content.what}.", hint=content.hint, field="path")
+    if (path / "saved_model.pb").is_file():
+        return UnsupportedModelError(f"{path} is a TensorFlow model.", hint=_CUSTOM_WAY, field="path")
+    # What is called like a model comes first.
+    called = sorted(files, key=lambda file: (not file.name.startswith("model"), file.suffix not in _CALLED, file.name))
+    told = "; ".join(f"{file.name} is {known[file].what}" for file in called[:_MOST_NAMED])
+    return UnsupportedModelError(
+        f"{path} holds no model that can be served: {told or 'it has no files'}.",
+        hint=known[called[0]].hint if called else "Choose the model's own file or folder.",
         field="path",
     )
 

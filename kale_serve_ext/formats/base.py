@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -16,8 +15,8 @@ class Format(Protocol):
     """A framework's way of saving a model, in the layout that KServe's server for it reads.
 
     ``matches``, ``save``, ``signature``, ``packages`` and ``details`` run where the object is, in the notebook.
-    ``matches_path``, ``check``, ``path_signature`` and ``path_details`` also run in the Jupyter server: they look at
-    names and bytes, and never load a model.
+    ``check``, ``path_signature`` and ``path_details`` also run in the Jupyter server: they look at names and bytes, and
+    never load a model. What a file is, :mod:`~kale_serve_ext.formats.content` tells.
     """
 
     @property
@@ -41,14 +40,6 @@ class Format(Protocol):
         ...
 
     def matches(self, obj: object) -> bool: ...
-
-    def matches_path(self, path: Path) -> bool:
-        """Whether this existing file or folder looks like one of this format's."""
-        ...
-
-    def file_name(self, path: Path) -> str:
-        """What a single file that ``matches_path`` has to be called for KServe's server to find it."""
-        ...
 
     def save(self, obj: object, directory: Path) -> None:
         """Write the object into the empty folder ``directory``.
@@ -79,16 +70,11 @@ class Format(Protocol):
     def path_details(self, directory: Path) -> Mapping[str, JSON]: ...
 
 
-def lineage(obj: object) -> frozenset[str]:
-    """``module.Class`` of an object's class and all it derives from; of a class itself, when ``obj`` is one."""
-    cls = obj if inspect.isclass(obj) else type(obj)
-    return frozenset(f"{c.__module__}.{c.__qualname__}" for c in cls.__mro__)
-
-
 def top_level(path: Path, suffixes: Sequence[str]) -> list[Path]:
-    """The files of these endings in a folder, or the file itself when ``path`` is one."""
-    found = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
-    return [p for p in found if p.suffix.lower() in suffixes]
+    """The files of these endings in a folder, or the file itself, whatever it is called, when ``path`` is one."""
+    if path.is_file():
+        return [path]
+    return sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in suffixes)
 
 
 def check_one_file(directory: Path, suffixes: Sequence[str], title: str) -> list[str]:

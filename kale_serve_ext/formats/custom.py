@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import cast
 
 from ..errors import InvalidInputError
+from ..estimators import lineage
 from ..ml import JSON, Signature
 from ..source.folder import ModelClass, imports_of, model_classes, read_modules
 from ..source.functional import write_module
 from ..source.objects import Definition
-from .base import distributions, lineage
+from .base import distributions
 
 _MODULE = "model"
 _REQUIREMENTS = "requirements.txt"
@@ -29,15 +30,13 @@ class _Custom:
         return bool(known & (lineage(obj) - {_full_name(obj)}))
 
     def matches_path(self, path: Path) -> bool:
+        """Whether this file or folder is such code."""
         if path.is_file() and path.suffix != ".py":
             return False
         try:
             return bool(_classes(path))
         except InvalidInputError:  # not Python: then not this
             return False
-
-    def file_name(self, path: Path) -> str:
-        return path.name
 
     def save(self, obj: object, directory: Path) -> None:
         """Write the class out. Of an instance too only the class: its ``load()`` runs anew where it is served."""
@@ -82,8 +81,15 @@ FORMAT = _Custom()
 
 def code_packages(directory: Path) -> tuple[str, ...]:
     """The distributions that a folder of code needs: kserve, what it imports here, and what it requires by name."""
-    named = [re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in _requirements(directory / _REQUIREMENTS)]
-    return tuple(sorted({"kserve", "numpy", *distributions(imports_of(directory)), *named} - {""}))
+    pickled = ["cloudpickle"] if (directory / "assets").is_dir() else []
+    needed = {"kserve", "numpy", *distributions(imports_of(directory)), *requirements_of(directory), *pickled}
+    return tuple(sorted(needed))
+
+
+def requirements_of(directory: Path) -> tuple[str, ...]:
+    """The names of the distributions in the folder's ``requirements.txt``; none where it has no such file."""
+    named = (re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in _requirements(directory / _REQUIREMENTS))
+    return tuple(name for name in named if name)
 
 
 def _full_name(obj: object) -> str:

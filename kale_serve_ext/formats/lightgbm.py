@@ -1,6 +1,7 @@
 """LightGBM: a Booster, or one of the estimators around it, as ``model.bst``.
 
-KServe's server loads a Booster and answers what ``Booster.predict`` does: of a classifier the probabilities.
+KServe's server loads a Booster and answers what ``Booster.predict`` does: of a classifier the probabilities. So an
+estimator lies beside it as a whole, for this package's server.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..errors import InvalidInputError
+from ..estimators import describe, tabular
+from ..estimators.boosters import is_lightgbm, own_names
 from ..ml import JSON, Signature
-from .base import check_one_file, head, lineage, top_level
-from .features import tabular
+from .base import check_one_file, head, top_level
+from .estimator import booster_packages, details_of, save_beside
 
 if TYPE_CHECKING:
     from lightgbm import Booster, LGBMModel
 
 _SUFFIXES = (".bst",)
-_FOUND_AS = (".bst", ".txt")
-"""LightGBM's own examples say ``model.txt``; KServe's server wants ``.bst``."""
 _HEADER = 4 << 20
 
 
@@ -30,40 +31,28 @@ class _LightGBM:
     suffixes = _SUFFIXES
 
     def matches(self, obj: object) -> bool:
-        known = {"lightgbm.basic.Booster", "lightgbm.sklearn.LGBMModel"}
-        return bool(known & lineage(obj)) and not isinstance(obj, type)
-
-    def matches_path(self, path: Path) -> bool:
-        endings = _FOUND_AS if path.is_file() else _SUFFIXES
-        return any(head(p, 5) == b"tree\n" for p in top_level(path, endings))
-
-    def file_name(self, path: Path) -> str:
-        return path.with_suffix(".bst").name
+        return is_lightgbm(obj)
 
     def save(self, obj: object, directory: Path) -> None:
         # By way of text: LightGBM's own writing does not tell of a full disk.
         (directory / "model.bst").write_text(_booster(obj).model_to_string(), encoding="utf-8")
+        save_beside(obj, directory)
 
     def packages(self, obj: object | None) -> tuple[str, ...]:
-        return ("lightgbm", "numpy")
+        return ("lightgbm", *booster_packages(obj))
 
     def signature(self, obj: object) -> Signature | None:
-        booster = _booster(obj)
-        return _signature(
-            booster.num_feature(),
-            booster.feature_name(),
-            str(booster.params.get("objective", "")),
-            booster.num_model_per_iteration(),
-        )
+        _booster(obj)  # which refuses one that is not fitted
+        return describe(obj).signature
 
     def details(self, obj: object) -> Mapping[str, JSON]:
-        return {"estimator": type(obj).__name__}
+        return details_of(obj)
 
     def check(self, directory: Path) -> list[str]:
         return check_one_file(directory, _SUFFIXES, self.title)
 
     def path_signature(self, directory: Path) -> Signature | None:
-        for path in top_level(directory, _FOUND_AS):
+        for path in top_level(directory, _SUFFIXES):
             # The header is lines of key=value, up to an empty one.
             lines = head(path, _HEADER).partition(b"\n\n")[0].decode("utf-8", "replace").splitlines()
             fields = dict(line.split("=", 1) for line in lines if "=" in line)
@@ -97,6 +86,5 @@ def _booster(obj: object) -> Booster:
 
 
 def _signature(count: int, names: list[str], objective: str, outputs: int) -> Signature:
-    made_up = all(name == f"Column_{i}" for i, name in enumerate(names))
     size: list[str | int] = ["batch_size", outputs] if outputs > 1 and objective != "lambdarank" else ["batch_size"]
-    return tabular(count, [] if made_up else names, output_size=size, output_dtype="float64")
+    return tabular(count, own_names(names), output_size=size, output_dtype="float64")

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import InvalidInputError
+from ..estimators import lineage
+from ..estimators.sklearn import signature_of, steps
 from ..ml import JSON, Signature
-from ..source.pickled import dump_by_value, parts_of
-from .base import check_one_file, distributions, lineage, top_level
-from .sklearn_signature import signature_of, steps
+from .base import check_one_file
+from .estimator import details_of, estimator_packages, pickle_estimator
 
 _SUFFIXES = (".joblib", ".pkl", ".pickle")
 
@@ -23,45 +24,18 @@ class _Sklearn:
     def matches(self, obj: object) -> bool:
         return "sklearn.base.BaseEstimator" in lineage(obj) and not isinstance(obj, type)
 
-    def matches_path(self, path: Path) -> bool:
-        return bool(top_level(path, _SUFFIXES))
-
-    def file_name(self, path: Path) -> str:
-        return path.name
-
     def save(self, obj: object, directory: Path) -> None:
-        import joblib
-
         _check_fitted(obj)
-        path = directory / "model.joblib"
-        try:
-            parts = parts_of(obj)
-            if parts.by_value:
-                with path.open("wb") as file:  # joblib reads it like one of its own
-                    dump_by_value(obj, file, parts.by_value)
-            else:
-                joblib.dump(obj, path)
-        except OSError:  # the disk's, not the model's
-            raise
-        except Exception as error:
-            raise InvalidInputError(
-                f"This {type(obj).__name__} cannot be pickled: {error}.",
-                hint="Remove what cannot be copied from it, such as open files, locks or connections.",
-                field="model",
-            ) from error
+        pickle_estimator(obj, directory / "model.joblib")
 
     def packages(self, obj: object | None) -> tuple[str, ...]:
-        base = {"scikit-learn", "joblib", "numpy"}
-        if obj is not None:
-            parts = parts_of(obj)
-            base.update(distributions(parts.modules), ["cloudpickle"] if parts.by_value else [])
-        return tuple(sorted(base))
+        return estimator_packages(obj)
 
     def signature(self, obj: object) -> Signature | None:
         return signature_of(obj)
 
     def details(self, obj: object) -> Mapping[str, JSON]:
-        return {"estimator": type(obj).__name__}
+        return details_of(obj)
 
     def check(self, directory: Path) -> list[str]:
         return check_one_file(directory, _SUFFIXES, self.title)

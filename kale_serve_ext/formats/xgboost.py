@@ -1,6 +1,7 @@
 """XGBoost: a Booster, or one of the estimators around it, as ``model.ubj``.
 
-KServe's server loads a Booster and answers what ``Booster.predict`` does: of a classifier the probabilities.
+KServe's server loads a Booster and answers what ``Booster.predict`` does: of a classifier the probabilities. So an
+estimator lies beside it as a whole, for this package's server.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..errors import InvalidInputError
+from ..estimators import attribute, describe
+from ..estimators.boosters import categories_in, is_xgboost, of_xgboost
 from ..ml import JSON, Signature
-from .base import check_one_file, head, installed, lineage, top_level
-from .features import attribute, listed, tabular
+from .base import check_one_file, installed, top_level
+from .estimator import booster_packages, details_of, save_beside
 
 if TYPE_CHECKING:
     from xgboost import Booster, XGBModel
 
 _SUFFIXES = (".ubj", ".json", ".bst")
-_DTYPES = {"int": "int64", "i": "int64", "float": "float64", "q": "float64", "c": "category"}
 _READ_WHOLE = 64 << 20
 
 
@@ -30,29 +32,22 @@ class _XGBoost:
     suffixes = _SUFFIXES
 
     def matches(self, obj: object) -> bool:
-        return bool({"xgboost.core.Booster", "xgboost.sklearn.XGBModel"} & lineage(obj)) and not isinstance(obj, type)
-
-    def matches_path(self, path: Path) -> bool:
-        return any(_is_xgboost(p) for p in top_level(path, _SUFFIXES))
-
-    def file_name(self, path: Path) -> str:
-        return path.name
+        return is_xgboost(obj)
 
     def save(self, obj: object, directory: Path) -> None:
         # By way of bytes: XGBoost's own writing does not tell of a full disk in every case.
         (directory / "model.ubj").write_bytes(_booster(obj).save_raw("ubj"))
+        save_beside(obj, directory)
 
     def packages(self, obj: object | None) -> tuple[str, ...]:
-        return (installed("xgboost", "xgboost-cpu"), "numpy")
+        return (installed("xgboost", "xgboost-cpu"), *booster_packages(obj))
 
     def signature(self, obj: object) -> Signature | None:
-        booster = _booster(obj)
-        return _signature(
-            booster.num_features(), listed(booster.feature_names), listed(booster.feature_types), _outputs(booster)
-        )
+        _booster(obj)  # which refuses one that is not fitted
+        return describe(obj).signature
 
     def details(self, obj: object) -> Mapping[str, JSON]:
-        return {"estimator": type(obj).__name__}
+        return details_of(obj)
 
     def check(self, directory: Path) -> list[str]:
         return check_one_file(directory, _SUFFIXES, self.title)
@@ -90,39 +85,17 @@ def _booster(obj: object) -> Booster:
     return booster
 
 
-def _outputs(booster: Booster) -> int:
-    learner = json.loads(booster.save_config())["learner"]
-    if learner["objective"]["name"] == "multi:softmax":  # which answers the class itself
-        return 1
-    parameters = learner["learner_model_param"]
-    return max(int(parameters.get("num_class", "0")), int(parameters.get("num_target", "1")))
-
-
-def _signature(count: int, names: list[object], types: list[object], outputs: int) -> Signature:
-    dtypes = [_DTYPES.get(str(t), "float64") for t in types]
-    known: dict[str | int, tuple[str, JSON]] = {
-        i: (dtype, 0.0 if dtype == "float64" else 0) for i, dtype in enumerate(dtypes)
-    }
-    size: list[str | int] = ["batch_size", outputs] if outputs > 1 else ["batch_size"]
-    return tabular(count, [str(n) for n in names], known, output_size=size, output_dtype="float32")
-
-
-def _is_xgboost(path: Path) -> bool:
-    start = head(path)
-    if path.suffix.lower() == ".json":
-        return start.lstrip().startswith(b"{") and b'"learner"' in start
-    return start.startswith((b"{L", b"{\x00", b"binf")) or b'"learner"' in start or b"learner{" in start
-
-
 def _json_signature(path: Path) -> Signature | None:
     try:
-        learner = json.loads(path.read_bytes())["learner"]
+        model = json.loads(path.read_bytes())
+        learner = model["learner"]
         parameters = learner["learner_model_param"]
-        return _signature(
+        return of_xgboost(
             int(parameters["num_feature"]),
             list(learner.get("feature_names", [])),
             list(learner.get("feature_types", [])),
             max(int(parameters.get("num_class", "0")), int(parameters.get("num_target", "1"))),
+            categories_in(model),
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError):  # not a model after all: the server will say so
         return None

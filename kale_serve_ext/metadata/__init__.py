@@ -24,7 +24,7 @@ def open_metadata(
 
     Args:
         settings: ``metadata`` says which server, ``metadata_timeout`` how long one call may take.
-        progress: told, in a few words, what a long first call is doing.
+        progress: called with a few words on what a long first call is doing.
         background: what a call does while the engine's environment is still to be made, which takes minutes on a
             slow line. False: it waits. True, for servers: it starts the making and fails at once with
             ``MetadataUnavailableError``; ``health`` tells how far it is.

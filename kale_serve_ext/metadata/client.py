@@ -23,6 +23,7 @@ from ..errors import (
     MetadataUnavailableError,
     NotFoundError,
     PermissionDeniedError,
+    StorageFullError,
     TooLargeError,
 )
 
@@ -40,7 +41,7 @@ AWAYS = 5
 Answer = TypeVar("Answer", bound=Message)
 
 
-class Client:
+class MetadataClient:
     """A connection that opens on the first call and opens again after the server was away.
 
     Args:
@@ -156,6 +157,21 @@ class Client:
 
     def _error(self, code: grpc.StatusCode, method: str, text: str, limit: float) -> KaleServeError:
         kind = _KINDS.get(code.name)
+        if "database or disk is full" in text:
+            return StorageFullError(
+                f"{self.title} has no room left on its disk; nothing was recorded.",
+                hint="Free some space there, then try again. What is recorded can still be read.",
+            )
+        if "database disk image is malformed" in text:
+            return MetadataUnavailableError(
+                f"{self.title} failed at {method}: its database is damaged.",
+                hint="Restore a backup with `kale-serve-ext restore FILE`.",
+            )
+        if "readonly database" in text:
+            return PermissionDeniedError(
+                f"{self.title} cannot write to its disk, which is read-only; nothing was recorded.",
+                hint="Make the disk writable, then try again. What is recorded can still be read.",
+            )
         if kind is not None:
             return kind(f"{self.title} refused {method}: {_first_line(text)}")
         if code.name == "DEADLINE_EXCEEDED":
@@ -166,11 +182,11 @@ class Client:
         if code.name == "UNAVAILABLE":
             return MetadataUnavailableError(
                 f"{self.title} cannot be reached: {_first_line(text)}",
-                hint="Check that it runs and that KALE_SERVE_METADATA names it rightly.",
+                hint="Check that it is running and that KALE_SERVE_METADATA names it correctly.",
             )
         if code.name == "UNIMPLEMENTED":
             return MetadataUnavailableError(
-                f"{self.title} does not know the method {method}.",
+                f"{self.title} does not support the method {method}.",
                 hint="Check that KALE_SERVE_METADATA names an MLMD server of schema version 10.",
             )
         return MetadataUnavailableError(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from ..entities import Artifact, Environment, LineageStep, ServiceRef
 from ..errors import InvalidInputError
 from ..ml import JSON, Signature
-from ..records import Artifact, Environment, LineageStep, ServiceRef
 from . import schema
 from .proto import mlmd_pb2 as pb
-from .where import Where
+from .provenance import Provenance
 
 LIMITS = {"uri": 4096, "description": 10_000, "author": 253, "digest": 200, "format": 253}
 """Characters."""
@@ -37,7 +37,7 @@ def check(artifact: Artifact) -> None:
         _fits(field, str(getattr(artifact, field)), limit)
     if len(artifact.tags) > LARGEST_TAGS:
         raise InvalidInputError(
-            f"There are {len(artifact.tags)} tags.", hint=f"At most {LARGEST_TAGS} can be kept.", field="tags"
+            f"There are {len(artifact.tags)} tags.", hint=f"At most {LARGEST_TAGS} are allowed.", field="tags"
         )
     for key, value in artifact.tags.items():
         if not key:
@@ -123,12 +123,12 @@ def step(execution: pb.Execution, inputs: list[int], outputs: list[int], context
     """An execution as a step of a lineage. ``contexts`` are those of another writer's execution."""
     text = _Texts(execution.properties)
     custom = _Texts(execution.custom_properties)
-    where = Where("script", text["place"], step=text["place_step"]) if text["place"] else None
+    provenance = Provenance("script", text["place"], step=text["place_step"]) if text["place"] else None
     return LineageStep(
         execution_id=execution.id,
         type=execution.type,
         name=text["title"] or custom["display_name"] or text["display_name"] or execution.name,
-        context=str(where) if where else ", ".join(context.name for context in contexts),
+        context=str(provenance) if provenance else ", ".join(context.name for context in contexts),
         state=pb.Execution.State.Name(execution.last_known_state),
         started=execution.create_time_since_epoch / 1000,
         inputs=tuple(inputs),
@@ -191,7 +191,7 @@ def _dump(field: str, value: JSON) -> str:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
-            f"The {field} cannot be kept as JSON: {error}.", hint="Give plain values.", field=field
+            f"The {field} cannot be kept as JSON: {error}.", hint="Pass plain values.", field=field
         ) from error
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from ..config import Settings, make_dir
 from ..errors import MetadataUnavailableError
 from ..locks import is_locked, locked_async
-from .pythons import Interpreter, find_python, find_uv, wheel_for, why_none
+from .pythons import FoundPython, find_python, find_uv, wheel_for, why_none
 
 MAKING = 900.0
 """Seconds that making the environment may take."""
@@ -68,11 +68,17 @@ async def ensure_environment(settings: Settings, progress: Callable[[str], None]
             try:
                 return await _make(folder, tell, lock)
             except MetadataUnavailableError as error:
-                _note(folder, {"message": error.message, "hint": error.hint, "failed": "yes"})
+                with contextlib.suppress(OSError):  # On a full disk the error itself is what counts.
+                    _note(folder, {"message": error.message, "hint": error.hint, "failed": "yes"})
                 raise
     except TimeoutError as error:
         raise MetadataUnavailableError(
             f"Another process has been installing the metadata engine for {MAKING:g} s.", hint=f"See {folder}."
+        ) from error
+    except OSError as error:
+        raise MetadataUnavailableError(
+            f"The metadata engine could not be installed in {folder}: {error.strerror or error}.",
+            hint="Free about 70 MB there, check that the folder is writable, then try again.",
         ) from error
 
 
@@ -87,7 +93,7 @@ def ready_python(settings: Settings) -> str | None:
         named = Path(settings.metadata_python).expanduser().absolute()
         if not os.access(named, os.X_OK) or named.is_dir():
             raise MetadataUnavailableError(
-                f"The Python for the metadata engine, {named}, is not there.",
+                f"The metadata engine's Python, {named}, does not exist.",
                 hint="Correct KALE_SERVE_METADATA_PYTHON, or leave it empty.",
             )
         return str(named)
@@ -129,7 +135,8 @@ async def _make(folder: Path, tell: Callable[[str], None], lock: int) -> str:
         raise MetadataUnavailableError(message, hint=hint)
     tell("Installing the metadata engine: making its environment (once, about 70 MB)")
     with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)  # What an interrupted attempt left, or an older release made.
+        # What an interrupted attempt left, or an older release made: thousands of files, while the loop runs on.
+        await asyncio.to_thread(shutil.rmtree, folder)
     python = folder / "bin" / "python"
     if base is not None:
         # Without pip: ensurepip takes longer than all the rest, and Debian's Python does not have it.
@@ -138,7 +145,7 @@ async def _make(folder: Path, tell: Callable[[str], None], lock: int) -> str:
         await _run(lock, "get a Python by uv", str(uv), "venv", "--no-project", "--python", UV_PYTHON, str(folder))
     tell("Installing the metadata engine: fetching ml-metadata")
     await _install(lock, python, _requirement(base), uv)
-    tell("Installing the metadata engine: trying it")
+    tell("Installing the metadata engine: checking it")
     version = (await _run(lock, "import ml-metadata", str(python), "-I", "-c", _SMOKE)).strip().splitlines()[-1]
     partial = folder / "complete.json.part"
     partial.write_text(json.dumps(_marker(version)), "utf-8")
@@ -231,15 +238,15 @@ def _environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in drop}
 
 
-def _requirement(base: Interpreter | None) -> str:
+def _requirement(base: FoundPython | None) -> str:
     version = wheel_for(base) if base is not None else None
     return f"ml-metadata=={version}" if version else "ml-metadata>=1.17.1,<1.22"
 
 
-def _uv_would_do(running: Interpreter) -> bool:
+def _uv_would_do(running: FoundPython) -> bool:
     wanted = (int(UV_PYTHON.split(".")[0]), int(UV_PYTHON.split(".")[1]))
     libc, macos = running.libc, running.macos
-    return wheel_for(Interpreter("", wanted, running.system, running.machine, "cpython", libc, macos)) is not None
+    return wheel_for(FoundPython("", wanted, running.system, running.machine, "cpython", libc, macos)) is not None
 
 
 def _marker(version: str) -> dict[str, str]:

@@ -16,15 +16,12 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from ..entities import DATASET, KFP_MODEL, MODEL, TRANSFORMER, RegisteredName
 from ..errors import InvalidInputError
-from ..records import DATASET, KFP_MODEL, MODEL, TRANSFORMER, RegisteredName
 from . import convert
 from .proto import mlmd_pb2 as pb
-
-if TYPE_CHECKING:
-    from .store import Metadata
+from .reader import Reader
 
 LISTED = frozenset({MODEL, TRANSFORMER, DATASET, KFP_MODEL})
 PATIENCE = 2.0
@@ -84,8 +81,8 @@ class _Filter:
 class Index:
     """The artifacts of the listed types, grouped by type and name. For one event loop at a time."""
 
-    def __init__(self, metadata: Metadata) -> None:
-        self._metadata = metadata
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         self._entries: dict[int, _Entry] = {}
         self._groups: dict[tuple[str, str], _Group] = {}
         self._orders: dict[str, list[int]] = {}
@@ -93,6 +90,8 @@ class Index:
         self._tags: dict[frozenset[str], frozenset[str]] = {}
         """Equal sets of tags are kept once."""
         self._complete = False
+        self._newest: pb.Artifact | None = None
+        """The artifact, of any type, that was updated last when the last load began."""
         self._torn = False
         """The last load ended before its last page: the next one reads all."""
         self._work: asyncio.Task[None] | None = None
@@ -169,7 +168,7 @@ class Index:
             total = sum(map(len, orders))
             rows = _newest(orders, before, limit + 1)
         next_cursor = _write_cursor(rows[limit - 1], wanted) if len(rows) > limit else ""
-        found = {artifact.id: artifact for artifact in await self._metadata.artifacts(rows[:limit])}
+        found = {artifact.id: artifact for artifact in await self._reader.artifacts(rows[:limit])}
         items = [
             RegisteredName(found[id_], len(self._entries[id_].group.ids))
             for id_ in rows[:limit]
@@ -188,33 +187,53 @@ class Index:
         return self._work is not None and not self._work.done() and self._work.get_loop() is loop
 
     async def _load(self) -> None:
+        page = await self._reader.newest_updates()
+        if await self._is_another(page.artifacts):
+            self._clear()
         whole = not self._complete or self._torn
-        token = ""
+        newest = page.artifacts[0] if page.artifacts else None
+        self._torn = True
         while True:
-            page = await self._metadata.newest_updates(token)
-            if not token and self._is_another(page.artifacts):
-                self._clear()
-                whole = True
-            self._torn = True
             news = sum(self._add(artifact) for artifact in page.artifacts)
-            token = page.next_page_token
-            if not token or (not whole and not news):
+            if not page.next_page_token or not (whole or news or self._is_newer(page.artifacts[-1])):
                 break
+            page = await self._reader.newest_updates(page.next_page_token)
         self._torn = False
         self._complete = True
+        self._newest = newest
 
-    def _is_another(self, artifacts: Sequence[pb.Artifact]) -> bool:
-        """Whether the database is another one than before: it is empty, or an id was made at another time."""
-        if not artifacts:
-            return bool(self._entries)
-        known = ((self._entries.get(a.id), a) for a in artifacts)
-        return any(entry is not None and entry.created != a.create_time_since_epoch for entry, a in known)
+    def _is_newer(self, artifact: pb.Artifact) -> bool:
+        """Whether what was updated before ``artifact`` may be unknown still. Pages without news do not tell: they may
+        hold nothing but artifacts of types that are not listed."""
+        known = self._newest
+        return known is None or artifact.last_update_time_since_epoch >= known.last_update_time_since_epoch
+
+    async def _is_another(self, artifacts: Sequence[pb.Artifact]) -> bool:
+        """Whether the database is another one than before, or an earlier state of it: an artifact is not there, or was
+        made at another time. The highest id is the first that an earlier state does not have."""
+        made = {a.id: a.create_time_since_epoch for a in artifacts}
+        known = {id_: entry.created for id_ in made if (entry := self._entries.get(id_)) is not None}
+        highest = max((order[-1] for order in self._orders.values() if order), default=None)
+        if highest is not None:
+            known[highest] = self._entries[highest].created
+        if self._newest is not None:
+            known[self._newest.id] = self._newest.create_time_since_epoch
+        for id_, created in known.items():
+            if id_ not in made:
+                found = await self._reader.found(id_)
+                if found is None:
+                    return True
+                made[id_] = found.create_time_since_epoch
+            if made[id_] != created:
+                return True
+        return False
 
     def _clear(self) -> None:
         self._entries.clear()
         self._groups.clear()
         self._orders.clear()
         self._tags.clear()
+        self._newest = None
         self._complete = False
 
     def _add(self, found: pb.Artifact) -> bool:
@@ -301,8 +320,8 @@ def _read_cursor(cursor: str, wanted: _Filter) -> int:
         last, digest = None, ""
     if not isinstance(last, int) or isinstance(last, bool) or digest != wanted.digest():
         raise InvalidInputError(
-            "The cursor is not one that this list gave for this query.",
-            hint="Leave it out to begin with the first page.",
+            "The cursor does not belong to this query.",
+            hint="Omit it to start with the first page.",
             field="cursor",
         )
     return last

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from ..records import Lineage
+from ..entities import Lineage
 from . import convert, schema
-from .client import Client
+from .client import MetadataClient
 from .proto import mlmd_pb2 as pb
-
-if TYPE_CHECKING:
-    from .store import Metadata
+from .reader import Reader
 
 MOST_STEPS = 200
 """Executions of one artifact that a lineage shows, the newest first."""
@@ -20,9 +17,9 @@ _OUTPUTS = frozenset({pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT, pb.Event.INTERN
 _INPUTS = frozenset({pb.Event.INPUT, pb.Event.DECLARED_INPUT, pb.Event.INTERNAL_INPUT})
 
 
-async def lineage(metadata: Metadata, client: Client, id: int) -> Lineage:
+async def lineage(reader: Reader, client: MetadataClient, id: int) -> Lineage:
     """The lineage of artifact ``id``: one step back and one forward."""
-    artifact = await metadata.artifact(id)
+    artifact = await reader.artifact(id)
     around = await client.call(pb.GetEventsByArtifactIDsRequest(artifact_ids=[id]), pb.GetEventsByArtifactIDsResponse)
     ids = sorted({event.execution_id for event in around.events}, reverse=True)[:MOST_STEPS]
     if not ids:
@@ -47,11 +44,11 @@ async def lineage(metadata: Metadata, client: Client, id: int) -> Lineage:
         artifact,
         produced_by=tuple(step for step in steps.values() if id in step.outputs),
         consumed_by=tuple(step for step in steps.values() if id in step.inputs),
-        related={other.id: other for other in await metadata.artifacts(others)},
+        related={other.id: other for other in await reader.artifacts(others)},
     )
 
 
-async def _contexts(client: Client, execution: pb.Execution) -> list[pb.Context]:
+async def _contexts(client: MetadataClient, execution: pb.Execution) -> list[pb.Context]:
     """The contexts of another writer's execution; ours tell where they ran themselves."""
     if execution.type in (schema.LOG, schema.DEPLOYMENT):
         return []

@@ -35,7 +35,7 @@ print(json.dumps({
 
 
 @dataclass(frozen=True)
-class Interpreter:
+class FoundPython:
     """What decides whether a wheel fits."""
 
     path: str
@@ -51,7 +51,7 @@ class Interpreter:
     free_threaded: bool = False
 
 
-def wheel_for(python: Interpreter) -> str | None:
+def wheel_for(python: FoundPython) -> str | None:
     """The newest version of ``ml-metadata`` that has a wheel for this interpreter, or None."""
     if python.implementation != "cpython" or python.free_threaded:
         return None
@@ -66,12 +66,12 @@ def wheel_for(python: Interpreter) -> str | None:
     return None
 
 
-def why_none(running: Interpreter) -> tuple[str, str]:
+def why_none(running: FoundPython) -> tuple[str, str]:
     """The sentence, and what to do, where ``running`` and no other interpreter found has a wheel."""
     remote = "Use an MLMD server instead: set KALE_SERVE_METADATA=grpc://HOST:PORT"
     where = f"{running.system} on {running.machine}"
     if not any(
-        wheel_for(Interpreter("", (3, m), running.system, running.machine, "cpython", running.libc, running.macos))
+        wheel_for(FoundPython("", (3, m), running.system, running.machine, "cpython", running.libc, running.macos))
         for m in MINORS
     ):
         libc = "" if running.system != "Linux" or running.libc[0] == "glibc" else " without glibc"
@@ -87,14 +87,14 @@ def why_none(running: Interpreter) -> tuple[str, str]:
     )
 
 
-async def find_python() -> tuple[Interpreter | None, Interpreter]:
+async def find_python() -> tuple[FoundPython | None, FoundPython]:
     """The interpreter to make the engine's environment from (the running one where it will do), and the running one.
 
     The first is None where none was found.
     """
     running = await probe(sys.executable)
     if running is None:
-        running = Interpreter(sys.executable, sys.version_info[:2], sys.platform.capitalize(), "")
+        running = FoundPython(sys.executable, sys.version_info[:2], sys.platform.capitalize(), "")
     if wheel_for(running):
         return running, running
     for path in candidates():
@@ -122,7 +122,7 @@ def candidates() -> Iterator[str]:
                 yield path
 
 
-async def probe(path: str) -> Interpreter | None:
+async def probe(path: str) -> FoundPython | None:
     """Ask an interpreter what it is; None where it does not answer, as a pyenv shim without a version does."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -142,7 +142,7 @@ async def probe(path: str) -> Interpreter | None:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return Interpreter(
+    return FoundPython(
         path=path,
         version=(told["version"][0], told["version"][1]),
         system=told["system"],

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 
+from ..entities import DATASET, MODEL, TRANSFORMER, ServiceRef
 from ..errors import InvalidNameError
-from ..records import DATASET, MODEL, TRANSFORMER, ServiceRef
 from .proto import mlmd_pb2 as pb
-from .where import Where
+from .provenance import Provenance
 
 LOG = "kale.Log"
 """Execution that made an artifact."""
@@ -115,20 +115,20 @@ def mlmd_name(name: str, version: str) -> str:
     return joined
 
 
-def place(where: Where, type_id: int) -> pb.Context:
-    """The context for ``where``: one per notebook and kernel, pipeline run, or script."""
-    key = f"{where.name}#{where.run}" if where.run else where.name
-    return pb.Context(type_id=type_id, name=_fitting(key), properties=texts(place_properties("", where)))
+def place(provenance: Provenance, type_id: int) -> pb.Context:
+    """The context for ``provenance``: one per notebook and kernel, pipeline run, or script."""
+    key = f"{provenance.name}#{provenance.run}" if provenance.run else provenance.name
+    return pb.Context(type_id=type_id, name=_fitting(key), properties=texts(place_properties("", provenance)))
 
 
-def place_properties(title: str, where: Where) -> dict[str, str]:
+def place_properties(title: str, provenance: Provenance) -> dict[str, str]:
     """What an execution tells of where it ran."""
     return {
         "title": title,
-        "place": where.name,
-        "place_kind": where.kind,
-        "place_run": where.run,
-        "place_step": where.step,
+        "place": provenance.name,
+        "place_kind": provenance.kind,
+        "place_run": provenance.run,
+        "place_step": provenance.step,
     }
 
 

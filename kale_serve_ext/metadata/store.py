@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..config import Settings
-from ..errors import InvalidInputError, KaleServeError, NotFoundError
-from ..records import Artifact, Lineage, ServiceRef
+from ..entities import Artifact, Lineage, ServiceRef
+from ..errors import InvalidInputError, KaleServeError
 from . import convert, schema
-from .client import Client
+from .client import MetadataClient
+from .identity import Identity, Recorded
 from .proto import mlmd_pb2 as pb
-from .where import Where
-from .writer import PAGE, Writer, artifacts_of
+from .provenance import Provenance
+from .reader import Reader
+from .writer import Writer, artifacts_of
 
 if TYPE_CHECKING:
     from .engine import EmbeddedEngine
@@ -23,7 +26,7 @@ HEALTH = 2.0
 """Seconds that a health check may take."""
 
 
-class Metadata:
+class Metadata(Reader):
     """One MLMD: the embedded engine's or a server's. Usable from any event loop.
 
     Every method may raise ``MetadataUnavailableError`` and ``DeadlineExceededError``.
@@ -43,12 +46,13 @@ class Metadata:
         else:
             target, start = _address(settings.metadata), None
             title = f"The metadata server {target}"
-        self._client = Client(target, title=title, timeout=settings.metadata_timeout, start=start)
+        super().__init__(MetadataClient(target, title=title, timeout=settings.metadata_timeout, start=start))
         self._writer = Writer(self._client)
+        self._identity = Identity(settings)
 
     # Artifacts
 
-    async def put_artifact(self, artifact: Artifact, *, where: Where, inputs: Sequence[int] = ()) -> Artifact:
+    async def put_artifact(self, artifact: Artifact, *, provenance: Provenance, inputs: Sequence[int] = ()) -> Artifact:
         """Record a new version, made by code that runs in ``where`` from the artifacts ``inputs``.
 
         Without a version it becomes the next integer. The same name, version and content again give the artifact that
@@ -61,35 +65,15 @@ class Metadata:
             InvalidInputError: a field that cannot be kept.
             NotFoundError: an input that does not exist.
             ConflictError: the version exists with other content.
+            MetadataUnavailableError: the database is not the one that the store's snapshots are recorded in.
         """
         convert.check(artifact)
+        await self._check_identity()
         for id_ in inputs:
             await self.artifact(id_)
-        return await self._writer.version(artifact, where, inputs)
-
-    async def artifact(self, id: int) -> Artifact:
-        """
-        Raises:
-            NotFoundError: MLMD has no artifact of this id.
-        """
-        found = await self.artifacts([id])
-        if not found:
-            raise NotFoundError(
-                f"There is no artifact {id} in the metadata.",
-                hint="The Models list of the panel has every id; submit_artifact() gives it too.",
-                field="id",
-            )
-        return found[0]
-
-    async def artifacts(self, ids: Sequence[int]) -> list[Artifact]:
-        """Those of ``ids`` that exist, in their order."""
-        wanted = [id_ for id_ in dict.fromkeys(ids) if 0 < id_ < 2**63]
-        found: dict[int, Artifact] = {}
-        for start in range(0, len(wanted), PAGE):
-            request = pb.GetArtifactsByIDRequest(artifact_ids=wanted[start : start + PAGE])
-            answer = await self._client.call(request, pb.GetArtifactsByIDResponse)
-            found.update((a.id, convert.from_proto(a)) for a in answer.artifacts)
-        return [found[id_] for id_ in wanted if id_ in found]
+        made = await self._writer.version(artifact, provenance, inputs)
+        await asyncio.to_thread(self._identity.write, Recorded(made.id, made.created))
+        return made
 
     async def versions(self, type: str, name: str) -> list[Artifact]:
         """All versions of a name, the newest first; none where the name is unknown."""
@@ -105,12 +89,6 @@ class Metadata:
             async for found in artifacts_of(self._client, registered.context.id)
             if found.type == type
         ]
-
-    async def newest_updates(self, token: str = "") -> pb.GetArtifactsResponse:
-        """One page of all artifacts of all types, the last updated first; ``token`` is from the page before."""
-        order = pb.ListOptions.OrderByField(field=pb.ListOptions.OrderByField.LAST_UPDATE_TIME, is_asc=False)
-        options = pb.ListOptions(max_result_size=PAGE, order_by_field=order, next_page_token=token or None)
-        return await self._client.call(pb.GetArtifactsRequest(options=options), pb.GetArtifactsResponse)
 
     @property
     def index(self) -> Index:
@@ -133,7 +111,7 @@ class Metadata:
 
         return await lineage(self, self._client, id)
 
-    async def record_deployment(self, ref: ServiceRef, artifact_ids: Sequence[int], *, where: Where) -> int:
+    async def record_deployment(self, ref: ServiceRef, artifact_ids: Sequence[int], *, provenance: Provenance) -> int:
         """Record that ``ref`` serves these artifacts from now on, in place of what it served before.
 
         Returns:
@@ -141,10 +119,12 @@ class Metadata:
 
         Raises:
             NotFoundError: an artifact that does not exist.
+            MetadataUnavailableError: the database is not the one that the store's snapshots are recorded in.
         """
+        await self._check_identity()
         for id_ in artifact_ids:
             await self.artifact(id_)
-        return await self._writer.deployment(ref, artifact_ids, where)
+        return await self._writer.deployment(ref, artifact_ids, provenance)
 
     async def end_deployment(self, ref: ServiceRef) -> None:
         """Record that ``ref`` serves nothing any more; without effect where nothing was recorded."""
@@ -178,9 +158,11 @@ class Metadata:
             limit = min(HEALTH, self._settings.metadata_timeout)
             request = pb.GetArtifactsRequest(options=pb.ListOptions(max_result_size=1))
             await self._client.call(request, pb.GetArtifactsResponse, timeout=limit)
+            await self._check_identity(limit)
         except KaleServeError as error:
             return "error", error.message, error.hint
-        return "ready", f"{self._client.title} answers.", ""
+        refused = await self._engine.refused() if self._engine is not None else None
+        return ("error", *refused) if refused else ("ready", f"{self._client.title} answers.", "")
 
     async def prepare(self) -> None:
         """Make the engine's environment where there is none, and start the engine; of a server, ask for an answer."""
@@ -194,6 +176,19 @@ class Metadata:
         """Let go of the connection; the engine ends by itself when nobody uses it."""
         await self._client.close()
 
+    async def _check_identity(self, timeout: float | None = None) -> None:
+        """
+        Raises:
+            MetadataUnavailableError: the database does not have what was recorded last.
+        """
+        last = await asyncio.to_thread(self._identity.read)
+        if last is None:
+            return
+        request = pb.GetArtifactsByIDRequest(artifact_ids=[last.id])
+        found = (await self._client.call(request, pb.GetArtifactsByIDResponse, timeout=timeout)).artifacts
+        if not found or found[0].create_time_since_epoch != round(last.created * 1000):
+            raise self._identity.another(last)
+
     async def _started(self) -> None:
         """A new engine may serve a new database, so the types are registered again."""
         self._writer.forget()
@@ -205,7 +200,7 @@ def _address(metadata: str) -> str:
     match = re.fullmatch(r"grpc://(\[[0-9a-fA-F:]+\]|[^/:@\s]+):([0-9]{1,5})/?", metadata)
     if match is None or not 0 < int(match[2]) < 65536:
         raise InvalidInputError(
-            f"The metadata setting {metadata!r} names no server.",
+            f"The metadata setting {metadata!r} does not name a server.",
             hint="Set KALE_SERVE_METADATA to `embedded` or to grpc://HOST:PORT.",
         )
     return f"{match[1]}:{match[2]}"

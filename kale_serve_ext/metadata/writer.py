@@ -10,12 +10,12 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Sequence
 
+from ..entities import Artifact, ServiceRef
 from ..errors import ConflictError, KaleServeError, NotFoundError
-from ..records import Artifact, ServiceRef
 from . import convert, schema
-from .client import Client
+from .client import MetadataClient
 from .proto import mlmd_pb2 as pb
-from .where import Where
+from .provenance import Provenance
 
 PAGE = 100
 """Rows of a page; MLMD gives no more."""
@@ -27,11 +27,11 @@ _ArtifactAndEvent = pb.PutExecutionRequest.ArtifactAndEvent
 class Writer:
     """The writing half of ``Metadata``."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: MetadataClient) -> None:
         self._client = client
         self._types: dict[str, int] = {}
 
-    async def version(self, artifact: Artifact, where: Where, inputs: Sequence[int]) -> Artifact:
+    async def version(self, artifact: Artifact, provenance: Provenance, inputs: Sequence[int]) -> Artifact:
         """A new version with the execution that made it, or the one that exists with this content.
 
         Raises:
@@ -45,21 +45,21 @@ class Writer:
         execution = pb.Execution(
             type_id=await self._type(schema.LOG),
             name=submission,
-            properties=schema.texts(schema.place_properties(f"Log {artifact.name}", where)),
+            properties=schema.texts(schema.place_properties(f"Log {artifact.name}", provenance)),
             last_known_state=pb.Execution.RUNNING,
         )
         if inputs:
             # Apart from the output, because MLMD attributes all artifacts of one call to all contexts in it, and an
             # input is no version of the registered name.
-            execution.id = await self._put(schema.LOG, execution, [_input(id_) for id_ in inputs], [], where)
+            execution.id = await self._put(schema.LOG, execution, [_input(id_) for id_ in inputs], [], provenance)
         try:
-            return await self._next(artifact, submission, execution, where)
+            return await self._next(artifact, submission, execution, provenance)
         except KaleServeError:
             if execution.HasField("id"):
                 await self.end([execution], pb.Execution.FAILED)
             raise
 
-    async def deployment(self, ref: ServiceRef, artifact_ids: Sequence[int], where: Where) -> int:
+    async def deployment(self, ref: ServiceRef, artifact_ids: Sequence[int], provenance: Provenance) -> int:
         """The execution of ``ref`` serving these artifacts, in place of what it served before."""
         before = await self.running(ref)
         for execution in before:
@@ -68,7 +68,7 @@ class Writer:
             if {event.artifact_id for event in served} == set(artifact_ids):
                 await self.end([e for e in before if e.id != execution.id])
                 return execution.id
-        properties = schema.place_properties(f"Serve {ref.name}", where) | schema.service_properties(ref)
+        properties = schema.place_properties(f"Serve {ref.name}", provenance) | schema.service_properties(ref)
         execution = pb.Execution(
             type_id=await self._type(schema.DEPLOYMENT),
             name=uuid.uuid4().hex,
@@ -77,7 +77,7 @@ class Writer:
         )
         service = schema.service(ref, await self._type(schema.SERVICE))
         events = [_input(id_) for id_ in artifact_ids]
-        made = await self._put(schema.DEPLOYMENT, execution, events, [service], where)
+        made = await self._put(schema.DEPLOYMENT, execution, events, [service], provenance)
         await self.end(before)
         return made
 
@@ -102,7 +102,9 @@ class Writer:
         """Register the types again before the next write."""
         self._types = {}
 
-    async def _next(self, artifact: Artifact, submission: str, execution: pb.Execution, where: Where) -> Artifact:
+    async def _next(
+        self, artifact: Artifact, submission: str, execution: pb.Execution, provenance: Provenance
+    ) -> Artifact:
         """Write the artifact under its version, or the first free number."""
         registered = pb.Context(type_id=await self._type(schema.REGISTERED[artifact.type]), name=artifact.name)
         type_id = await self._type(artifact.type)
@@ -115,7 +117,7 @@ class Writer:
             output = convert.to_proto(artifact, version, type_id=type_id, submission=submission)
             pair = _ArtifactAndEvent(artifact=output, event=pb.Event(type=pb.Event.OUTPUT))
             try:
-                await self._put(schema.LOG, final, [pair], [registered], where)
+                await self._put(schema.LOG, final, [pair], [registered], provenance)
             except ConflictError:
                 existing = await self._by_name(artifact, version)
                 if existing is None:
@@ -133,7 +135,7 @@ class Writer:
                 if written is not None:
                     return convert.from_proto(written)
         raise ConflictError(
-            f"No version of {artifact.name!r} could be taken: others took {ATTEMPTS} in a row.",
+            f"No version could be assigned to {artifact.name!r}: {ATTEMPTS} in a row were taken by others.",
             hint="Try again, or give a version.",
             field="version",
         )
@@ -160,14 +162,14 @@ class Writer:
         execution: pb.Execution,
         events: list[_ArtifactAndEvent],
         contexts: list[pb.Context],
-        where: Where,
+        provenance: Provenance,
     ) -> int:
         """Write an execution of type ``kind``, its events and its contexts, the place included, all or nothing.
 
         Returns:
             Its id.
         """
-        place = schema.place(where, await self._type(schema.PLACES[where.kind]))
+        place = schema.place(provenance, await self._type(schema.PLACES[provenance.kind]))
         request = pb.PutExecutionRequest(
             execution=execution,
             artifact_event_pairs=events,
@@ -205,7 +207,7 @@ class Writer:
         return self._types[name]
 
 
-async def artifacts_of(client: Client, context_id: int) -> AsyncIterator[pb.Artifact]:
+async def artifacts_of(client: MetadataClient, context_id: int) -> AsyncIterator[pb.Artifact]:
     """The artifacts of a context, the newest first."""
     token = ""
     while True:

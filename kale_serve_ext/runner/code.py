@@ -16,6 +16,7 @@ from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InferenceError, InvalidInput
 from starlette.exceptions import HTTPException
 
+from .answers import message_of
 from .task import Task
 
 TRANSFORMER_MODULE = "transformer"
@@ -65,7 +66,7 @@ class FunctionalTransformer(Model):  # type: ignore[misc]  # kserve has no types
         body = _request_dict(payload) if isinstance(payload, InferRequest) else payload
         made = await _call(self._before, body)
         if not isinstance(made, dict):
-            raise TypeError(f"preprocess has to return the request as a dict; it returned {type(made).__name__}.")
+            raise TypeError(f"preprocess must return the request as a dict; it returned {type(made).__name__}.")
         return made
 
     async def postprocess(
@@ -94,7 +95,7 @@ def _request_dict(request: InferRequest) -> dict[str, object]:
 def _response(body: dict[str, object]) -> InferResponse:
     outputs = body["outputs"]
     if not isinstance(outputs, list):
-        raise TypeError('postprocess has to return the answer with its "outputs" as a list.')
+        raise TypeError('postprocess must return the answer with its "outputs" as a list.')
     return InferResponse(
         response_id=str(body.get("id") or ""),
         model_name=str(body.get("model_name") or ""),
@@ -114,7 +115,7 @@ async def _call(function: Callable[..., object], body: object) -> object:
         raise
     except Exception as exc:
         name = getattr(function, "__name__", "function")
-        raise InferenceError(f"The transformer's {name} failed: {type(exc).__name__}: {exc}") from exc
+        raise InferenceError(f"The transformer's {name} failed: {message_of(exc)}") from exc
 
 
 def _function(module: ModuleType, name: str) -> Callable[..., object] | None:
@@ -197,7 +198,7 @@ def _model_class(module: ModuleType, name: str, directory: str) -> type[Model]:
     ]
     if len(own) != 1:
         names = ", ".join(c.__name__ for c in own) or "none"
-        raise TypeError(f"{module.__name__} in {directory} has to define one subclass of kserve.Model; found: {names}.")
+        raise TypeError(f"{module.__name__} in {directory} must define one subclass of kserve.Model; found: {names}.")
     return own[0]
 
 
@@ -239,7 +240,7 @@ def _arguments(cls: type[Model], task: Task) -> dict[str, object]:
             given[parameter.name] = task.name
         elif parameter.default is parameter.empty:
             raise TypeError(
-                f"{cls.__name__}.__init__ asks for {parameter.name!r}, which nobody can give; "
+                f"{cls.__name__}.__init__ asks for {parameter.name!r}, which cannot be supplied; "
                 f"it may take {', '.join(known)} and arguments with defaults."
             )
     return given

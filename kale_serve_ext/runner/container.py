@@ -1,4 +1,4 @@
-"""The program of the images that run a user's code in a cluster: loads it from a folder and serves it, as KServe's do.
+"""The program of the image for a cluster: loads people's code or a model from a folder, and serves it as KServe's do.
 
 ``python -m kale_serve_ext.runner.container [transformer|predictor] [ARGUMENT …]``, with the arguments of KServe's model
 servers and ``--model_dir``, where KServe's storage initializer puts the files. One image may go by the names of both
@@ -6,7 +6,8 @@ roles: without the word it is a transformer where KServe names the predictor (``
 transformers only.
 
 The module and class come by ``KALE_SERVE_MODULE`` and ``KALE_SERVE_CLASS``, a predictor's protocol by ``PROTOCOL``, and
-the hash that the folder must have by ``KALE_SERVE_DIGEST``. Each may be missing.
+the hash that the folder must have by ``KALE_SERVE_DIGEST``. Each may be missing. A predictor whose ``KALE_SERVE_KIND``
+names a format serves a model of that; ``KALE_SERVE_PACKAGES`` has the versions of the libraries that made it.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServi
 from kserve.protocol.grpc.server import GRPCServer
 from kserve.protocol.rest.server import RESTServer
 
-from . import answers
-from .edge import MAX_REQUEST_BYTES, Edge
+from . import answers, predictor_client, responses, versions
+from .asgi_guard import MAX_REQUEST_BYTES, AsgiGuard
 from .load import in_short, load
 from .rpc import Servicer
 from .task import Task
@@ -42,6 +43,8 @@ MODEL_DIR = "/mnt/models"
 PREDICTOR_WITHIN = 60.0
 """Seconds that a transformer waits for its predictor before it listens all the same."""
 _ROLES = ("transformer", "predictor")
+_KINDS = ("custom", "sklearn", "xgboost", "lightgbm")
+"""What a predictor serves."""
 
 
 def main() -> None:
@@ -53,16 +56,19 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end_at_once)
     task, workers = _task(sys.argv[1:])
     began = time.monotonic()
+    skews = ", ".join(versions.skews(os.environ.get("KALE_SERVE_PACKAGES", "")))
     try:
         model = _load(task)
     except BaseException as exc:
         traceback.print_exc()
-        why = " ".join(in_short(exc).split())
+        why = " ".join([*in_short(exc).split(), *([f"It was made with {skews}."] if skews else [])])
         print(f"The {task.component} {task.name} cannot be served: {why}", file=sys.stderr, flush=True)
         raise SystemExit(1) from None
     log = logging.getLogger("kale_serve")
     took = time.monotonic() - began
     log.info("Loaded %s (%s) in %.1f s with Python %s.", task.name, task.kind, took, platform.python_version())
+    if skews:
+        log.warning("%s was made with %s.", task.name, skews)
     if task.predictor_host:
         _await_predictor(task.predictor_host, log)
     if workers > 1:
@@ -75,6 +81,7 @@ def serve(model: Model) -> None:
     """Listen on the ports of the arguments until SIGTERM; requests under way are answered first."""
     kserve.model_server.RESTServer = ContainerRESTServer
     kserve.model_server.GRPCServer = ContainerGRPCServer
+    predictor_client.use()
     ContainerModelServer(workers=1, enable_latency_logging=False).start([model])
 
 
@@ -90,10 +97,11 @@ class ContainerRESTServer(RESTServer):  # type: ignore[misc]  # kserve has no ty
 
     def create_application(self) -> None:
         super().create_application()
-        self.config.app = Edge(kserve.model_server.app)
+        self.config.app = AsgiGuard(kserve.model_server.app)
 
     def _add_middlewares(self, app: FastAPI) -> None:
-        """None: kserve's write two lines of timing for each request."""
+        """None of kserve's, which write two lines of timing for each request; but this is before its routes."""
+        responses.use(app)
 
     def _add_exception_handlers(self, app: FastAPI) -> None:
         super()._add_exception_handlers(app)
@@ -131,10 +139,13 @@ def _task(arguments: list[str]) -> tuple[Task, int]:
     if not role:
         role = "transformer" if given.predictor_host else "predictor"
     transformer = role == "transformer"
+    kind = "transformer" if transformer else os.environ.get("KALE_SERVE_KIND") or "custom"
+    if not transformer and kind not in _KINDS:
+        parser.error(f"KALE_SERVE_KIND is {kind!r}: it may be one of {', '.join(_KINDS)}.")
     task = Task(
         name=given.model_name,
         component=role,
-        kind="transformer" if transformer else "custom",
+        kind=kind,
         path=given.model_dir,
         # No supervisor and no inherited socket.
         parent=0,

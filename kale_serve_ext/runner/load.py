@@ -32,9 +32,12 @@ def load(task: Task) -> Model:
         from .code import load_custom
 
         return load_custom(task)
-    from .models import load_model
+    from .models import answered_by, load_model
+    from .verify import verify
 
-    return load_model(task)
+    model = load_model(task)
+    verify(model, directory, answered_by())
+    return model
 
 
 def in_short(exc: BaseException) -> str:

@@ -1,66 +1,72 @@
-"""Predictors for models saved in a framework's own format, behaving as KServe's own servers for them do."""
+"""Predictors for models saved in a framework's own format: the model's own method answers, to its own table."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InferenceError, InvalidInput
 from kserve.utils.utils import generate_uuid
 
+from .. import modelmeta
+from ..estimators import Question, question, rows_of
+from ..estimators.answers import plain
+from ..ml import JSON
+from ..modelmeta import ModelMeta
 from . import tensors
+from .files import load_object
+from .tables import TableBuilder
 from .task import Task
-
-if TYPE_CHECKING:
-    from .tensors import Rows
-
-SUFFIXES = {
-    "sklearn": (".joblib", ".pkl", ".pickle"),
-    "xgboost": (".bst", ".json", ".ubj"),
-    "lightgbm": (".bst",),
-}
-"""What a model's file is called, in the layout that KServe's servers look for."""
 
 
 def load_model(task: Task) -> FrameworkModel:
-    """Load the one model file of the snapshot.
+    """Load the one model file of the snapshot, or the estimator beside it.
 
     Raises:
-        RuntimeError: there is none, or several.
+        RuntimeError: there is no model file, or several.
+        TypeError: what it holds has no such method.
         Exception: whatever the framework says of the file.
     """
-    file = _the_file(Path(task.path), SUFFIXES[task.kind])
-    return FrameworkModel(task.name, *_LOADERS[task.kind](file))
+    folder = Path(task.path)
+    meta = modelmeta.read(folder) or ModelMeta()
+    return FrameworkModel(task.name, load_object(folder, task.kind), answered_by(), meta)
+
+
+def answered_by() -> str:
+    """The method that this process is to answer with, by its environment."""
+    return modelmeta.method_in(os.environ) or "predict"
 
 
 class FrameworkModel(Model):  # type: ignore[misc]  # kserve has no types
-    """A model with one function from rows to outputs.
+    """An estimator or booster whose method answers requests.
 
     Args:
         name: name on the wire.
-        function: takes an array of shape (rows, features), a DataFrame or a list of texts.
-        columns: names of the features, where the model has them.
-        features: their number, 0 where it is not known.
-        refusals: errors by which the framework says that the input is wrong.
+        estimator: the object that was loaded.
+        method: of its methods the one that answers.
+        meta: what was recorded of it; empty for models that were logged before or elsewhere.
+
+    Raises:
+        TypeError: it has no such method.
     """
 
-    def __init__(
-        self,
-        name: str,
-        function: Callable[[Rows], object],
-        columns: Sequence[str],
-        features: int,
-        refusals: tuple[type[Exception], ...],
-    ) -> None:
+    def __init__(self, name: str, estimator: object, method: str = "predict", meta: ModelMeta | None = None) -> None:
         super().__init__(name)
-        self._function = function
-        self._columns = list(columns)
-        self._features = features
-        self._refusals: tuple[type[Exception], ...] = (ValueError, TypeError, KeyError, IndexError, *refusals)
+        meta = meta or ModelMeta()
+        self._question: Question = question(estimator, method)
+        self._table = table_of(estimator, meta, self._question)
+        self._config = dict(meta.sklearn_config)
+        self._refusals: tuple[type[Exception], ...] = (
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            *self._question.refusals,
+        )
         self.ready = True
 
     def predict(
@@ -69,94 +75,103 @@ class FrameworkModel(Model):  # type: ignore[misc]  # kserve has no types
         headers: dict[str, str] | None = None,
         response_headers: dict[str, str] | None = None,
     ) -> dict[str, object] | InferResponse:
-        """v1: ``{"predictions": …}`` for ``{"instances": …}``; v2: one output, ``output-0``."""
+        """v1: ``{"predictions": …}`` for ``{"instances": …}``; v2: one output, ``output-0``, or one for each."""
         if isinstance(payload, InferRequest):
             return self._answer_v2(payload, self.apply(self._rows_of_request(payload)))
-        return {"predictions": tensors.plain(self.apply(self._rows_of_body(payload)))}
+        return {"predictions": plain(self.apply(self._rows_of_body(payload)))}
 
-    def apply(self, rows: Rows) -> object:
-        """The function's result.
+    def answers(self, rows: Sequence[JSON]) -> JSON:
+        """What it answers to rows in v1's form: one item for each.
+
+        Raises:
+            InvalidInput, InferenceError: as :meth:`apply`.
+        """
+        return plain(self.apply(self._rows_of_body({"instances": list(rows)})))
+
+    def apply(self, rows: object) -> object:
+        """The method's result: as many answers as rows.
 
         Raises:
             InvalidInput: the framework refused the rows; its own message.
-            InferenceError: it failed in another way.
+            InferenceError: it failed in another way, or answered more or fewer rows than there are.
         """
         try:
-            return self._function(rows)
+            with self._settings():
+                answers = self._question.function(rows)
         except self._refusals as exc:
             raise InvalidInput(str(exc) or type(exc).__name__) from exc
         except Exception as exc:
             raise InferenceError(f"{type(exc).__name__}: {exc}") from exc
+        asked, answered = rows_of(rows), rows_of(answers)
+        if asked != answered:
+            told = f"{answered} answers" if answered >= 0 else f"a {type(answers).__name__}"
+            raise InferenceError(f"The model answered {asked} rows with {told}.")
+        return answers
 
-    def named(self, rows: Rows) -> Rows:
-        """Rows with the model's column names, where it was trained with names; pipelines select columns by them."""
-        if not self._columns:
-            return rows
-        import pandas as pd
+    def named(self, values: np.ndarray) -> object:
+        """The model's input made of an array of numbers.
 
-        if isinstance(rows, pd.DataFrame):
-            known = set(self._columns) <= set(rows.columns)
-            return rows.reindex(columns=self._columns) if known else rows
-        if len(np.shape(rows)) == 2 and np.shape(rows)[1] == len(self._columns):
-            table: pd.DataFrame = pd.DataFrame(rows, columns=self._columns)
-            return table
-        return rows
+        Raises:
+            InvalidInput: the model takes something else.
+        """
+        try:
+            return self._table.of_array(values)
+        except (ValueError, TypeError) as exc:
+            raise InvalidInput(str(exc)) from exc
 
     def get_input_types(self) -> list[dict[str, object]]:
         """v2 metadata: what the model itself knows of its input."""
-        return [{"name": "input-0", "datatype": "FP64", "shape": [-1, self._features]}] if self._features else []
+        count = self._question.features
+        return [{"name": "input-0", "datatype": "FP64", "shape": [-1, count]}] if count else []
 
-    def _rows_of_body(self, body: object) -> Rows:
+    def _settings(self) -> AbstractContextManager[None]:
+        if not self._config:
+            return nullcontext()
+        import sklearn
+
+        settings: AbstractContextManager[None] = sklearn.config_context(**self._config)
+        return settings
+
+    def _rows_of_body(self, body: object) -> object:
         if not isinstance(body, dict):
-            raise InvalidInput('The request has to be an object with a list "instances".')
+            raise InvalidInput('The request must be an object with a list "instances".')
         rows = body.get("instances", body.get("inputs"))
         if not isinstance(rows, list):
             raise InvalidInput('The request has no list "instances".')
         try:
-            return self._rows_of_list(rows)
+            return self._table.of_rows(rows)
         except (ValueError, TypeError) as exc:
-            raise InvalidInput(f"The instances are not a table of values: {exc}") from exc
+            raise InvalidInput(f"The instances are not rows of this model: {exc}") from exc
 
-    def _rows_of_list(self, rows: list[object]) -> Rows:
-        first = rows[0] if rows else None
-        if isinstance(first, str):
-            return [str(r) for r in rows]
-        if isinstance(first, dict):
-            import pandas as pd
-
-            if any(isinstance(v, list) for v in first.values()):
-                # The form that KServe's own servers read: each object holds columns, not a row.
-                parts = [pd.DataFrame(columns) for columns in rows if isinstance(columns, dict)]
-                return self.named(pd.concat(parts, ignore_index=True))
-            return self.named(pd.DataFrame(rows))
-        if self._columns and isinstance(first, list) and len(first) == len(self._columns):
-            import pandas as pd
-
-            # From the lists themselves, so that numbers beside texts stay numbers.
-            table: pd.DataFrame = pd.DataFrame(rows, columns=self._columns)
-            return table
-        return np.asarray(rows)
-
-    def _rows_of_request(self, request: InferRequest) -> Rows:
+    def _rows_of_request(self, request: InferRequest) -> object:
         if not request.inputs:
             raise InvalidInput('The request has no "inputs".')
         try:
             if len(request.inputs) > 1 or tensors.asks_for_frame(request):
-                import pandas as pd
-
-                return self.named(pd.DataFrame({i.name: tensors.column(i) for i in request.inputs}))
-            return self.named(tensors.rows(request.inputs[0]))
+                columns = {i.name: tensors.column(i) for i in request.inputs}
+                if len(columns) < len(request.inputs):
+                    raise InvalidInput("The request has two inputs of one name.")
+                return self._table.of_columns(columns)
+            found = tensors.rows(request.inputs[0])
+            if not isinstance(found, list):
+                return self._table.of_array(found)
+            # A tensor of texts may have a second dimension of one.
+            texts = self._table.kind == "texts" and all(isinstance(r, list) and len(r) == 1 for r in found)
+            return self._table.of_rows([r[0] for r in found if isinstance(r, list)] if texts else found)
         except InvalidInput:
             raise
         except (ValueError, TypeError) as exc:
-            raise InvalidInput(f"The inputs do not fit their shapes and datatypes: {exc}") from exc
+            raise InvalidInput(f"The inputs are not rows of this model: {exc}") from exc
 
     def _answer_v2(self, request: InferRequest, result: object) -> InferResponse:
         binary = bool(request.use_binary_outputs)
         outputs = []
-        for name, values in tensors.outputs(result):
-            output = InferOutput(name=name, shape=list(values.shape), datatype=tensors.datatype(values))
-            output.set_data_from_numpy(values, binary_data=binary)
+        for one in tensors.outputs(result):
+            kind = tensors.datatype(one.values)
+            output = InferOutput(name=one.name, shape=list(one.values.shape), datatype=kind)
+            output.set_data_from_numpy(one.values, binary_data=binary)
+            if one.is_json:
+                output.parameters = {**(output.parameters or {}), "content_type": "json"}
             outputs.append(output)
         return InferResponse(
             model_name=self.name,
@@ -167,69 +182,16 @@ class FrameworkModel(Model):  # type: ignore[misc]  # kserve has no types
         )
 
 
-_Loaded: TypeAlias = "tuple[Callable[[Rows], object], Sequence[str], int, tuple[type[Exception], ...]]"
+def table_of(estimator: object, meta: ModelMeta, asked: Question) -> TableBuilder:
+    """What makes the model's input: by its record, or by what it tells of itself where there is none."""
+    from ..estimators import describe
+    from ..estimators.names import checks_names, is_read_by_lightgbm
 
-
-def _sklearn(file: Path) -> _Loaded:
-    import joblib
-
-    estimator = joblib.load(file)
-    method = "predict_proba" if os.environ.get("PREDICT_PROBA", "").lower() == "true" else "predict"
-    function = getattr(estimator, method, None)
-    if not callable(function):
-        raise TypeError(f"The object in {file.name} is a {type(estimator).__name__}, which has no method {method}.")
-    return function, _columns(estimator), _features(estimator), ()
-
-
-def _xgboost(file: Path) -> _Loaded:
-    import xgboost
-
-    booster = xgboost.Booster(model_file=str(file))
-    names = list(booster.feature_names or [])
-
-    features = int(booster.num_features())
-
-    def predict(rows: Rows) -> object:
-        count = np.shape(rows)[1] if len(np.shape(rows)) == 2 else 0
-        if count != features:
-            # XGBoost takes absent columns for missing values, and answers.
-            raise ValueError(f"Feature shape mismatch, expected: {features}, got {count}")
-        return booster.predict(xgboost.DMatrix(rows, feature_names=names or None))
-
-    return predict, names, features, (xgboost.core.XGBoostError,)
-
-
-def _lightgbm(file: Path) -> _Loaded:
-    import lightgbm
-
-    booster = lightgbm.Booster(model_file=str(file))
-    names = booster.feature_name()
-    made_up = all(name == f"Column_{i}" for i, name in enumerate(names))
-    errors = (lightgbm.basic.LightGBMError,)
-    return booster.predict, [] if made_up else names, int(booster.num_feature()), errors
-
-
-_LOADERS: dict[str, Callable[[Path], _Loaded]] = {"sklearn": _sklearn, "xgboost": _xgboost, "lightgbm": _lightgbm}
-
-
-def _columns(estimator: object) -> list[str]:
-    """Names of the features; a Pipeline asks its first step, which may have none."""
-    found = getattr(estimator, "feature_names_in_", None)
-    return [] if found is None else [str(name) for name in found]
-
-
-def _features(estimator: object) -> int:
-    return int(getattr(estimator, "n_features_in_", 0) or 0)
-
-
-def _the_file(directory: Path, suffixes: tuple[str, ...]) -> Path:
-    found = sorted(f for f in directory.iterdir() if f.suffix in suffixes and f.is_file())
-    if len(found) == 1:
-        return found[0]
-    wanted = ", ".join(suffixes)
-    if not found:
-        raise RuntimeError(f"The snapshot {directory} holds no model file ({wanted}).")
-    names = ", ".join(f.name for f in found)
-    raise RuntimeError(
-        f"The snapshot {directory} holds more than one model file ({names}); one was expected ({wanted})."
+    signature = meta.signature or describe(estimator).signature
+    by_lightgbm = is_read_by_lightgbm(estimator)
+    return TableBuilder(
+        signature,
+        asked.columns,
+        checks_names=checks_names(estimator) and not by_lightgbm,
+        rewrites_names=by_lightgbm,
     )

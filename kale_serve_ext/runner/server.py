@@ -13,28 +13,35 @@ import kserve.model_server
 import uvicorn
 from fastapi import FastAPI
 from kserve import Model, ModelServer
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.server import RESTServer
-from kserve.utils.inference_client_factory import InferenceClientFactory
 
-from . import answers
-from .edge import Edge
+from . import answers, predictor_client, responses
+from .asgi_guard import AsgiGuard
+from .guard import Guard, watch_connections
+from .load import in_short
 from .rpc import LoopbackGRPCServer
 from .task import ACTIVITY_PERIOD, Channel, Task
 
 if TYPE_CHECKING:
     from kserve.model_repository import ModelRepository
 
+    from .access import Access
+
 IDLE_DRAIN = 5.0
 """Seconds that open connections without a request are kept while draining, unless the supervisor says otherwise."""
 GRACE = 30.0
 """Seconds that requests under way may take while draining."""
+_FIXED = "A local service's model is not loaded or unloaded by request: pause and resume the service."
 
 
 def serve(task: Task, model: Model, channel: Channel) -> None:
     """Serve the model until told to end."""
-    # ModelServer takes these two from its module; they differ from kserve's in where they listen and how they stop.
+    # ModelServer takes these from its module. The servers differ from kserve's in where they listen and how they stop.
     kserve.model_server.RESTServer = InheritedRESTServer
     kserve.model_server.GRPCServer = LoopbackGRPCServer
+    kserve.model_server.ModelRepositoryExtension = FixedRepository
+    predictor_client.use()
     server = DrainingModelServer(task, channel)
     server.start([model])
 
@@ -65,7 +72,9 @@ class DrainingModelServer(ModelServer):  # type: ignore[misc]  # kserve has no t
         for unused in self.servers:
             unused.close()
         rest: InheritedRESTServer = self._rest_server
-        rest.prepare()
+        rest.prepare(self._task.access)
+        grpc_server: LoopbackGRPCServer = self._grpc_server
+        grpc_server.access = self._task.access
         accept = asyncio.Event()
         self._channel.socket.setblocking(False)
         listener = asyncio.create_task(self._listen(accept))
@@ -78,7 +87,7 @@ class DrainingModelServer(ModelServer):  # type: ignore[misc]  # kserve has no t
             task.cancel()
         for name in list(self.registered_models.get_models()):
             self.registered_models.unload(name)
-        await InferenceClientFactory().close()
+        await predictor_client.OnceFactory().close()
 
     async def _run(self, rest: InheritedRESTServer) -> None:
         await self._grpc_server.start(self.max_threads)
@@ -106,31 +115,58 @@ class DrainingModelServer(ModelServer):  # type: ignore[misc]  # kserve has no t
         self._idle = 0.0
         self._drain.set()
 
-    async def _report_activity(self, edge: Edge) -> None:
+    async def _report_activity(self, edge: AsgiGuard) -> None:
         seen = 0
         while True:
-            await asyncio.sleep(ACTIVITY_PERIOD)
             count = edge.requests + self._grpc_server.servicer.requests
-            if count != seen:
+            why = await self._why_not_ready()
+            if why:
+                self._channel.mention("unready", message=why)
+            elif count == seen:
+                self._channel.mention("alive")
+            elif self._channel.mention("active", requests=count):
                 seen = count
-                self._channel.report("active", requests=count)
-            else:
-                self._channel.beat()
+            await asyncio.sleep(ACTIVITY_PERIOD)
+
+    async def _why_not_ready(self) -> str:
+        """What the model says of itself where it is not ready; empty where it is."""
+        try:
+            # Whatever name its code has given it.
+            asked = [self.registered_models.is_model_ready(name) for name in self.registered_models.get_models()]
+            is_ready = all(await asyncio.wait_for(asyncio.gather(*asked), ACTIVITY_PERIOD))
+        except asyncio.TimeoutError:
+            return f"The {self._task.component} does not say within {ACTIVITY_PERIOD:.0f} s whether it is ready."
+        except (Exception, SystemExit) as exc:  # its code is the model's own
+            return f"The {self._task.component} fails when it is asked whether it is ready: {in_short(exc)}"
+        return "" if is_ready else f"The {self._task.component} says that it is not ready."
+
+
+class FixedRepository(ModelRepositoryExtension):  # type: ignore[misc]  # kserve has no types
+    """kserve's, by REST and gRPC, without what would stop or restart the model behind the supervisor's back."""
+
+    async def load(self, model_name: str) -> None:
+        raise NotImplementedError(_FIXED)
+
+    async def unload(self, model_name: str) -> None:
+        raise NotImplementedError(_FIXED)
 
 
 class InheritedRESTServer(RESTServer):  # type: ignore[misc]  # kserve has no types
     """kserve's REST server on a socket that somebody else listens on too."""
 
-    edge: Edge
+    edge: AsgiGuard
     accepting: asyncio.Event
 
-    def prepare(self) -> None:
+    def prepare(self, access: Access) -> None:
         """Make everything but the listening."""
         self.create_application()
-        self.edge = Edge(kserve.model_server.app)
-        self.config.app = self.edge
+        self.edge = AsgiGuard(kserve.model_server.app)
+        self.config.app = Guard(self.edge, access)
         self.config.lifespan = "off"
+        # No proxy is in front: what a header says of the client would be anybody's word in the log.
+        self.config.proxy_headers = False
         self.config.load()
+        watch_connections(self.config, access)
         self.accepting = asyncio.Event()
         self._server = _Server(self.config, self.edge, self.accepting)
 
@@ -142,7 +178,8 @@ class InheritedRESTServer(RESTServer):  # type: ignore[misc]  # kserve has no ty
         await self._server.drain(idle, grace)
 
     def _add_middlewares(self, app: FastAPI) -> None:
-        """None: kserve's write two lines of timing for each request."""
+        """None of kserve's, which write two lines of timing for each request; but this is before its routes."""
+        responses.use(app)
 
     def _add_exception_handlers(self, app: FastAPI) -> None:
         super()._add_exception_handlers(app)
@@ -150,7 +187,7 @@ class InheritedRESTServer(RESTServer):  # type: ignore[misc]  # kserve has no ty
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, edge: Edge, accepting: asyncio.Event) -> None:
+    def __init__(self, config: uvicorn.Config, edge: AsgiGuard, accepting: asyncio.Event) -> None:
         super().__init__(config)
         self._edge = edge
         self._accepting = accepting

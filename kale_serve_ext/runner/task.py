@@ -3,7 +3,7 @@
 Both sides speak JSON lines over a socket pair that the child inherits: nothing of it is in the argument list, which
 every user of the machine can read. The first line to the child is the :class:`Task`. After it come commands
 (``{"do": "accept"}``, ``{"do": "drain", "idle": seconds, "grace": seconds}``); the child sends reports
-(``loading``, ``loaded``, ``ready``, ``active``, ``alive``, ``draining``, ``failed``).
+(``loading``, ``loaded``, ``ready``, ``active``, ``alive``, ``unready``, ``draining``, ``failed``).
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
+
+from .access import Access
 
 ACTIVITY_PERIOD = 5.0
-"""Seconds between reports that requests came in (``active``), or that there is nothing to report (``alive``)."""
+"""Seconds between reports: that requests came in (``active``), that there is nothing to report (``alive``), or that the
+model says it is not ready (``unready``)."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Task:
     """``host:port`` of the predictor, for a transformer."""
     args: tuple[str, ...] = ()
     """The container's arguments in the manifest; kserve's own server takes those that it knows."""
+    access: Access = field(default_factory=Access)
+    """Whom a local service answers."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -50,7 +55,9 @@ class Task:
     def from_json(cls, line: str) -> Task:
         given = json.loads(line)
         given["args"] = tuple(given["args"])
-        return cls(**given)
+        # A supervisor from before an upgrade runs on, and starts this version's processes without what it did not know.
+        given["access"] = Access.from_json(given.get("access") or {})
+        return cls(**{one.name: given[one.name] for one in fields(cls) if one.name in given})
 
 
 class Channel:
@@ -69,10 +76,16 @@ class Channel:
         except (BrokenPipeError, ConnectionResetError):
             return
 
-    def beat(self) -> None:
-        """A sign of life, which may get lost: a supervisor that does not read must not hold up the requests."""
+    def mention(self, event: str, **details: str | int) -> bool:
+        """Tell what may get lost: a supervisor that does not read must not hold up the requests.
+
+        Returns:
+            Whether it was sent.
+        """
+        line = json.dumps({"event": event, **details}).encode() + b"\n"
         with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
-            self.socket.send(b'{"event": "alive"}\n', socket.MSG_DONTWAIT)
+            return self.socket.send(line, socket.MSG_DONTWAIT) == len(line)
+        return False
 
     def receive(self) -> str:
         """The next line; an empty string when the supervisor closed its end."""

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from logging import Logger
 from typing import TYPE_CHECKING, TypeVar
 
 from ..config import Settings
+from ..entities import DNS_LABEL, ServiceRef
 from ..errors import NotFoundError
-from ..records import DNS_LABEL, ServiceRef
 
 if TYPE_CHECKING:
     from ..engines.base import Engine, EngineInfo, ServiceState
-    from ..engines.choice import Decision
+    from ..engines.selection import Decision
     from ..metadata.index import Index
+    from ..metadata.provenance import Provenance
     from ..metadata.store import Metadata
-    from ..metadata.where import Where
     from ..stores import Store
 
 T = TypeVar("T")
@@ -27,14 +27,23 @@ T = TypeVar("T")
 class Backends:
     """One per server. Opening one costs no connection; each call of theirs has a deadline of its own."""
 
-    def __init__(self, settings: Settings, log: Logger, *, grace: float = 300.0) -> None:
-        """``grace`` is how many seconds the work on an engine that was switched away from may go on."""
+    def __init__(
+        self,
+        settings: Settings,
+        log: Logger,
+        *,
+        grace: float = 300.0,
+        until_idle: Callable[[EngineInfo], Awaitable[None]] | None = None,
+    ) -> None:
+        """``grace`` is how many seconds the work on an engine that was switched away from may go on; what
+        ``until_idle`` waits for may take longer."""
         self.settings = settings
         self.log = log
         self._switched = asyncio.Condition()
         self._decision: Decision | None = None
         self._looking: asyncio.Task[None] | None = None
         self._grace = grace
+        self._until_idle = until_idle
         self._engines: dict[EngineInfo, Engine] = {}
         self._listed: dict[EngineInfo, list[ServiceState]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -70,7 +79,7 @@ class Backends:
         await self._look()
 
     async def _look(self) -> None:
-        from ..engines.choice import decide
+        from ..engines.selection import decide
 
         decision = await self.in_thread("engine", lambda: decide(self.settings))
         before, self._decision = self._decision, decision
@@ -93,6 +102,8 @@ class Backends:
     async def _let_go(self, info: EngineInfo) -> None:
         """Close an engine when what is under way has had its time, unless it was switched back to."""
         await asyncio.sleep(self._grace)
+        if self._until_idle:
+            await self._until_idle(info)
         if info not in self.engine_infos and (engine := self._engines.pop(info, None)):
             await engine.close()
 
@@ -106,7 +117,7 @@ class Backends:
     @property
     def engine_infos(self) -> list[EngineInfo]:
         """Every engine there is here; the first is where new services go."""
-        from ..engines.choice import local_info
+        from ..engines.selection import local_info
 
         return list(dict.fromkeys([self.decision.info, local_info(self.settings)]))
 
@@ -158,17 +169,17 @@ class Backends:
         else:
             raise NotFoundError(
                 f"No engine {ref.engine!r} with context {ref.context!r} and namespace {ref.namespace!r} is here."[:500],
-                hint="The health of the server lists its engines.",
+                hint="The server's health lists its engines.",
             )
         if not DNS_LABEL.fullmatch(ref.name):
             raise NotFoundError("No InferenceService can have such a name.", hint="Names are DNS labels.")
         return self.open(info)
 
-    def where(self) -> Where:
+    def provenance(self) -> Provenance:
         """The context that lineage records for what is done in the panel."""
-        from ..metadata.where import Where
+        from ..metadata.provenance import Provenance
 
-        return Where(kind="server", name="JupyterLab")
+        return Provenance(kind="server", name="JupyterLab")
 
     async def fresh_index(self) -> Index:
         """The index, holding all that was in MLMD when this was called.

@@ -36,14 +36,14 @@ class EnginesHandler(Handler):
         self.answer(await self.within(self.app.request_timeout, self._choose(self.body(EngineBody))))
 
     async def _choose(self, body: EngineBody) -> EngineInfo:
-        from ..engines.choice import Choice, write_choice
         from ..engines.cluster.discovery import check_may_serve
+        from ..engines.selection import Choice, write_choice
 
         backends = self.backends
         if backends.decision.by == "configured":
             raise PermissionDeniedError(
                 "The engine is fixed by this server's configuration.",
-                hint="Without KALE_SERVE_ENGINE and KaleServeApp.engine it can be chosen here.",
+                hint="Unset KALE_SERVE_ENGINE and KaleServeApp.engine to choose it here.",
             )
         choice = Choice(body.kind) if body.kind else None
         if body.kind == "cluster":
@@ -79,13 +79,13 @@ async def _place(backends: Backends, context: str) -> Place:
     from ..engines.cluster.credentials import find_place
 
     if not context:
-        raise InvalidInputError("No context is named.", hint="The list of engines has them.", field="context")
+        raise InvalidInputError("No context is named.", hint="See the list of engines.", field="context")
     return await backends.in_thread("engine", lambda: find_place(backends.settings.kubeconfig, context))
 
 
 def _engines(settings: Settings) -> EngineList:
-    from ..engines.choice import cluster_info, local_info
     from ..engines.cluster.credentials import places
+    from ..engines.selection import cluster_info, local_info
     from .schemas import EngineList
 
     here = local_info(settings)

@@ -38,7 +38,7 @@ def shaped(error: BaseException | None, status: int) -> tuple[int, dict[str, str
     if error is None and status < 500:
         return status, {"message": responses.get(status, "Error"), "reason": _word(status), "hint": ""}
     return 500, {
-        "message": "The server met an error that it did not foresee.",
+        "message": "Internal server error.",
         "reason": "Internal",
         "hint": "The Jupyter server's log tells more.",
     }

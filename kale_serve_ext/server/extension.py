@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from jupyter_events.logger import EventLogger
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Bool, Float, Integer, Unicode, default
+from traitlets import Bool, Enum, Float, Integer, Unicode, default
 
-from ..config import Settings
+from ..config import LOCAL_ACCESS, Settings
+from ..runner.budget import Budget
 from .backends import Backends
 from .routes import HANDLERS
-from .watcher import SCHEMAS, watch
+from .uploads import Uploads
+from .watcher import SCHEMAS, emit_change, emit_upload, watch
+
+if TYPE_CHECKING:
+    from .app import App
 
 
 class KaleServeApp(ExtensionApp):
@@ -55,6 +60,12 @@ class KaleServeApp(ExtensionApp):
         help="""Seconds without a call after which the embedded engine ends; the next call starts it
         again.""",
     ).tag(config=True)
+    recorded_rows = Integer(
+        min=0,
+        max=1000,
+        help="""Rows of a model's example or dataset that are kept with the model's answers to them when it is logged,
+        to be compared when it is served; 0 keeps none.""",
+    ).tag(config=True)
     engine = Unicode(
         help="""Where services run: `local`, as processes on this machine, or `cluster`, by KServe in Kubernetes.
         By default what was chosen in the panel; where nothing was, the cluster of the pod or of the kubeconfig's
@@ -69,8 +80,9 @@ class KaleServeApp(ExtensionApp):
     ).tag(config=True)
     kubeconfig = Unicode(help="""Path of the kubeconfig. By default it is found as `kubectl` does.""").tag(config=True)
     cluster_image = Unicode(
-        help="""The image that runs transformers and custom predictors in a cluster, made from this package's wheel.
-        By default `kale-serve-ext/transformer` and `kale-serve-ext/predictor` with this package's version."""
+        help="""The image that runs transformers, custom predictors and, where KServe's own would answer otherwise,
+        models in a cluster, made from this package's wheel with the models' libraries. By default
+        `kale-serve-ext/transformer` and `kale-serve-ext/predictor` with this package's version."""
     ).tag(config=True)
     cluster_storage = Unicode(
         help="""How pods get the files of artifacts that are on this machine. By default from the claim that they lie
@@ -85,6 +97,18 @@ class KaleServeApp(ExtensionApp):
         help="""Base address of the cluster's gateway, such as `https://gateway.example.com`: requests then go there
         with the service's external host name, instead of through the API server."""
     ).tag(config=True)
+    local_access = Enum(
+        LOCAL_ACCESS,
+        help="""Who may send requests to the services of this machine: `user`, the same user and root, or `machine`,
+        every user. Where the system does not tell whose a connection is (it does on Linux), it is `machine` always.
+        Processes that run keep to what was set when they were started: pause and resume the service. Programs that
+        have neither this setting nor `local_hostnames` leave a service's as they are.""",
+    ).tag(config=True)
+    local_hostnames = Unicode(
+        help="""Host names, with commas between them, under which services of this machine are asked beside `localhost`
+        and `127.0.0.1`, such as that of a JupyterHub whose jupyter-server-proxy leads to them. Others are refused:
+        a web page could give its own name this machine's loopback address."""
+    ).tag(config=True)
     cluster_ingress_token_file = Unicode(
         help="""A file with the bearer token for the gateway, read for each request."""
     ).tag(config=True)
@@ -94,6 +118,12 @@ class KaleServeApp(ExtensionApp):
     ).tag(config=True)
     max_request_bytes = Integer(
         16 * 2**20, min=1024, help="""Largest body of a request, such as a test request's data, in bytes."""
+    ).tag(config=True)
+    max_body_bytes = Integer(
+        128 * 2**20,
+        min=1024,
+        help="""Bytes that the bodies of all requests under way may have together; more are answered with status 503 and
+        `Retry-After`.""",
     ).tag(config=True)
     max_log_bytes = Integer(16 * 2**20, min=1024, help="""Most bytes of a log that one request is given.""").tag(
         config=True
@@ -107,7 +137,8 @@ class KaleServeApp(ExtensionApp):
         300.0,
         min=0.1,
         help="""The same, in seconds, for what copies files or starts and stops processes: registering
-        a model, creating, changing and deleting a service.""",
+        a model, creating, changing and deleting a service. An upload to a cluster may take longer: it goes on when
+        the request has been answered.""",
     ).tag(config=True)
     follow_timeout = Float(
         3600.0, min=0.1, help="""Seconds after which a log that is followed ends; the panel then asks again."""
@@ -133,6 +164,10 @@ class KaleServeApp(ExtensionApp):
     @default("metadata_idle")
     def _default_metadata_idle(self) -> float:
         return Settings.from_environ().metadata_idle
+
+    @default("recorded_rows")
+    def _default_recorded_rows(self) -> int:
+        return Settings.from_environ().recorded_rows
 
     @default("runtime_dir")
     def _default_runtime_dir(self) -> str:
@@ -178,6 +213,14 @@ class KaleServeApp(ExtensionApp):
     def _default_cluster_ingress(self) -> str:
         return Settings.from_environ().cluster_ingress
 
+    @default("local_access")
+    def _default_local_access(self) -> str:
+        return Settings.from_environ().local_access or LOCAL_ACCESS[0]
+
+    @default("local_hostnames")
+    def _default_local_hostnames(self) -> str:
+        return Settings.from_environ().local_hostnames
+
     @default("cluster_ingress_token_file")
     def _default_cluster_ingress_token_file(self) -> str:
         return Settings.from_environ().cluster_ingress_token_file
@@ -197,6 +240,11 @@ class KaleServeApp(ExtensionApp):
         """The folder that the file browser shows; empty where the server's files are not on this disk."""
         return str(getattr(self.server.contents_manager, "root_dir", ""))
 
+    @property
+    def allow_hidden(self) -> bool:
+        """Whether the file browser may show hidden files."""
+        return bool(getattr(self.server.contents_manager, "allow_hidden", False))
+
     def initialize_settings(self) -> None:
         settings = Settings(
             data_dir=Path(self.data_dir).expanduser().absolute(),
@@ -206,6 +254,7 @@ class KaleServeApp(ExtensionApp):
             metadata_python=self.metadata_python,
             metadata_timeout=self.metadata_timeout,
             metadata_idle=self.metadata_idle,
+            recorded_rows=self.recorded_rows,
             engine=self.engine,
             namespace=self.namespace,
             context=self.context,
@@ -214,9 +263,15 @@ class KaleServeApp(ExtensionApp):
             cluster_storage=self.cluster_storage,
             cluster_ingress=self.cluster_ingress,
             cluster_ingress_token_file=self.cluster_ingress_token_file,
+            local_access=self.local_access,
+            local_hostnames=self.local_hostnames,
         )
         os.environ.update(settings.to_environ())
-        self.backends = Backends(settings, self.log, grace=self.action_timeout)
+        self.uploads = Uploads(
+            lambda changed: emit_change(self.events, changed), lambda *told: emit_upload(self.events, *told), self.log
+        )
+        self.backends = Backends(settings, self.log, grace=self.action_timeout, until_idle=self.uploads.until_none)
+        self.bodies = Budget(self.max_body_bytes)
         self.creating = asyncio.Lock()
 
     def initialize_handlers(self) -> None:
@@ -236,4 +291,10 @@ class KaleServeApp(ExtensionApp):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.uploads.close()
         await self.backends.close()
+
+
+def _seen_by_handlers(app: KaleServeApp) -> App:
+    """For the type checker: the application has all that its handlers ask of it."""
+    return app

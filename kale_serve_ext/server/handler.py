@@ -12,7 +12,14 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado.web import HTTPError, stream_request_body
 
-from ..errors import DeadlineExceededError, InvalidInputError, KaleServeError, TooLargeError
+from ..errors import (
+    BackendUnavailableError,
+    DeadlineExceededError,
+    InvalidInputError,
+    KaleServeError,
+    TooLargeError,
+)
+from ..runner.budget import RETRY_AFTER
 from .errors import shaped
 
 if TYPE_CHECKING:
@@ -20,8 +27,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel, TypeAdapter, ValidationError
 
+    from .app import App
     from .backends import Backends
-    from .extension import KaleServeApp
 
 AUTH_RESOURCE = "kale-serve-ext"
 """What an authorizer is asked about: may this user ``read``, ``write`` or ``execute`` it."""
@@ -43,7 +50,7 @@ class Handler(ExtensionHandlerMixin, APIHandler):
     def initialize(self, name: str) -> None:
         super().initialize(name)
         self._body = bytearray()
-        self._too_large = False
+        self._refused: KaleServeError | None = None
 
     async def prepare(self, *, _redirect_to_login: bool = True) -> None:
         await super().prepare()
@@ -51,36 +58,57 @@ class Handler(ExtensionHandlerMixin, APIHandler):
             await self.within(self.app.request_timeout, self.backends.find_engine())
 
     @property
-    def app(self) -> KaleServeApp:
-        return cast("KaleServeApp", self.extensionapp)
+    def app(self) -> App:
+        return cast("App", self.extensionapp)
 
     @property
     def backends(self) -> Backends:
         return self.app.backends
 
     def data_received(self, chunk: bytes) -> None:
-        """Keep a body up to the limit. A longer one is read to its end and thrown away: an answer that is sent while
+        """Keep a body up to the limits. A longer one is read to its end and thrown away: an answer that is sent while
         the client still writes would be lost with the connection."""
-        if len(self._body) + len(chunk) > self.app.max_request_bytes:
-            self._too_large = True
-            self._body.clear()
-        if not self._too_large:
+        if self._refused or not self.current_user:
+            return
+        # One that is over the limit for all together would never pass, however often it is tried.
+        limit, setting = min(
+            (self.app.max_request_bytes, "max_request_bytes"), (self.app.bodies.limit, "max_body_bytes")
+        )
+        if len(self._body) + len(chunk) > limit:
+            self._refused = TooLargeError(
+                f"The request is larger than {limit:,} bytes.",
+                hint=f"Send less at once, or raise KaleServeApp.{setting}.",
+            )
+        elif not self.app.bodies.take(len(chunk)):
+            self._refused = BackendUnavailableError(
+                "The requests under way are too large together.",
+                hint="Try again in a moment, or raise KaleServeApp.max_body_bytes.",
+            )
+        else:
             self._body += chunk
+            return
+        self._let_go()
+
+    def on_finish(self) -> None:
+        super().on_finish()
+        self._let_go()
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        self._let_go()
 
     def body(self, kind: type[Model]) -> Model:
         """The request's JSON body.
 
         Raises:
             TooLargeError: it is over the limit.
+            BackendUnavailableError: it is, together with the others that are under way.
             InvalidInputError: it is not JSON, or not of this kind; ``field`` names what is wrong.
         """
         from pydantic import ValidationError
 
-        if self._too_large:
-            raise TooLargeError(
-                f"The request is larger than {self.app.max_request_bytes:,} bytes.",
-                hint="Send less at once, or raise KaleServeApp.max_request_bytes.",
-            )
+        if self._refused:
+            raise self._refused
         try:
             return kind.model_validate_json(bytes(self._body))
         except ValidationError as error:
@@ -109,8 +137,8 @@ class Handler(ExtensionHandlerMixin, APIHandler):
             if isinstance(error, KaleServeError):
                 raise  # a backend's own deadline, which names it
             raise DeadlineExceededError(
-                f"{self.request.method} {self.request.path} had no answer from its backend within {seconds:g} s.",
-                hint="Look at the backends' health, then try again. KaleServeApp has the limits as *_timeout.",
+                f"{self.request.method} {self.request.path} got no answer from its backend within {seconds:g} s.",
+                hint="Look at the backends' health, then try again. The limits are KaleServeApp.*_timeout.",
             ) from None
 
     def answer(self, value: object, status: int = 200) -> None:
@@ -130,7 +158,9 @@ class Handler(ExtensionHandlerMixin, APIHandler):
         if status == 405:
             verbs = (verb for verb in self.SUPPORTED_METHODS if self._has(verb))
             self.set_header("Allow", ", ".join(verbs))
-        self.finish(json.dumps({**body, "field": body.get("field", "")}))
+        if status == 503 and self._refused:
+            self.set_header("Retry-After", RETRY_AFTER)
+        self.finish(json.dumps({"field": "", "request": "", **body}))
 
     def log_exception(
         self,
@@ -144,6 +174,11 @@ class Handler(ExtensionHandlerMixin, APIHandler):
             level("%s %s: %s", self.request.method, self.request.path, shaped(value, 500)[1]["message"])
         else:
             super().log_exception(typ, value, tb)
+
+    def _let_go(self) -> None:
+        """Hold the body no longer."""
+        self.app.bodies.give_back(len(self._body))
+        self._body.clear()
 
     def _has(self, verb: str) -> bool:
         return getattr(type(self), verb.lower()) is not getattr(APIHandler, verb.lower()) or verb == "OPTIONS"

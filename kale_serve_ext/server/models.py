@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
+from ..entities import KFP_MODEL, MODEL, TRANSFORMER
 from ..errors import NotFoundError
-from ..records import KFP_MODEL, MODEL, TRANSFORMER
 from .handler import Handler
 
 if TYPE_CHECKING:
+    from ..serving.types import Service
     from .schemas import ModelDetail, ModelPage
 
 
@@ -40,7 +41,7 @@ class ModelHandler(Handler):
     async def get(self, id: str) -> None:
         """One version of a model or transformer, its siblings, its lineage and the services that run it."""
         if len(id) > 18:
-            raise NotFoundError("No artifact has such an id.", hint="The list of models holds their ids.")
+            raise NotFoundError("There is no artifact with this id.", hint="The list of models holds their ids.")
         self.answer(await self.within(self.app.request_timeout, _detail(self, int(id))))
 
 
@@ -81,5 +82,13 @@ async def _detail(handler: Handler, id: int) -> ModelDetail:
         artifact=artifact,
         versions=await metadata.versions(artifact.type, artifact.name),
         lineage=await metadata.lineage(id),
-        services=[one for one in services if id in {part.id for part in (one.model, one.transformer) if part}],
+        services=[one for one in services if id in _served_ids(one)],
     )
+
+
+def _served_ids(service: Service) -> set[int]:
+    """What it serves, and what is to come."""
+    parts = [service.model, service.transformer]
+    if service.answering:
+        parts += [service.answering.model, service.answering.transformer]
+    return {part.id for part in parts if part}

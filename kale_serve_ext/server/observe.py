@@ -11,8 +11,8 @@ from jupyter_server.auth.decorator import authorized
 from tornado.iostream import StreamClosedError
 from tornado.web import authenticated
 
+from ..entities import ServiceRef
 from ..errors import BackendUnavailableError, NotFoundError
-from ..records import ServiceRef
 from .closing import closing
 from .handler import Handler
 
@@ -37,7 +37,7 @@ class LogsHandler(Handler):
         query = self.query(LogsQuery)
         ref = ServiceRef(*parts)
         engine = self.backends.engine_of(ref)
-        # Errors can be told only before the first byte is sent, so the service is looked at first.
+        # Errors can be told only before the first byte is sent, so the service is looked at first, and the log begun.
         state = await self.within(self.app.request_timeout, engine.get(ref.name))
         if query.component not in (components := [one.component for one in state.components] or ["predictor"]):
             raise NotFoundError(
@@ -50,10 +50,12 @@ class LogsHandler(Handler):
             )
         self.app.log_streams += 1
         try:
-            await self._send(
-                engine.logs(ref.name, query.component, tail=query.tail, previous=query.previous, follow=query.follow),
-                query,
+            pieces = engine.logs(
+                ref.name, query.component, tail=query.tail, previous=query.previous, follow=query.follow
             )
+            async with closing(pieces):
+                first = await self.within(self.app.request_timeout, anext(pieces, ""))
+                await self._send(first, pieces, query)
         finally:
             self.app.log_streams -= 1
 
@@ -62,11 +64,11 @@ class LogsHandler(Handler):
         if self._copying:
             self._copying.cancel()
 
-    async def _send(self, pieces: AsyncIterator[str], query: LogsQuery) -> None:
+    async def _send(self, first: str, pieces: AsyncIterator[str], query: LogsQuery) -> None:
         self.set_header("Content-Type", _TEXT)
         # Proxies would otherwise hold the pieces back.
         self.set_header("X-Accel-Buffering", "no")
-        self._copying = asyncio.create_task(self._copy(pieces))
+        self._copying = asyncio.create_task(self._copy(first, pieces))
         await asyncio.wait(
             {self._copying}, timeout=self.app.follow_timeout if query.follow else self.app.request_timeout
         )
@@ -79,18 +81,21 @@ class LogsHandler(Handler):
         except StreamClosedError:
             self.log.debug("The log of %s was not read to its end.", self.request.path)
 
-    async def _copy(self, pieces: AsyncIterator[str]) -> None:
+    async def _copy(self, first: str, pieces: AsyncIterator[str]) -> None:
         left = self.app.max_log_bytes
-        # With nothing written yet, a reader that follows sees at least that it is connected.
-        await self.flush()
-        async with closing(pieces):
-            async for piece in pieces:
-                data = piece.encode(errors="replace")[:left]
-                left -= len(data)
-                self.write(data)
-                await self.flush()
-                if not left:
-                    break
+        piece = first
+        while True:
+            data = piece.encode(errors="replace")[:left]
+            left -= len(data)
+            self.write(data)
+            # With nothing written yet, a reader that follows sees at least that it is connected.
+            await self.flush()
+            if not left:
+                return
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
 
 
 class EventsHandler(Handler):

@@ -21,6 +21,7 @@ from .. import __version__
 from ..engines.base import EngineInfo
 from ..ml import JSON
 from ..serving.types import Plan, Prediction, Service
+from ..serving.verification import Verification
 from . import queries, schemas
 
 DOCUMENT = Path(__file__).with_name("openapi.json")
@@ -44,10 +45,13 @@ class Route:
     body: type[schemas.Body] | None = None
     query: type[queries.Query] | None = None
     errors: tuple[int, ...] = ()
+    begun: str = ""
+    """What an answer of the same type with status 202 means; empty where there is none."""
 
 
 _SERVICE = "/services/{engine}/{context}/{namespace}/{name}"
 _AWAY = (503, 504)
+_UPLOADING = "The plan has passed, and files are being uploaded; `upload` of the service tells how far."
 
 ROUTES: tuple[Route, ...] = (
     Route("get", "/health", "getHealth", "How each backend does", schemas.Health, "health"),
@@ -67,6 +71,10 @@ ROUTES: tuple[Route, ...] = (
         "get", "/transformers", "listTransformers", "Registered transformers, the newest first", schemas.ModelPage,
         "models", query=queries.ListQuery, errors=_AWAY,
     ),
+    Route(
+        "get", "/files", "getFileKind", "Whether a file or folder can be registered as a model", schemas.FileKind,
+        "models", query=queries.FileQuery, errors=(404, *_AWAY),
+    ),
     Route("get", "/kernels", "listKernels", "Installed kernels and their interpreters", schemas.KernelList, "models"),
     Route(
         "get", "/runtimes", "listRuntimes", "Runtimes with a verdict on one model", schemas.RuntimeList, "services",
@@ -82,16 +90,28 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "post", "/services", "createService", "Serve a model, or roll its service over to it", Service, "services",
-        status=201, body=schemas.ServeBody, errors=(404, 409, 413, 422, *_AWAY, 507),
+        status=201, body=schemas.ServeBody, errors=(404, 409, 413, 422, *_AWAY, 507), begun=_UPLOADING,
     ),
     Route("get", _SERVICE, "getService", "One InferenceService", Service, "services", errors=(404, *_AWAY)),
     Route(
         "patch", _SERVICE, "updateService", "Pause, resume, scale, or serve another version", Service, "services",
-        body=schemas.PatchBody, errors=(404, 409, 413, 422, *_AWAY, 507),
+        body=schemas.PatchBody, errors=(404, 409, 413, 422, *_AWAY, 507), begun=_UPLOADING,
     ),
     Route(
         "delete", _SERVICE, "deleteService", "Remove the service and all that was made for it", None, "services",
         status=204, errors=(404, 409, *_AWAY),
+    ),
+    Route(
+        "delete", f"{_SERVICE}/upload", "cancelUpload", "Cancel an upload, or dismiss one that failed", None,
+        "services", status=204, errors=(404, *_AWAY),
+    ),
+    Route(
+        "get", f"{_SERVICE}/revisions", "listRevisions", "What the service is and was, the newest first",
+        schemas.RevisionList, "services", errors=(404, 409, *_AWAY),
+    ),
+    Route(
+        "post", f"{_SERVICE}/rollback", "rollBack", "Make the service what it was", Service, "services",
+        body=schemas.RollbackBody, errors=(404, 409, 413, 422, *_AWAY, 507),
     ),
     Route(
         "get", f"{_SERVICE}/logs", "getLogs", "A component's log, streamed", TEXT, "services",
@@ -108,6 +128,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "post", f"{_SERVICE}/predict", "predict", "Send a test request", Prediction, "services",
         body=schemas.PredictBody, errors=(404, 413, 502, *_AWAY),
+    ),
+    Route(
+        "post", f"{_SERVICE}/verify", "verify", "Compare its answers to recorded rows", Verification, "services",
+        errors=(404, *_AWAY),
     ),
     Route("get", "/engines", "listEngines", "Where new services could go", schemas.EngineList, "health", errors=_AWAY),
     Route(
@@ -229,6 +253,8 @@ def _trim(name: str, schema: Object) -> None:
 
 def _operation(route: Route, refs: dict[Key, Object]) -> Object:
     responses: Object = {str(route.status): _answer(route, refs)}
+    if route.begun:
+        responses["202"] = {**_answer(route, refs), "description": route.begun}
     for status in sorted({*_ALWAYS, *route.errors}):
         responses[str(status)] = {
             "description": ERRORS[status],

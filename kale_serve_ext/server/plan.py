@@ -8,9 +8,10 @@ from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
 from .handler import Handler
-from .services import serve_request
+from .services import engine_for, serve_request
 
 if TYPE_CHECKING:
+    from ..engines.base import Engine
     from ..serving.types import Plan, ServeRequest
 
 
@@ -20,7 +21,10 @@ class PlanHandler(Handler):
     async def post(self) -> None:
         from .schemas import ServeBody
 
-        self.answer(await _plan(self, serve_request(self.body(ServeBody))))
+        body = self.body(ServeBody)
+        request = serve_request(body)
+        engine = await self.within(self.app.request_timeout, engine_for(body, self.backends))
+        self.answer(await _plan(self, request, engine))
 
 
 class RuntimesHandler(Handler):
@@ -33,12 +37,13 @@ class RuntimesHandler(Handler):
         from .schemas import RuntimeList
 
         query = self.query(RuntimesQuery)
-        plan = await _plan(self, ServeRequest(model_id=query.model_id, protocol=query.protocol))
+        request = ServeRequest(model_id=query.model_id, protocol=query.protocol)
+        plan = await _plan(self, request, self.backends.engine)
         self.answer(RuntimeList(items=list(plan.runtimes)))
 
 
-async def _plan(handler: Handler, request: ServeRequest) -> Plan:
+async def _plan(handler: Handler, request: ServeRequest, engine: Engine) -> Plan:
     from ..serving.plan import make_plan
 
-    work = make_plan(request, handler.backends.engine, handler.backends.metadata)
+    work = make_plan(request, engine, handler.backends.metadata)
     return await handler.within(handler.app.request_timeout, work)

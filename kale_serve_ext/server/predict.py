@@ -5,7 +5,7 @@ from __future__ import annotations
 from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
-from ..records import ServiceRef
+from ..entities import ServiceRef
 from .handler import Handler
 
 _SLACK = 2.0

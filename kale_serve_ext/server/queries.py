@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .schemas import Id, Name
+from .schemas import FilePath, Id, Name
 
 Cursor = Annotated[str, Field(max_length=2000)]
 ComponentName = Literal["predictor", "transformer"]
@@ -29,6 +29,12 @@ class ListQuery(Query):
     name: Annotated[Name, Field(description="Exactly this registered name.")] = ""
     cursor: Annotated[Cursor, Field(description="The page before's `next_cursor`; empty for the first page.")] = ""
     limit: Annotated[int, Field(ge=1, le=500, description="Names on one page, at most.")] = 50
+
+
+class FileQuery(Query):
+    """Which file or folder."""
+
+    path: Annotated[FilePath, Field(description="Under the server's root, as the file browser shows it.")]
 
 
 class RuntimesQuery(Query):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from .engines import EnginesHandler, NamespacesHandler
+from .files import FilesHandler
 from .handler import Handler, MissingHandler
 from .health import HealthHandler, KernelsHandler, OpenApiHandler
 from .models import ModelHandler, ModelsHandler, TransformersHandler
 from .observe import EventsHandler, LogsHandler, MetricsHandler
 from .plan import PlanHandler, RuntimesHandler
 from .predict import PredictHandler
-from .services import ServiceHandler, ServicesHandler
+from .revisions import RevisionsHandler, RollbackHandler
+from .services import ServiceHandler, ServicesHandler, UploadHandler
+from .verify import VerifyHandler
 
 NAME_SPACE = "kale-serve-ext"
 
@@ -24,15 +27,20 @@ _ROUTES: tuple[tuple[str, type[Handler]], ...] = (
     ("models", ModelsHandler),
     (r"models/(\d+)", ModelHandler),
     ("transformers", TransformersHandler),
+    ("files", FilesHandler),
     ("kernels", KernelsHandler),
     ("runtimes", RuntimesHandler),
     ("plan", PlanHandler),
     ("services", ServicesHandler),
     (_SERVICE, ServiceHandler),
+    (f"{_SERVICE}/upload", UploadHandler),
+    (f"{_SERVICE}/revisions", RevisionsHandler),
+    (f"{_SERVICE}/rollback", RollbackHandler),
     (f"{_SERVICE}/logs", LogsHandler),
     (f"{_SERVICE}/events", EventsHandler),
     (f"{_SERVICE}/metrics", MetricsHandler),
     (f"{_SERVICE}/predict", PredictHandler),
+    (f"{_SERVICE}/verify", VerifyHandler),
     (".*", MissingHandler),
 )
 

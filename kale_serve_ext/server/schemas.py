@@ -12,9 +12,9 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from ..engines.base import EngineInfo, LogEvent
-from ..engines.choice import By
-from ..records import Artifact, Lineage, RegisteredName
-from ..serving.types import RuntimeChoice, Service
+from ..engines.selection import By
+from ..entities import Artifact, Lineage, RegisteredName
+from ..serving.types import RuntimeChoice, Service, ServiceRevision
 
 T = TypeVar("T")
 
@@ -22,7 +22,13 @@ T = TypeVar("T")
 _NO_NUL = r"^[^\x00]*$"
 Name = Annotated[str, Field(max_length=253, pattern=_NO_NUL)]
 Text = Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)]
+FilePath = Annotated[str, Field(min_length=1, max_length=4096, pattern=_NO_NUL)]
 Id = Annotated[int, Field(gt=0, lt=2**63)]
+Verify = Literal["", "warn", "require", "off"]
+_VERIFY = (
+    "What comes of recorded rows that are answered differently: a warning, or (`require`) that the version does not "
+    "become ready; `off` compares nothing."
+)
 
 
 class Body(BaseModel):
@@ -47,17 +53,39 @@ def _storable(value: T) -> T:
     return value
 
 
-class ServeBody(Body):
-    """What to plan or serve."""
+Removed = Annotated[
+    list[Literal["transformer", "config"]],
+    Field(max_length=2, description="Parts of the running service to take away. What is left out otherwise stays."),
+]
 
+
+class RefBody(Body):
+    """The service that is meant, wherever new services go."""
+
+    engine: Name
+    context: Name
+    namespace: Name
+    name: Name
+
+
+class ServeBody(Body):
+    """What to plan or serve. Of a service of that name that is there, what is left out stays as it is."""
+
+    ref: RefBody | None = Field(
+        default=None,
+        description="The service to change. Without it, a service of that name is changed or made where new ones go.",
+    )
     model_id: Id | None = None
     transformer_id: Id | None = None
+    remove: Removed = Field(default_factory=list)
     name: Name = ""
     runtime: Name = ""
     protocol: Literal["", "v1", "v2"] = ""
     config: Annotated[dict[str, JsonValue], AfterValidator(_storable)] = Field(default_factory=dict)
     update: bool = Field(default=False, description="Change the service of that name, whoever made it.")
     force: bool = Field(default=False, description="Take over fields that other programs have set.")
+    method: Name = Field(default="", description="The estimator's method that answers; `predict` when empty.")
+    verify: Verify = Field(default="", description=_VERIFY)
 
 
 class PatchBody(Body):
@@ -66,10 +94,22 @@ class PatchBody(Body):
     paused: bool | None = None
     model_id: Id | None = Field(default=None, description="Another version of the model, or another model.")
     transformer_id: Id | None = None
+    remove: Removed = Field(default_factory=list)
     replicas: Annotated[int, Field(ge=1, le=64)] | None = None
     canary: Annotated[int, Field(ge=0, le=100)] | None = Field(
         default=None,
         description="Percent of the requests for the newest version; 100 promotes it, 0 goes back to the one before.",
+    )
+    force: bool = Field(default=False, description="Take over fields that other programs have set.")
+    method: Name | None = Field(default=None, description="The estimator's method that is to answer.")
+    verify: Verify | None = Field(default=None, description=_VERIFY)
+
+
+class RollbackBody(Body):
+    """Which revision to go back to."""
+
+    revision: Annotated[int, Field(ge=1, lt=2**31)] | None = Field(
+        default=None, description="Its number; the version before the newest, where it is left out."
     )
     force: bool = Field(default=False, description="Take over fields that other programs have set.")
 
@@ -77,7 +117,7 @@ class PatchBody(Body):
 class RegisterBody(Body):
     """A file or folder under the server's root that becomes a Model artifact."""
 
-    path: Annotated[str, Field(min_length=1, max_length=4096, pattern=_NO_NUL)]
+    path: FilePath
     name: Name = ""
     version: Name = ""
     description: Text = ""
@@ -90,8 +130,10 @@ class RegisterBody(Body):
 class PredictBody(Body):
     """A test request: rows for the form (encoded for the service's protocol), or a raw body sent as it is."""
 
-    rows: list[JsonValue] | None = None
-    raw: JsonValue = None
+    rows: list[JsonValue] | str | None = Field(
+        default=None, description="Or the JSON text of such a list, for numbers that a browser would round."
+    )
+    raw: JsonValue = Field(default=None, description="A text is sent byte for byte; it has to be JSON.")
     component: Literal["", "predictor", "transformer"] = ""
 
 
@@ -124,6 +166,14 @@ class ModelDetail:
 
 
 @dataclass(frozen=True)
+class FileKind:
+    """What a file or folder is."""
+
+    format: str
+    """The name of the model format that it can be registered as; empty where it is no model."""
+
+
+@dataclass(frozen=True)
 class RuntimeList:
     items: list[RuntimeChoice]
 
@@ -131,6 +181,13 @@ class RuntimeList:
 @dataclass(frozen=True)
 class ServiceList:
     items: list[Service]
+
+
+@dataclass(frozen=True)
+class RevisionList:
+    """The last revisions of a service, the newest first."""
+
+    items: list[ServiceRevision]
 
 
 @dataclass(frozen=True)
@@ -211,3 +268,5 @@ class ErrorBody:
     reason: str
     hint: str = ""
     field: str = ""
+    request: str = ""
+    """The body that was sent to the service, where a test request failed."""

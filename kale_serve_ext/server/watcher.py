@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engines.base import ServiceEvent
+from ..entities import ServiceRef
 from .closing import closing
 
 if TYPE_CHECKING:
     from jupyter_events.logger import EventLogger
 
     from ..engines.base import EngineInfo
-    from ..records import ServiceRef
+    from ..serving.types import Service
     from .backends import Backends
 
 _EVENTS = Path(__file__).parent / "events"
@@ -72,32 +73,33 @@ async def _watch(info: EngineInfo, backends: Backends, events: EventLogger, log:
 
 
 def emit(event: ServiceEvent, events: EventLogger) -> None:
-    """Tell the listeners of one change."""
-    from pydantic import TypeAdapter
-
+    """Tell the listeners of one change, by name: whoever may read events need not be allowed to read services."""
     from ..serving.status import describe
-    from ..serving.types import Service
 
     service = describe(event.state) if event.state else None
-    ref = event.ref
-    events.emit(
-        schema_id=SCHEMA_ID,
-        data={
-            "kind": event.kind,
-            "engine": ref.engine,
-            "context": ref.context,
-            "namespace": ref.namespace,
-            "name": ref.name,
-            "phase": service.phase if service else "",
-            "reason": service.reason if service else "",
-            "service": TypeAdapter(Service).dump_python(service, mode="json") if service else None,
-        },
-    )
+    _emit(events, event.kind, event.ref, service.phase if service else "", service.reason if service else "")
 
 
-def emit_upload(events: EventLogger, name: str, done: int, total: int) -> None:
+def emit_change(events: EventLogger, changed: Service | ServiceRef) -> None:
+    """Tell the listeners that an upload began or ended; a name alone is that of a service that is not to come."""
+    if isinstance(changed, ServiceRef):
+        _emit(events, "deleted", changed, "", "")
+    else:
+        _emit(events, "modified", changed.ref, changed.phase, changed.reason)
+
+
+def emit_upload(events: EventLogger, ref: ServiceRef, artifact: str, done: int, total: int) -> None:
     """Tell the listeners how many bytes of an artifact's files have gone."""
-    events.emit(schema_id=UPLOAD_SCHEMA_ID, data={"artifact": name, "done": done, "total": total})
+    data = {**_named(ref), "artifact": artifact, "done": done, "total": total}
+    events.emit(schema_id=UPLOAD_SCHEMA_ID, data=data)
+
+
+def _emit(events: EventLogger, kind: str, ref: ServiceRef, phase: str, reason: str) -> None:
+    events.emit(schema_id=SCHEMA_ID, data={"kind": kind, **_named(ref), "phase": phase, "reason": reason})
+
+
+def _named(ref: ServiceRef) -> dict[str, str]:
+    return {"engine": ref.engine, "context": ref.context, "namespace": ref.namespace, "name": ref.name}
 
 
 def _emit_switch(info: EngineInfo, events: EventLogger) -> None:

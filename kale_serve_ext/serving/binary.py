@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import PredictionError
 from ..ml import JSON
 from . import protocols, tensors
+from .tables import Cells, Table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,34 @@ def encode(array: np.ndarray) -> tuple[bytes, int]:
     return b"".join((head, tensors.raw(array))), len(head)
 
 
+def as_json(array: np.ndarray) -> JSON:
+    """The same request with its values as JSON: the array keeps its datatype, which its numbers alone do not tell."""
+    datatype, shape = tensors.form(array)
+    data: JSON = array.ravel().tolist()
+    return {"inputs": [{"name": "input-0", "shape": list(shape), "datatype": datatype, "data": data}]}
+
+
+def encode_cells(cells: Cells, *, own: bool) -> tuple[bytes, int]:
+    """The same of rows of any kind: one tensor, or one for each column.
+
+    Raises:
+        InvalidInputError: as :func:`tensors.pack_cells`.
+    """
+    inputs: list[JSON] = []
+    contents: list[bytes] = []
+    for name, shape, packed in tensors.pack_cells(cells, own=own):
+        parameters: dict[str, JSON] = {"binary_data_size": len(packed.content)}
+        if packed.is_json:
+            parameters["content_type"] = "json"
+        inputs.append({"name": name, "shape": shape, "datatype": packed.datatype, "parameters": parameters})
+        contents.append(packed.content)
+    whole: dict[str, JSON] = {"binary_data_output": True}
+    if isinstance(cells, Table):
+        whole["content_type"] = "pd"
+    head = protocols.dumps({"parameters": whole, "inputs": inputs})
+    return b"".join((head, *contents)), len(head)
+
+
 def decode(content: bytes, length: str) -> JSON:
     """The answer as v2's plain form tells it; data are flat.
 
@@ -35,7 +64,7 @@ def decode(content: bytes, length: str) -> JSON:
         PredictionError: it is neither.
     """
     if not length:
-        return protocols.decode(content)
+        return tensors.with_json(protocols.decode(content))
     at = int(length) if length.isdecimal() and len(length) < 20 else -1
     answer = protocols.decode(content[: max(at, 0)])
     outputs = answer.get("outputs") if isinstance(answer, Mapping) else None
@@ -61,5 +90,8 @@ def _with_data(output: Mapping[str, JSON], content: bytes, size: int) -> JSON:
         raise PredictionError(
             f"The output {output.get('name')!r} of {size} bytes with the datatype {datatype!r} cannot be read."
         )
-    data: JSON = values.tolist()
+    parameters = output.get("parameters")
+    if isinstance(parameters, Mapping) and parameters.get("content_type") == "json":
+        values = tensors.of_json(values)
+    data = tensors.listed(values)
     return {**{k: v for k, v in output.items() if k != "parameters"}, "data": data}

@@ -1,8 +1,8 @@
 """A warm client of one service: what ``Endpoint.predict`` goes through.
 
 The service's description and a connection are kept between calls and read anew after a few seconds, or when a request
-could not be delivered: a call in between costs no more than its own request. Requests that were not delivered are sent
-once more, so that an update of the service is not noticed.
+could not be delivered: a call in between costs no more than its own request. Requests that surely did not reach the
+service are sent once more, so that an update of it is not noticed; one that was sent and got no answer is not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ..engines.base import Component, Connection, Engine
-from ..engines.posting import Answer, Post
+from ..engines.fields import mapping
+from ..engines.sync_http import Answer, Post
 from ..errors import (
     BackendUnavailableError,
     InvalidInputError,
@@ -26,14 +27,13 @@ from ..errors import (
 )
 from ..ml import JSON
 from ..sync import run
-from . import failures, rest, tensors
+from . import failures, protocols, rest, tensors
+from .manifest_view import answers_itself, wire_name
+from .route import Infer, Route, blocking_stub, prefers_grpc, stub
 from .status import describe, protocol_of
-from .target import Infer, Target, blocking_stub, prefers_grpc, stub
-from .wire import wire_name
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from . import messages
     from .types import Service
 
 PROTOCOLS = ("v1", "v2", "v2-binary", "grpc-v2")
@@ -52,7 +52,7 @@ _LONGEST = 1e6
 T = TypeVar("T")
 
 
-class Client:
+class PredictionClient:
     """A client of one component of one service (None: its entry). Use it from one event loop; close it there.
 
     ``largest`` is how many bytes an answer by REST may have; by gRPC the engine's connection says it.
@@ -65,8 +65,8 @@ class Client:
         self._name = name
         self._component = component
         self._largest = largest
-        self._target: Target | None = None
-        self._renewing: tuple[Target, Future[Target]] | None = None
+        self._target: Route | None = None
+        self._renewing: tuple[Route, Future[Route]] | None = None
         self._retired: AsyncExitStack | None = None
         self._opened: Connection | None = None
         self._opening = asyncio.Lock()
@@ -111,7 +111,7 @@ class Client:
         request = rest.of_json(path, body)
         return (await self._delivered(lambda target: self._post(target, request, timeout))).content
 
-    async def target(self) -> Target:
+    async def target(self) -> Route:
         """What is known of the component now."""
         return await self._open()
 
@@ -124,7 +124,7 @@ class Client:
             await self._retire(target.stack if target else None)
             await self._retire(None)
 
-    async def _delivered(self, send: Callable[[Target], Awaitable[T]], failed: Target | None = None) -> T:
+    async def _delivered(self, send: Callable[[Route], Awaitable[T]], failed: Route | None = None) -> T:
         """What ``send`` gives; where it was not delivered, once more to the service as it is by then.
 
         Args:
@@ -138,7 +138,7 @@ class Client:
                 failed, last = target, error
         raise last.told or await self._explained(last)
 
-    def _lately(self) -> Target | None:
+    def _lately(self) -> Route | None:
         """What is known, if it is not too old. Before it is, it is read anew beside the requests that use it."""
         target = self._target
         age = time.monotonic() - target.read if target else _FRESH
@@ -148,11 +148,11 @@ class Client:
             self._renewing = target, asyncio.run_coroutine_threadsafe(self._open(), target.loop)
         return target
 
-    async def _send(self, target: Target, data: object, protocol: str | None, timeout: float) -> JSON:
+    async def _send(self, target: Route, data: object, protocol: str | None, timeout: float) -> JSON:
         if protocol == "grpc-v2":
-            array = tensors.as_array(data, tensors.MAX_ARRAY_BYTES)
+            body = _encoded(data, target)
             try:
-                return await self._by_grpc(await self._infer(target, timeout), array, target, timeout, v1=False)
+                return tensors.decode_v2(await self._by_grpc(await self._infer(target, timeout), body, timeout))
             except BackendUnavailableError as error:
                 raise failures.Undelivered(error.message) from error
         if protocol is None and target.arrays and tensors.fits(data):
@@ -163,33 +163,36 @@ class Client:
                 if self._target and self._target.connection is target.connection:
                     self._target = replace(self._target, arrays=False)
             else:
-                return await self._by_grpc(infer, data, target, timeout, v1=target.protocol == "v1")
-        request = rest.encode(data, protocol or target.protocol, target.model, transformer=target.transformer)
+                body = tensors.encode(data, target.model)
+                response = await self._by_grpc(infer, body, timeout)
+                v1 = target.protocol == "v1"
+                return tensors.decode_v1(response, own=target.own) if v1 else tensors.decode_v2(response)
+        request = _asked(data, protocol, target)
         return rest.decode(await self._post(target, request, timeout))
 
-    def _send_now(self, target: Target, data: object, protocol: str | None, timeout: float) -> tuple[JSON] | None:
+    def _send_now(self, target: Route, data: object, protocol: str | None, timeout: float) -> tuple[JSON] | None:
         """:meth:`_send` without a loop: the answer in a tuple; None where it takes that, and nothing was delivered."""
         if protocol == "grpc-v2" or (protocol is None and target.arrays and tensors.fits(data)):
             return self._infer_now(target, data, timeout, v1=protocol is None and target.protocol == "v1")
         if target.connection.blocking_http is None or not 0 < timeout < _LONGEST:
             return None
-        request = rest.encode(data, protocol or target.protocol, target.model, transformer=target.transformer)
+        request = _asked(data, protocol, target)
         answer = self._post_now(target.connection.blocking_http, request, timeout)
         return (rest.decode(answer),) if answer else None
 
-    def _infer_now(self, target: Target, data: object, timeout: float, *, v1: bool) -> tuple[JSON] | None:
+    def _infer_now(self, target: Route, data: object, timeout: float, *, v1: bool) -> tuple[JSON] | None:
         import grpc
 
-        if target.infer_now is None or not tensors.fits(data):
+        if target.infer_now is None:
             return None
         try:
-            response = target.infer_now(tensors.encode(data, target.model), timeout=timeout)
+            response = target.infer_now(_encoded(data, target), timeout=timeout)
         except grpc.RpcError as error:
             told = failures.of_grpc(self._name, error, timeout)
             if isinstance(told, failures.Undelivered):
                 return None
             raise told from error
-        return (tensors.decode_v1(response) if v1 else tensors.decode_v2(response),)
+        return (tensors.decode_v1(response, own=target.own) if v1 else tensors.decode_v2(response),)
 
     def _post_now(self, post: Post, request: rest.Request, timeout: float) -> Answer | None:
         import httpx
@@ -199,11 +202,10 @@ class Client:
         except httpx.ConnectError:
             return None
         except httpx.TransportError as error:
-            # Unlike one that could not connect, this request may have begun: it is sent once more at most.
             raise failures.of_transport(self._name, error, timeout) from error
         return rest.checked(self._name, request, answer, self._largest) if answer else None
 
-    async def _infer(self, target: Target, timeout: float) -> Infer:
+    async def _infer(self, target: Route, timeout: float) -> Infer:
         """The method of the gRPC service, its channel opened."""
         if target.infer is None:
             raise InvalidInputError(f"The service {self._name!r} cannot be reached by gRPC.", hint="Use v1 or v2.")
@@ -216,16 +218,15 @@ class Client:
         self._opened = target.connection
         return infer
 
-    async def _by_grpc(self, infer: Infer, array: np.ndarray, target: Target, timeout: float, *, v1: bool) -> JSON:
+    async def _by_grpc(self, infer: Infer, body: bytes, timeout: float) -> messages.Response:
         import grpc
 
         try:
-            response = await infer(tensors.encode(array, target.model), timeout=timeout)
+            return await infer(body, timeout=timeout)
         except grpc.aio.AioRpcError as error:
             raise failures.of_grpc(self._name, error, timeout) from error
-        return tensors.decode_v1(response) if v1 else tensors.decode_v2(response)
 
-    async def _post(self, target: Target, request: rest.Request, timeout: float) -> Answer:
+    async def _post(self, target: Route, request: rest.Request, timeout: float) -> Answer:
         """An answer that went well."""
         import httpx
 
@@ -244,39 +245,51 @@ class Client:
         whole = Answer(answer.status_code, answer.headers, bytes(content))
         return rest.checked(self._name, request, whole, self._largest)
 
-    async def _open(self, failed: Target | None = None) -> Target:
+    async def _open(self, failed: Route | None = None) -> Route:
         """The component as it is now; the connection is kept where it still leads there, and is not ``failed``'s."""
         async with self._opening:
             known = self._target
             anew = bool(known and failed and known.connection is failed.connection)
             if known and not anew and time.monotonic() - known.read <= RENEWED:
                 return known
-            state = await self._engine.get(self._name)
-            service = describe(state)
-            entry = self._component or ("transformer" if "transformer" in service.components else "predictor")
-            if entry not in service.components:
-                listed = ", ".join(service.components)
+            try:
+                state = await self._engine.get(self._name)
+            except NotFoundError:
+                self._target = None
+                await self._retire(known.stack if known else None)
+                await self._retire(None)
+                raise
+            # Of a service that is being updated, what counts is the revision that answers.
+            manifest = state.serving_manifest or state.manifest
+            coming = {"transformer"} - {*mapping(manifest.get("spec"))} if state.serving_manifest else set()
+            components = [c.component for c in state.components if c.component not in coming]
+            entry = self._component or ("transformer" if "transformer" in components else "predictor")
+            if entry not in components:
+                listed = ", ".join(components)
                 raise NotFoundError(f"The service {self._name!r} has no {entry}.", hint=f"It has: {listed}.")
             # Where versions share the requests, which of them is asked goes by their shares.
             shares = [f"{s.revision} {s.percent}" for s in state.shares]
-            address = (entry, state.url, state.grpc_url, *shares)
+            # A connection that is kept leads to the revision that it was made to, for as long as that lives.
+            address = (entry, state.url, state.grpc_url, str(state.serving_revision), *shares)
             if known and not anew and known.address == address:
                 connection, stack = known.connection, known.stack
             else:
                 # Requests may still be under way on the old connection: it goes when the next one does.
                 await self._retire(known.stack if known else None)
                 self._target, stack = None, AsyncExitStack()
-                connection = await stack.enter_async_context(self._engine.connect(self._name, self._component))
+                component = self._component or (entry if coming else None)
+                connection = await stack.enter_async_context(self._engine.connect(self._name, component))
             transformer = entry == "transformer"
             same = known if known and known.connection is connection else None
-            self._target = Target(
+            self._target = Route(
                 connection=connection,
                 stack=stack,
                 address=address,
-                model=wire_name(state.manifest, entry),
-                protocol=protocol_of(state.manifest),
+                model=wire_name(manifest, entry),
+                protocol=protocol_of(manifest),
                 transformer=transformer,
-                arrays=same.arrays if same else prefers_grpc(connection, state.manifest, transformer),
+                own=not transformer and answers_itself(manifest, state.ref.engine),
+                arrays=same.arrays if same else prefers_grpc(connection, manifest, transformer),
                 infer=same.infer if same else stub(connection),
                 infer_now=same.infer_now if same else blocking_stub(connection),
                 loop=asyncio.get_running_loop(),
@@ -306,6 +319,18 @@ class Client:
             f"The service {self._name!r} cannot be reached: {_clause(error)}.",
             hint="Try again in a moment; look at its logs.",
         )
+
+
+def _asked(data: object, protocol: str | None, target: Route) -> rest.Request:
+    wanted = protocol or target.protocol
+    return rest.encode(data, wanted, target.model, transformer=target.transformer, own=target.own)
+
+
+def _encoded(data: object, target: Route) -> bytes:
+    """The request by gRPC: numbers as they lie in memory, or rows of other kinds."""
+    if tensors.is_numeric(data):
+        return tensors.encode(tensors.as_array(data, tensors.MAX_ARRAY_BYTES), target.model)
+    return tensors.encode_cells(protocols.cells_of(data), target.model, own=target.own)
 
 
 def _check(protocol: str | None) -> None:

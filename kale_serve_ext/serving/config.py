@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Literal, Protocol, runtime_checkable
 
+from ..engines.containers import check_container, check_variables
 from ..errors import InvalidInputError
 from ..ml import JSON
 
@@ -158,7 +159,21 @@ def _component_field(path: str, key: str, value: JSON) -> JSON:
     checks |= {name: _count for name in ("minReplicas", "maxReplicas", "containerConcurrency", "timeout")}
     checks |= {"canaryTrafficPercent": _percent}
     checks |= {name: _text for name in ("image", "runtime", "protocolVersion", "serviceAccountName")}
-    return checks[key](path, value) if key in checks else value
+    checked = checks[key](path, value) if key in checks else value
+    if key in ("args", "command"):
+        check_container({key: checked}, f"serve_config.{path.rpartition('.')[0]}", "config")
+    for place, container in _containers(path, key, checked):
+        check_container(container, f"serve_config.{place}", "config")
+    return checked
+
+
+def _containers(path: str, key: str, value: JSON) -> list[tuple[str, Mapping[str, JSON]]]:
+    """The containers in a field of a component, each with its path."""
+    if key in ("container", "model") and isinstance(value, Mapping):
+        return [(path, value)]
+    if key in ("containers", "initContainers") and isinstance(value, list):
+        return [(f"{path}[{i}]", one) for i, one in enumerate(value) if isinstance(one, Mapping)]
+    return []
 
 
 def _text_map(path: str, value: JSON) -> JSON:
@@ -184,6 +199,7 @@ def _list(path: str, value: JSON) -> JSON:
                 raise _wrong(f"{path}[{i}]", "an object with `name` and `value`", item)
             if "value" in item and not isinstance(item["value"], str):
                 raise _wrong(f"{path}[{i}].value", "a text", item["value"])
+        check_variables(value, f"serve_config.{path}", "config")
     return value
 
 

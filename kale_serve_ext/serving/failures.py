@@ -41,8 +41,20 @@ _MESH = (
 )
 
 
+_NOT_CONNECTED = "failed to connect to all addresses"
+"""How gRPC begins to say that it had no connection to send a call on."""
+
+
+_BROKEN_OFF = re.compile(
+    r"socket closed|stream removed|goaway|cancelling all calls|connection reset|broken pipe|timeout", re.IGNORECASE
+)
+"""How gRPC says that a connection ended under a call."""
+
+
 class Undelivered(Exception):
-    """The request did not reach the model: it may be sent again.
+    """The request surely did not reach the model: it may be sent again.
+
+    One that was sent and got no answer is none: it may be what ended the model, and would end the next replica too.
 
     ``told`` is what it is told as if that is of no use; None where the service's state says more.
     """
@@ -84,12 +96,14 @@ def of_transport(service: str, error: httpx.TransportError, timeout: float, *, a
     if isinstance(error, httpx.TimeoutException):
         return late(service, timeout)
     told = str(error) or type(error).__name__
-    if isinstance(error, (httpx.ConnectError, httpx.RemoteProtocolError)) and not answered:
+    if isinstance(error, httpx.ConnectError) and not answered:
         return Undelivered(told)
-    return PredictionError(
-        f"The service {service!r} broke off its answer ({told}).",
-        hint="Look at its logs: its process may have ended.",
-    )
+    if answered:
+        return PredictionError(
+            f"The service {service!r} broke off its answer ({told}).",
+            hint="Look at its logs: its process may have ended.",
+        )
+    return unanswered(service, told)
 
 
 def of_grpc(service: str, error: grpc.RpcError, timeout: float) -> Exception:
@@ -97,9 +111,14 @@ def of_grpc(service: str, error: grpc.RpcError, timeout: float) -> Exception:
     import grpc
 
     code, message = error.code(), error.details() or ""
-    # A server that goes away cancels what reached it and was not begun; nothing here cancels a call.
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+    if code is grpc.StatusCode.UNAVAILABLE and message.startswith(_NOT_CONNECTED):
         return Undelivered(message)
+    # A server that goes away cancels what it has not begun, without a word of its own; what it has begun and breaks off
+    # is UNAVAILABLE, as after the death of its process. Nothing here cancels a call.
+    if code is grpc.StatusCode.CANCELLED and message in ("", code.name):
+        return Undelivered(message)
+    if code is grpc.StatusCode.UNAVAILABLE and _BROKEN_OFF.search(message):
+        return unanswered(service, message)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return late(service, timeout)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
@@ -108,6 +127,7 @@ def of_grpc(service: str, error: grpc.RpcError, timeout: float) -> Exception:
         grpc.StatusCode.INVALID_ARGUMENT: 400,
         grpc.StatusCode.NOT_FOUND: 404,
         grpc.StatusCode.UNIMPLEMENTED: 501,
+        grpc.StatusCode.UNAVAILABLE: 503,
     }
     status = statuses.get(code, 500)
     told = PredictionError(
@@ -128,11 +148,11 @@ def _of_a_gate(service: str, answer: httpx.Response) -> KaleServeError | None:
     is_login = answer.has_redirect_location and _LOGIN.search(place)
     if is_login or (is_page(answer.headers) and (answer.is_success or answer.status_code in (401, 403))):
         to = f" (at {place})" if place else ""
-        return PermissionDeniedError(f"The ingress before the service {service!r} wants a login{to}.", hint=_LOG_IN)
+        return PermissionDeniedError(f"The ingress before the service {service!r} requires a login{to}.", hint=_LOG_IN)
     if answer.has_redirect_location:
         return PredictionError(
             f"The request to the service {service!r} was sent on to {where.scheme}://{place}.",
-            hint="Set the ingress to where it leads.",
+            hint="Set cluster_ingress to that address.",
             answer_status=answer.status_code,
         )
     told = answer.text[:500].strip()
@@ -141,6 +161,15 @@ def _of_a_gate(service: str, answer: httpx.Response) -> KaleServeError | None:
     if answer.status_code == 401 and told.startswith("Jwt "):
         return PermissionDeniedError(f"The ingress before the service {service!r} refuses: {told}.", hint=_LOG_IN)
     return None
+
+
+def unanswered(service: str, why: str) -> PredictionError:
+    """A request that was sent, and whose connection ended before an answer came."""
+    return PredictionError(
+        f"The connection to the service {service!r} ended before it answered ({why}). The request may have been "
+        "processed, so it was not sent again.",
+        hint="Look at its logs: its process may have ended, perhaps by this request.",
+    )
 
 
 def late(service: str, timeout: float) -> DeadlineExceededError:

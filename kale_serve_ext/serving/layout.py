@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from ..engines.base import Check
+from ..entities import KFP_MODEL, Artifact
 from ..errors import UnsupportedModelError
 from ..formats import Format, by_name
-from ..records import KFP_MODEL, Artifact
+from ..formats.content import FILE_KIND
+from ..runner.files import FILES, the_file
 
 _OBJECTS = ("s3", "minio", "gs", "https", "http")
 """Addresses that may be those of single files."""
@@ -29,11 +31,21 @@ def check_layout(model: Artifact) -> list[Check]:
     parts = urlsplit(model.uri)
     if parts.scheme == "file":
         folder = Path(url2pathname(parts.path))
-        found = known.check(folder) if folder.is_dir() else []
+        found = _of_folder(model, known, folder) if folder.is_dir() else []
         return [Check("error", "ModelFile", message, "Log the model again.", "version") for message in found]
     if parts.scheme not in _OBJECTS or not known.suffixes or parts.path.endswith("/"):
         return []
     return _of_address(model, known, PurePosixPath(parts.path))
+
+
+def _of_folder(model: Artifact, known: Format, folder: Path) -> list[str]:
+    if not model.details.get(FILE_KIND) or model.format not in FILES:
+        return known.check(folder)
+    try:  # KServe's own servers look for other files, which the choice of the server goes by
+        the_file(folder, FILES[model.format])
+    except RuntimeError as error:
+        return [str(error)]
+    return []
 
 
 def _of_address(model: Artifact, known: Format, path: PurePosixPath) -> list[Check]:

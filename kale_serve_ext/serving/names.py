@@ -14,7 +14,7 @@ _SHOWN = 80
 
 def check_name(name: str) -> Check | None:
     """What is wrong with ``name`` as an InferenceService's, or None. The pattern is KServe's own."""
-    hint = "Use lower-case letters, digits and dashes; begin with a letter and end with a letter or digit: iris-2."
+    hint = "Use lowercase letters, digits and hyphens; begin with a letter and end with a letter or digit: iris-2."
     if not name:
         return Check("error", "InvalidName", "The service has no name.", hint, "name")
     if len(name) > MAX_LENGTH:
@@ -22,7 +22,7 @@ def check_name(name: str) -> Check | None:
         message = f"The name {shown!r} has {len(name)} characters; an InferenceService's may have {MAX_LENGTH}."
         return Check("error", "InvalidName", message, "Choose a shorter name.", "name")
     if not _LEGAL.fullmatch(name):
-        return Check("error", "InvalidName", f"{name!r} is not a legal name of an InferenceService.", hint, "name")
+        return Check("error", "InvalidName", f"{name!r} is not a valid InferenceService name.", hint, "name")
     return None
 
 

@@ -5,19 +5,38 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..engines.base import Check, Engine, Manifest, Runtime, ServiceState, Staged
-from ..engines.kserve import CANARY, SERVING, STANDARD
-from ..errors import InvalidInputError, PermissionDeniedError
-from ..ml import JSON
-from ..records import KFP_MODEL, MODEL, TRANSFORMER, Artifact
-from .config import Config, normalise
-from .existing import about_name, about_share, default_name, mode_of
+from ..engines.kserve import CANARY, OWN_RUNTIME, STANDARD, is_stopped
+from ..entities import KFP_MODEL, MODEL, TRANSFORMER, Artifact
+from ..errors import InvalidInputError, NotFoundError, PermissionDeniedError
+from .answering import method_of
+from .changes import changes, differences
+from .config import Config, for_component, normalise
+from .containers import has_container
+from .differences import differences_of
+from .existing_service import (
+    about_name,
+    about_removal,
+    about_share,
+    check_removal,
+    default_name,
+    is_recorded_as,
+    laid_onto,
+    mode_of,
+    not_in_metadata,
+    served_ids,
+    service_before,
+    with_container_of,
+)
+from .inputs import check_input
 from .layout import check_layout
-from .manifest import PREFIX, Part, Wanted, build, has_container
-from .runtimes import TITLES, choices, in_order, misfit
-from .types import Difference, Plan, RuntimeChoice, ServeRequest
+from .manifest import ServedArtifact, Wanted, build
+from .methods import FORMATS, check_method, check_verify, chosen_method, chosen_verify, methods_of
+from .runtimes import TITLES, Asked, about_differences, choices, in_order, misfit
+from .status import protocol_of, python_of, runtime_of, served_artifact
+from .types import Plan, RuntimeChoice, ServeRequest
 
 if TYPE_CHECKING:
     from ..metadata.store import Metadata
@@ -31,6 +50,8 @@ class Draft:
     wanted: Wanted
     current: ServiceState | None
     """The service of that name that runs already."""
+    elsewhere: bool = False
+    """Whether it goes on with a transformer that other metadata record."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +69,8 @@ async def make_plan(request: ServeRequest, engine: Engine, metadata: Metadata) -
 
     Raises:
         NotFoundError: no artifact has this id.
-        InvalidInputError: an id of the wrong type of artifact, or a config that cannot be read.
+        InvalidInputError: an id of the wrong type of artifact, or a config that cannot be read; or what is left out is
+            not in the metadata.
     """
     return (await draft(request, engine, metadata)).plan
 
@@ -67,6 +89,7 @@ async def draft(
         replicas: how many predictors an update asks for.
         canary: percent of the requests that an update asks for, for its version.
     """
+    check_removal(request)
     config = normalise(request.config)
     model, transformer, services = await asyncio.gather(
         _artifact(metadata, request.model_id, (MODEL, KFP_MODEL), "model"),
@@ -78,7 +101,33 @@ async def draft(
     splits = current is not None and current.mode == STANDARD
     if splits:
         config, canary = _without_share(config, canary)
-    pick = await _pick_runtime(request, config, model, transformer, engine)
+    before = service_before(request, config, current, model)
+    elsewhere = False
+    if before is not None:
+        model_id, transformer_id = served_ids(request, config, before)
+        if model_id:
+            model = await _left_out(metadata, model_id, (MODEL, KFP_MODEL), "model", before)
+            if model is None:
+                raise not_in_metadata(name, "model", before)
+        if transformer_id:
+            transformer = await _left_out(metadata, transformer_id, (TRANSFORMER,), "transformer", before)
+            elsewhere = transformer is None
+            if elsewhere and "config" in request.remove:  # it cannot be made from nothing
+                raise not_in_metadata(name, "transformer", before)
+        if model is None and "config" not in request.remove:
+            config = with_container_of(config, before, "predictor")
+    method = chosen_method(request.method, config, before, model)
+    verify = chosen_verify(request.verify, config, before)
+    runtimes = await engine.runtimes(model)
+    if before and current and not current.ours and model and model.format != "custom":
+        # What others have set does not go by being left out: their predictor's model cannot give way to a container.
+        runtimes = [r for r in runtimes if r.name != OWN_RUNTIME]
+    python = await _python_chosen(metadata, before) if before and model and model.format == "custom" else ""
+    asked = Asked("", method, verify)
+    pick = await _pick_runtime(request, config, asked, model, transformer, engine, runtimes, before, python)
+    stays = before is not None and transformer is None and not {"transformer", "config"} & {*request.remove}
+    if before and stays and (for_component(config, "transformer") or pick.protocol != protocol_of(before)):
+        config = with_container_of(config, before, "transformer")
     transformer_python, transformer_checks = await _check_transformer(transformer, pick.protocol, engine)
     places: list[Check] = []
     wanted = Wanted(
@@ -88,17 +137,22 @@ async def draft(
         model=await _part(model, pick.runtime.python if pick.runtime else "", engine, places),
         transformer=await _part(transformer, transformer_python, engine, places),
         runtime=pick.runtime.name if pick.runtime and model and model.format != "custom" else "",
+        method=method,
+        verify=verify,
         config=config,
         image_tag=_image_tag(),
         # KServe refuses another mode, and leaving it out would be asking for the cluster's.
         mode=mode_of(current.manifest) if current else "",
-        onto=current.manifest if current and request.update else None,
+        paused=request.update and before is not None and is_stopped(before),
+        onto=laid_onto(request, before),
         replicas=replicas,
         canary=canary,
-        beside=current.manifest if current and splits and canary is not None else None,
+        canary_of=current.manifest if current and splits and canary is not None else None,
     )
     checks = [
         *about_name(request, name, current, model),
+        *about_removal(request, current),
+        *((*check_method(model, method), *check_verify(model, verify, method), *check_input(model)) if model else ()),
         *pick.checks,
         *transformer_checks,
         *places,
@@ -118,8 +172,13 @@ async def draft(
         differences=differences(current.manifest, manifest) if current else (),
         exists=current is not None,
         runtimes=pick.choices,
+        method=method if model and model.format in FORMATS else "",
+        methods=methods_of(model) if model else (),
+        verify=verify,
+        changes=changes(current.manifest, manifest) if current else (),
+        transformer_now=served_artifact("transformer", current.manifest) if current else None,
     )
-    return Draft(plan, wanted, current)
+    return Draft(plan, wanted, current, elsewhere)
 
 
 def _without_share(config: Config, canary: int | None) -> tuple[Config, int | None]:
@@ -130,16 +189,6 @@ def _without_share(config: Config, canary: int | None) -> tuple[Config, int | No
         canary = given if canary is None else canary
         config = {**config, "predictor": {k: v for k, v in predictor.items() if k != CANARY}}
     return config, None if canary == 100 else canary
-
-
-def differences(before: Manifest, after: Manifest) -> tuple[Difference, ...]:
-    """What differs between two manifests, field by field: of the spec, and of the notes that this package writes."""
-    old, new = _fields(before), _fields(after)
-    return tuple(
-        Difference(path, old.get(path), new.get(path))
-        for path in sorted({*old, *new})
-        if old.get(path) != new.get(path)
-    )
 
 
 async def _artifact(metadata: Metadata, number: object, types: Sequence[str], field: str) -> Artifact | None:
@@ -162,46 +211,106 @@ async def _artifact(metadata: Metadata, number: object, types: Sequence[str], fi
     return found
 
 
+async def _left_out(
+    metadata: Metadata, number: int, types: Sequence[str], role: Literal["model", "transformer"], before: Manifest
+) -> Artifact | None:
+    """The artifact that goes on being served; None where the metadata have none of its id, or another one."""
+    try:
+        found = await metadata.artifact(number)
+    except NotFoundError:
+        return None
+    return found if found.type in types and is_recorded_as(found, role, before) else None
+
+
+async def _python_chosen(metadata: Metadata, before: Manifest) -> str:
+    """The interpreter of a service's custom code; empty for the one that made it, which comes with the model."""
+    python, served = python_of(before), served_artifact("model", before)
+    if not python or not served:
+        return python
+    model = await _left_out(metadata, served.id, (MODEL, KFP_MODEL), "model", before)
+    return "" if model is not None and model.environment.python == python else python
+
+
 async def _pick_runtime(
-    request: ServeRequest, config: Config, model: Artifact | None, transformer: Artifact | None, engine: Engine
+    request: ServeRequest,
+    config: Config,
+    asked: Asked,
+    model: Artifact | None,
+    transformer: Artifact | None,
+    engine: Engine,
+    runtimes: Sequence[Runtime],
+    before: Manifest | None,
+    python: str,
 ) -> _Pick:
-    asked = request.protocol or _said(config, "protocolVersion")
+    """The runtime and the protocol: as asked, else those of the service ``before``, else the best fitting.
+
+    Args:
+        python: the interpreter that was chosen for custom code before.
+    """
+    said = request.protocol or _said(config, "protocolVersion")
+    if said not in ("", "v1", "v2"):
+        raise InvalidInputError(f"{said[:100]!r} is not a protocol.", hint="Choose v1 or v2.", field="protocol")
     implied = str(transformer.details.get("protocol") or "") if transformer else ""
-    if asked not in ("", "v1", "v2"):
-        raise InvalidInputError(f"{asked[:100]!r} is not a protocol.", hint="Choose v1 or v2.", field="protocol")
-    protocol = asked or implied or "v1"
+    if model is not None and request.transformer_id is not None:
+        # To give a transformer is to ask for its protocol; people's own container speaks what it speaks.
+        said = said or implied
+    protocol = said or (protocol_of(before) if before else "") or implied or "v1"
     wanted = request.runtime or _said(config, "runtime")
-    runtimes = await engine.runtimes(model)
     if model is None:
         listed = tuple(_without_model(runtime) for runtime in runtimes)
         if has_container(config, "predictor"):
             return _Pick(None, protocol, listed, ())
         message, hint = "No model was chosen.", "Pass model_id, or a predictor container with an image in serve_config."
         return _Pick(None, protocol, listed, (Check("error", "NoModel", message, hint, "version"),))
-    named = next((r for r in runtimes if r.name == wanted), None)
-    if wanted and named is None and any(r.assumed for r in runtimes):
+    usual = runtime_of(before) if before and not wanted else ""
+    if python and not wanted and model.format == "custom":
+        usual = next((r.name for r in runtimes if "custom" in r.formats and r.python == python), "")
+    candidate = wanted or (usual if usual != OWN_RUNTIME else "")
+    if candidate and all(r.name != candidate for r in runtimes) and any(r.assumed for r in runtimes):
         # Not all runtimes could be read: the user may know of one.
-        named = Runtime(wanted, wanted, (model.format,), (), assumed=True)
-        runtimes = [*runtimes, named]
-    if named and not asked and not implied and named.protocols and protocol not in named.protocols:
+        runtimes = [*runtimes, Runtime(candidate, candidate, (model.format,), (), assumed=True)]
+    named = next((r for r in runtimes if r.name == wanted), None)
+    if named and not said and not (implied and not before) and named.protocols and protocol not in named.protocols:
         # MLServer and Triton speak only v2: naming one of them is asking for it.
         protocol = named.protocols[0]
-    fitting = [r for r in in_order(runtimes, model) if not misfit(r, model.format, protocol)]
-    said = await asyncio.gather(*(engine.check(model, runtime) for runtime in fitting))
-    verdicts = {runtime.name: checks for runtime, checks in zip(fitting, said, strict=True)}
-    offered = choices(runtimes, model, protocol, verdicts, wanted)
+    asked = replace(asked, protocol=protocol)
+    fitting = [r for r in in_order(runtimes, model, asked.method) if not misfit(r, model.format, asked)]
+    found = await asyncio.gather(*(engine.check(model, runtime) for runtime in fitting))
+    verdicts = {runtime.name: checks for runtime, checks in zip(fitting, found, strict=True)}
+    kept = bool(before and usual in verdicts and _stays(usual, fitting, verdicts, model, asked, before))
+    by_name = bool(wanted)
+    if kept:
+        wanted = usual
+    offered = choices(runtimes, model, asked, verdicts, wanted)
     chosen = next((r for r in runtimes if any(c.chosen and c.name == r.name for c in offered)), None)
     if chosen:
-        return _Pick(chosen, protocol, tuple(offered), tuple(verdicts[chosen.name]))
-    problem = _no_runtime(wanted, named, model, protocol, runtimes)
+        about = about_differences(chosen, runtimes, model, asked, named=by_name, kept=kept)
+        return _Pick(chosen, protocol, tuple(offered), (*verdicts[chosen.name], *about))
+    problem = _no_runtime(wanted, named, model, asked, runtimes)
     own = verdicts.get(wanted) or (next(iter(verdicts.values())) if not wanted and verdicts else ())
     errors = [c for c in own if c.level == "error"]
     # What the engine found out about the one runtime in question says more than that none fits.
     return _Pick(named, protocol, tuple(offered), tuple(errors) or (problem,))
 
 
+def _stays(
+    name: str,
+    fitting: Sequence[Runtime],
+    verdicts: Mapping[str, Sequence[Check]],
+    model: Artifact,
+    asked: Asked,
+    before: Manifest,
+) -> bool:
+    """Whether the runtime of the service before can serve what comes, and answers it no worse than what was."""
+    if any(c.level == "error" for c in verdicts[name]):
+        return False
+    served = served_artifact("model", before)
+    is_same = served is not None and served.id == model.id and method_of(before) == asked.method
+    return is_same or not any(differences_of(model, r, asked.method) for r in fitting if r.name == name)
+
+
 def _no_runtime(
-    wanted: str, named: Runtime | None, model: Artifact, protocol: str, runtimes: Sequence[Runtime]
+    wanted: str, named: Runtime | None, model: Artifact, asked: Asked, runtimes: Sequence[Runtime]
 ) -> Check:
     title = TITLES.get(model.format, model.format)
     if wanted and named is None:
@@ -209,15 +318,20 @@ def _no_runtime(
         return Check(
             "error", "RuntimeUnknown", f"There is no runtime {wanted[:100]!r} here.", f"Use: {names}.", "runtime"
         )
+    if named and not misfit(named, model.format, Asked(asked.protocol)):
+        why = misfit(named, model.format, asked)
+        own = [r.name for r in runtimes if r.name == OWN_RUNTIME]
+        hint = f'Choose runtime="{own[0]}", or leave it out.' if own else "Choose another runtime."
+        return Check("error", "RuntimeMisfit", f"{named.name} {why}.", hint, "runtime")
     if named:
-        why = misfit(named, model.format, protocol)
+        why = misfit(named, model.format, asked)
         hint = "Choose another runtime or protocol."
         return Check("error", "RuntimeMisfit", f"{named.name} {why}, and this is a {title} model.", hint, "runtime")
     if not model.format:
         message = f"It is not recorded what format the model {model.name!r} has."
         hint = "Log it with Model(...).submit_artifact(), which records that."
         return Check("error", "FormatUnknown", message, hint, "version")
-    message = f"No runtime here serves {title} models by {protocol}."
+    message = f"No runtime here serves {title} models by {asked.protocol}."
     return Check("error", "NoRuntime", message, "Log the model as custom code, or choose another protocol.", "runtime")
 
 
@@ -244,7 +358,7 @@ async def _check_transformer(
     own = str(transformer.details.get("protocol") or "")
     # KServe converts nothing on the way, so a transformer written for one protocol cannot read the other.
     if own and own != protocol:
-        message = f"The transformer {transformer.name!r} speaks {own}, and {protocol} was asked for."
+        message = f"The transformer {transformer.name!r} speaks {own}, and the predictor {protocol}."
         hint = f'Choose {own}, or a transformer whose module says protocol = "{protocol}".'
         found.append(Check("error", "TransformerProtocol", message, hint, "protocol"))
     runtimes = await engine.runtimes(transformer)
@@ -256,15 +370,15 @@ async def _check_transformer(
     return runtime.python, tuple(found)
 
 
-async def _part(artifact: Artifact | None, python: str, engine: Engine, checks: list[Check]) -> Part | None:
+async def _part(artifact: Artifact | None, python: str, engine: Engine, checks: list[Check]) -> ServedArtifact | None:
     """The artifact where the engine would find its files; why it cannot goes to ``checks``."""
     if artifact is None:
         return None
     try:
-        return Part(artifact, await engine.address(artifact), python)
+        return ServedArtifact(artifact, await engine.address(artifact), python)
     except (InvalidInputError, PermissionDeniedError) as error:
         checks.append(Check("error", "OutOfReach", error.message, error.hint, error.field))
-        return Part(artifact, Staged(artifact.uri), python)
+        return ServedArtifact(artifact, Staged(artifact.uri), python)
 
 
 def _said(config: Config, key: str) -> str:
@@ -280,27 +394,3 @@ def _image_tag() -> str:
     from .. import __version__
 
     return __version__
-
-
-def _fields(manifest: Manifest) -> dict[str, JSON]:
-    out: dict[str, JSON] = {}
-    _flatten(manifest.get("spec"), "spec", out)
-    metadata = manifest.get("metadata")
-    for kind in ("labels", "annotations"):
-        notes = metadata.get(kind) if isinstance(metadata, Mapping) else None
-        for key, value in (notes if isinstance(notes, Mapping) else {}).items():
-            if key.startswith((PREFIX, SERVING)):
-                out[f"metadata.{kind}.{key}"] = value
-    return out
-
-
-def _flatten(value: JSON, path: str, out: dict[str, JSON]) -> None:
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            _flatten(item, f"{path}.{key}", out)
-    elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-        for i, item in enumerate(value):
-            name = item.get("name", i) if isinstance(item, Mapping) else i
-            _flatten(item, f"{path}[{name}]", out)
-    else:
-        out[path] = value

@@ -19,7 +19,9 @@ from typing import TypeGuard
 
 from ..errors import InvalidInputError, PredictionError
 from ..ml import JSON
+from . import images
 from .tables import Cells, Table, scalar, to_cells
+from .values import as_json, datatype
 
 _LONGEST = 2000
 
@@ -48,6 +50,20 @@ def encode(data: object, protocol: str, *, transformer: bool = False) -> bytes:
     return dumps(encode_v1(cells, transformer) if protocol == "v1" else encode_v2(cells))
 
 
+def cells_of(data: object) -> Cells:
+    """The rows of what people pass, where a whole request is none.
+
+    Raises:
+        InvalidInputError: it is a whole request, or has no rows.
+    """
+    if isinstance(data, (Mapping, str, bytes, bytearray, memoryview)):
+        raise InvalidInputError(
+            "This protocol takes rows, not a complete request.",
+            hint="Pass lists, an array or a data frame, or omit protocol=.",
+        )
+    return to_cells(data)
+
+
 def encode_v1(cells: Cells, transformer: bool) -> JSON:
     """Rows as v1's ``instances``."""
     if not isinstance(cells, Table):
@@ -60,10 +76,12 @@ def encode_v2(cells: Cells) -> JSON:
     if isinstance(cells, Table):
         inputs: list[JSON] = []
         for name, values in cells.columns.items():
-            inputs.append({"name": name, "shape": [len(values)], "datatype": _datatype(values), "data": list(values)})
+            kind = datatype(values)
+            inputs.append({"name": name, "shape": [len(values)], "datatype": kind, "data": as_json(values, kind)})
         return {"parameters": {"content_type": "pd"}, "inputs": inputs}
-    shape, flat = _flatten(cells)
-    tensor: dict[str, JSON] = {"name": "input-0", "shape": shape, "datatype": _datatype(flat), "data": flat}
+    shape, flat = flatten(cells)
+    kind = datatype(flat)
+    tensor: dict[str, JSON] = {"name": "input-0", "shape": list(shape), "datatype": kind, "data": as_json(flat, kind)}
     return {"inputs": [tensor]}
 
 
@@ -126,7 +144,13 @@ def checked_json(text: str) -> bytes:
         InvalidInputError: it is not; says where.
     """
     check(text)
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"The request holds a lone surrogate ({error.object[error.start]!r}), which UTF-8 cannot encode.",
+            field="raw",
+        ) from error
 
 
 def check(text: str | bytes) -> None:
@@ -151,10 +175,13 @@ def dumps(value: object) -> bytes:
 
 
 def _parse_request(text: str | bytes) -> JSON:
+    if isinstance(text, bytes) and (kind := images.kind_of(text)):
+        raise InvalidInputError(f"These bytes are a {kind} image, not a request.", hint=images.HINT, field="raw")
     try:
         parsed: JSON = json.loads(text.decode() if isinstance(text, bytes) else text)
     except UnicodeDecodeError as error:
-        raise InvalidInputError("The request is not JSON: it is not text in UTF-8.", field="raw") from error
+        message = "The request is not JSON: it is not text in UTF-8."
+        raise InvalidInputError(message, hint=images.HINT, field="raw") from error
     except RecursionError as error:
         raise InvalidInputError("The request is JSON that is nested too deeply.", field="raw") from error
     except json.JSONDecodeError as error:
@@ -170,7 +197,7 @@ def _without_nan(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         if math.isnan(value):
             return None
-        raise InvalidInputError("The data holds an infinity, which JSON cannot carry.", hint="Use a finite number.")
+        raise InvalidInputError("The data holds an infinity, which JSON cannot represent.", hint="Use a finite number.")
     if isinstance(value, Mapping):
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -179,13 +206,13 @@ def _without_nan(value: object) -> object:
     return _without_nan(plain) if plain is not value else value
 
 
-def _flatten(cells: Sequence[JSON]) -> tuple[list[JSON], list[JSON]]:
+def flatten(cells: Sequence[JSON]) -> tuple[list[int], list[JSON]]:
     """Shape and flat values of nested lists.
 
     Raises:
         InvalidInputError: the rows are of different lengths, or hold objects.
     """
-    shape: list[JSON] = []
+    shape: list[int] = []
     level: list[JSON] = list(cells)
     while True:
         shape.append(len(level) if not shape else _width(level))
@@ -195,7 +222,7 @@ def _flatten(cells: Sequence[JSON]) -> tuple[list[JSON], list[JSON]]:
             break
     if any(isinstance(item, Mapping) for item in level):
         raise InvalidInputError(
-            "Rows of objects with different keys or nested values have no form in protocol v2.",
+            "Rows of objects with different keys or nested values cannot be represented in protocol v2.",
             hint="Give every row the same columns with plain values, or pass a dict in v2's own form.",
         )
     return shape, level
@@ -210,17 +237,6 @@ def _width(level: Sequence[JSON]) -> int:
 
 def _is_list(value: JSON) -> TypeGuard[Sequence[JSON]]:
     return isinstance(value, (list, tuple))
-
-
-def _datatype(values: Sequence[JSON]) -> str:
-    """v2's name for the type that holds all the values."""
-    kinds = {type(scalar(v) if not isinstance(v, (bool, int, float, str)) and v is not None else v) for v in values}
-    kinds.discard(type(None))
-    if kinds == {bool}:
-        return "BOOL"
-    if kinds and kinds <= {bool, int}:
-        return "INT64" if type(None) not in {type(v) for v in values} else "FP64"
-    return "FP64" if kinds <= {bool, int, float} else "BYTES"
 
 
 def _of_json(parsed: JSON) -> str:

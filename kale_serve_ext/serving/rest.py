@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..engines.posting import Answer
+from ..engines.sync_http import Answer
 from ..errors import PredictionError
 from ..ml import JSON
 from . import binary, failures, protocols, tensors
@@ -27,7 +27,7 @@ class Request:
         return binary.LENGTH not in self.headers
 
 
-def encode(data: object, protocol: str, model: str, *, transformer: bool) -> Request:
+def encode(data: object, protocol: str, model: str, *, transformer: bool, own: bool = False) -> Request:
     """What asks ``model`` about ``data``.
 
     A text that begins as an object does goes as it is. Nobody reads it here before the model does, which takes longer
@@ -36,15 +36,21 @@ def encode(data: object, protocol: str, model: str, *, transformer: bool) -> Req
     Args:
         data: whatever :func:`protocols.encode` takes.
         protocol: ``v1``, ``v2`` or ``v2-binary``.
+        own: whether the server is this package's.
     """
     path = protocols.path(protocol, model)
     if protocol == "v2-binary":
-        body, length = binary.encode(tensors.as_array(data))
+        if tensors.is_numeric(data):
+            body, length = binary.encode(data)
+        else:
+            body, length = binary.encode_cells(protocols.cells_of(data), own=own and not transformer)
         return Request(path, body, {"Content-Type": "application/octet-stream", binary.LENGTH: str(length)})
     if isinstance(data, str) and data.startswith("{"):
         return of_json(path, data.encode())
     if isinstance(data, bytes) and data.startswith(b"{"):
         return of_json(path, data)
+    if protocol == "v2" and tensors.is_numeric(data):
+        return of_json(path, protocols.dumps(binary.as_json(data)))
     return of_json(path, protocols.encode(data, protocol, transformer=transformer))
 
 
@@ -71,7 +77,7 @@ def checked(service: str, request: Request, answer: Answer, largest: int) -> Ans
     if len(answer.content) > largest:
         raise PredictionError(
             f"The service {service!r} answered with more than {largest:,} bytes.",
-            hint="Send fewer rows, or let its postprocess keep less of the answer.",
+            hint="Send fewer rows, or have its postprocess return less.",
         )
     if 200 <= answer.status < 300 and not failures.is_page(answer.headers):
         return answer

@@ -7,9 +7,12 @@ pick MLServer for v2; its own servers speak v2 too and are maintained, so they c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..engines.base import Check, Runtime
-from ..records import Artifact
+from ..entities import Artifact
+from .differences import cannot_answer, differences_of, is_own
+from .methods import USUAL
 from .types import RuntimeChoice
 
 CATALOGUE: Mapping[str, tuple[str, ...]] = {
@@ -42,30 +45,43 @@ TITLES: Mapping[str, str] = {
 }
 
 
-def misfit(runtime: Runtime, model_format: str, protocol: str) -> str:
-    """Why this runtime cannot serve a model of this format by this protocol; empty when it can.
+@dataclass(frozen=True)
+class Asked:
+    """What a runtime is to do for a model."""
 
-    An empty list of protocols means any, as in KServe. An empty ``protocol`` leaves the question open.
+    protocol: str = ""
+    """Empty leaves the question open."""
+    method: str = USUAL
+    verify: str = ""
+
+
+def misfit(runtime: Runtime, model_format: str, asked: Asked) -> str:
+    """Why this runtime cannot serve a model of this format as asked; empty when it can.
+
+    An empty list of protocols means any, as in KServe.
     """
+    protocol = asked.protocol
     if model_format not in runtime.formats:
         own = [TITLES.get(name, name) for name in runtime.formats]
         return f"is for {_listed(own)} models" if own else "serves no model format"
     if protocol and runtime.protocols and protocol not in runtime.protocols:
         return f"does not speak {protocol}, only {_listed(runtime.protocols)}"
-    return ""
+    return cannot_answer(runtime, model_format, asked.method, asked.verify)
 
 
-def in_order(runtimes: Sequence[Runtime], model: Artifact) -> list[Runtime]:
-    """The runtimes, the one that should serve the model first; of two alike the one with the model's own Python."""
+def in_order(runtimes: Sequence[Runtime], model: Artifact, method: str = USUAL) -> list[Runtime]:
+    """The runtimes, the one that should serve the model first: one that answers as the model did before one that would
+    not, and of two alike the one with the model's own Python."""
     preferred = CATALOGUE.get(model.format, ())
 
-    def rank(runtime: Runtime) -> tuple[int, int, int, int]:
+    def rank(runtime: Runtime) -> tuple[int, bool, int, int, int]:
         fits = 0 if model.format in runtime.formats else 1
         # One server under several interpreters: NAME--KERNEL.
         name = runtime.name.partition("--")[0]
         place = preferred.index(name) if name in preferred else len(preferred)
         return (
             fits,
+            fits == 0 and bool(differences_of(model, runtime, method)),
             runtime.preference,
             place,
             0 if runtime.python and runtime.python == model.environment.python else 1,
@@ -77,7 +93,7 @@ def in_order(runtimes: Sequence[Runtime], model: Artifact) -> list[Runtime]:
 def choices(
     runtimes: Sequence[Runtime],
     model: Artifact,
-    protocol: str,
+    asked: Asked,
     verdicts: Mapping[str, Sequence[Check]],
     wanted: str = "",
 ) -> list[RuntimeChoice]:
@@ -89,8 +105,8 @@ def choices(
     """
     made = []
     chosen = ""
-    for runtime in in_order(runtimes, model):
-        reason = misfit(runtime, model.format, protocol)
+    for runtime in in_order(runtimes, model, asked.method):
+        reason = misfit(runtime, model.format, asked)
         if not reason:
             reason = next((c.message for c in verdicts.get(runtime.name, ()) if c.level == "error"), "")
         fits = not reason
@@ -102,7 +118,7 @@ def choices(
                 display_name=runtime.display_name,
                 protocols=runtime.protocols,
                 fits=fits,
-                reason=reason or _praise(runtime, model),
+                reason=reason or _praise(runtime, model, asked.method),
                 chosen=fits and runtime.name == chosen,
                 python=runtime.python,
                 image=runtime.image,
@@ -112,7 +128,36 @@ def choices(
     return made
 
 
-def _praise(runtime: Runtime, model: Artifact) -> str:
+def about_differences(
+    chosen: Runtime, runtimes: Sequence[Runtime], model: Artifact, asked: Asked, *, named: bool, kept: bool = False
+) -> list[Check]:
+    """What the chosen runtime would answer otherwise than the model, or why it was preferred to others.
+
+    Args:
+        named: whether it was asked for by its name.
+        kept: whether it is that of the service before.
+    """
+    if found := differences_of(model, chosen, asked.method):
+        message = f"{chosen.name} would not answer as the model did. {' '.join(found)}"
+        own = next((r for r in runtimes if is_own(r) and not misfit(r, model.format, asked)), None)
+        hint = f'runtime="{own.name}" answers as the model did.' if own and (named or kept) else ""
+        return [Check("warning", "StockDiffers", message, hint, "runtime")]
+    if named or not is_own(chosen):
+        return []
+    usual = min((r for r in runtimes if not misfit(r, model.format, Asked(asked.protocol))), key=lambda r: r.preference)
+    if is_own(usual):
+        return []
+    why = misfit(usual, model.format, asked)
+    if why:
+        why = f"{why}."
+    elif differences := differences_of(model, usual, asked.method):
+        why = f"would not answer as the model did. {' '.join(differences)}"
+    return [Check("ok", "OwnServer", f"{chosen.name} serves it: {usual.name} {why}", "", "runtime")] if why else []
+
+
+def _praise(runtime: Runtime, model: Artifact, method: str) -> str:
+    if found := differences_of(model, runtime, method):
+        return f"would not answer as the model did: {found[0]}"
     if runtime.python and runtime.python == model.environment.python:
         version = f" {model.environment.python_version}" if model.environment.python_version else ""
         return f"the Python{version} that the model was made with"

@@ -10,12 +10,16 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from ..engines.base import Component, ComponentState, Manifest, Phase, Replica, ServiceState
-from ..engines.kserve import is_stopped
+from ..engines.fields import mapping
+from ..engines.kserve import OLD_KEPT, OWN_RUNTIME, is_stopped
 from ..ml import JSON
-from .manifest import PREFIX
-from .types import ServedArtifact, Service, Share, Step
+from .answering import method_of, verify_of
+from .containers import PREFIX
+from .manifest_view import runs_own_server
+from .types import Answering, Replicas, ServedArtifact, Service, Share, Step
 
 _BAD_WAITS = {
     "CrashLoopBackOff",
@@ -41,6 +45,7 @@ _FATAL = {
     "ModelLoadFailed",
     "FailedToLoad",
     "ProgressDeadlineExceeded",
+    OLD_KEPT,
 }
 _SCALED_DOWN = "ScaledToZero"
 _SILENT = "Unresponsive"
@@ -53,27 +58,29 @@ def describe(state: ServiceState) -> Service:
     """The service as people see it."""
     phase, reason = _judge(state)
     failed = _failing(state)
-    metadata = _mapping(state.manifest.get("metadata"))
-    notes = _mapping(metadata.get("annotations"))
-    labels = _mapping(metadata.get("labels"))
     wanted = sum(c.wanted for c in state.components)
     shares = tuple(
-        Share(s.revision, s.percent, s.newest, _served("model", s.notes, s.notes), s.assumed) for s in state.shares
+        Share(s.revision, s.percent, s.newest, _served("model", s.annotations, s.annotations), s.assumed)
+        for s in state.shares
     )
     return Service(
         ref=state.ref,
         phase=phase,
         reason=" ".join(filter(None, (reason, _split(shares) if phase in ("Ready", "Idle") else ""))),
         log_tail=failed[1].last_log if failed and phase in ("Failed", "Degraded") else "",
-        model=_served("model", labels, notes),
-        transformer=_served("transformer", labels, notes),
+        model=served_artifact("model", state.manifest),
+        transformer=served_artifact("transformer", state.manifest),
+        answering=_answering(state),
         runtime=runtime_of(state.manifest),
         protocol=protocol_of(state.manifest),
+        method=method_of(state.manifest),
+        verify=verify_of(state.manifest),
         url=state.url,
         external_url=state.external_url,
         grpc_url=state.grpc_url,
         replicas_ready=sum(min(c.ready, c.wanted) for c in state.components),
         replicas_wanted=wanted,
+        replicas=tuple(Replicas(c.component, min(c.ready, c.wanted), c.wanted) for c in state.components),
         restarts=sum(r.restarts for c in state.components for r in c.replicas),
         revision=state.revision,
         serving_revision=state.serving_revision,
@@ -87,13 +94,39 @@ def describe(state: ServiceState) -> Service:
         shares=shares,
         can_pause=state.can_pause and not state.deleting,
         can_split=state.can_split,
+        can_roll_back=state.can_roll_back and not state.deleting,
         manifest=state.manifest,
     )
 
 
+def _answering(state: ServiceState) -> Answering | None:
+    before = state.serving_manifest
+    if before is None or not 0 < state.serving_revision < state.revision:
+        return None
+    model, transformer = served_artifact("model", before), served_artifact("transformer", before)
+    spec = mapping(before.get("spec"))
+    # A transformer that is still to come is a component already.
+    components = tuple(c.component for c in state.components if c.component in spec)
+    return Answering(state.serving_revision, model, transformer, protocol_of(before), components)
+
+
+def served_artifact(role: Literal["model", "transformer"], manifest: Manifest) -> ServedArtifact | None:
+    """The model or the transformer that a manifest serves; None for none, and for code that is no artifact."""
+    metadata = mapping(manifest.get("metadata"))
+    return _served(role, mapping(metadata.get("labels")), mapping(metadata.get("annotations")))
+
+
 def runtime_of(manifest: Manifest) -> str:
-    """The runtime's name; empty for a predictor that is a container of its own."""
-    return str(_mapping(_predictor(manifest).get("model")).get("runtime") or "")
+    """The runtime's name; empty for a predictor that is a container of its own, with people's own code."""
+    if runs_own_server(manifest):
+        return OWN_RUNTIME
+    return str(mapping(_predictor(manifest).get("model")).get("runtime") or "")
+
+
+def python_of(manifest: Manifest) -> str:
+    """The interpreter that was chosen for custom code on this machine; empty where a runtime's name says it."""
+    annotations = mapping(mapping(manifest.get("metadata")).get("annotations"))
+    return "" if runtime_of(manifest) else str(annotations.get(f"{PREFIX}predictor-python") or "")
 
 
 def protocol_of(manifest: Manifest) -> str:
@@ -102,16 +135,16 @@ def protocol_of(manifest: Manifest) -> str:
     MLServer and Triton then mean v2; a container says it in its ``PROTOCOL`` variable; anything else is v1.
     """
     predictor = _predictor(manifest)
-    model = _mapping(predictor.get("model"))
+    model = mapping(predictor.get("model"))
     if model:
         said = str(model.get("protocolVersion") or "")
         if not said and any(word in str(model.get("runtime") or "") for word in ("mlserver", "triton")):
             said = "v2"
         return said.removeprefix("grpc-") or "v1"
-    env = _mapping(_first(predictor.get("containers"))).get("env")
+    env = mapping(_first(predictor.get("containers"))).get("env")
     for variable in env if isinstance(env, list) else ():
-        if _mapping(variable).get("name") == "PROTOCOL":
-            return str(_mapping(variable).get("value") or "v1").removeprefix("grpc-")
+        if mapping(variable).get("name") == "PROTOCOL":
+            return str(mapping(variable).get("value") or "v1").removeprefix("grpc-")
     return "v1"
 
 
@@ -128,7 +161,10 @@ def _judge(state: ServiceState) -> tuple[Phase, str]:
     failing = _failing(state)
     fatal = next((c for c in state.conditions if c.status == "False" and c.reason in _FATAL), None)
     if failing or fatal:
-        why = _why(*failing) if failing else _sentence(fatal.message or fatal.reason) if fatal else ""
+        said = _sentence(fatal.message or fatal.reason) if fatal else ""
+        why = _why(*failing) if failing else said
+        if failing and fatal and fatal.reason == OLD_KEPT:
+            why = f"{why} {said}"
         if 0 < state.serving_revision < state.revision:
             return (
                 "Degraded",
@@ -220,6 +256,7 @@ def _steps(state: ServiceState, phase: Phase, reason: str) -> tuple[Step, ...]:
     if phase in ("Paused", "Stopped", "Terminating", "Idle"):
         return ()
     failing = _failing(state)
+    is_over = phase == "Failed"
     made: list[Step] = []
     for component in state.components:
         name = component.component
@@ -231,7 +268,9 @@ def _steps(state: ServiceState, phase: Phase, reason: str) -> tuple[Step, ...]:
         ready = any(r.ready for r in current) and component.ready > 0
         titles = (f"Start the {name}", "Load the model" if name == "predictor" else f"Load the {name}")
         done = (started or ready, ready)
-        open_step = "failed" if failed else "active"
+        # In what has failed nothing is under way; where no replica tells which part it was, the first open step is.
+        unknown = is_over and failing is None and all(s.state == "done" for s in made)
+        open_step = "failed" if failed or unknown else "waiting" if is_over else "active"
         for title, finished in zip(titles, done, strict=True):
             if finished and not (failed and not ready and title == titles[1]):
                 made.append(Step(name, title, "done"))
@@ -278,13 +317,15 @@ def _title(share: Share, shares: Sequence[Share]) -> str:
     return f"version {share.model.version}" if same else f"{share.model.name} {share.model.version}"
 
 
-def _served(role: str, labels: Mapping[str, JSON], notes: Mapping[str, JSON]) -> ServedArtifact | None:
+def _served(role: str, labels: Mapping[str, JSON], annotations: Mapping[str, JSON]) -> ServedArtifact | None:
     number = str(labels.get(f"{PREFIX}{role}-id") or "")
-    name = str(notes.get(f"{PREFIX}{role}-name") or "")
+    name = str(annotations.get(f"{PREFIX}{role}-name") or "")
     if not number and not name:
         return None
     return ServedArtifact(
-        id=int(number) if number.isdecimal() else 0, name=name, version=str(notes.get(f"{PREFIX}{role}-version") or "")
+        id=int(number) if number.isdecimal() else 0,
+        name=name,
+        version=str(annotations.get(f"{PREFIX}{role}-version") or ""),
     )
 
 
@@ -295,11 +336,7 @@ def _sentence(text: str) -> str:
 
 
 def _predictor(manifest: Manifest) -> Mapping[str, JSON]:
-    return _mapping(_mapping(manifest.get("spec")).get("predictor"))
-
-
-def _mapping(value: JSON) -> Mapping[str, JSON]:
-    return value if isinstance(value, Mapping) else {}
+    return mapping(mapping(manifest.get("spec")).get("predictor"))
 
 
 def _first(value: JSON) -> JSON:

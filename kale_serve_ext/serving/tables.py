@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from typing_extensions import TypeAliasType
 
 from ..errors import InvalidInputError
 from ..ml import JSON
+from . import images
 
 _SUPPORTED = "JSON text or bytes, a dict, a list, a numpy array, a pandas or polars DataFrame, or a single row of these"
+
+_PLAIN = {type(None), bool, int, float, str}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,19 @@ class _Array(Protocol):
     """A numpy array, a scalar of one, a torch tensor, an Arrow column…"""
 
     def tolist(self) -> JSON: ...
+
+
+@runtime_checkable
+class _Castable(Protocol):
+    def astype(self, dtype: object, /) -> _Castable: ...
+    def tolist(self) -> JSON: ...
+
+
+@runtime_checkable
+class _Scalar(Protocol):
+    """A scalar of numpy."""
+
+    def item(self) -> bool | int | float | str: ...
 
 
 @runtime_checkable
@@ -82,21 +98,22 @@ def to_cells(data: object) -> Cells:
         InvalidInputError: nothing that has rows, or two columns of one name.
     """
     if isinstance(data, _PolarsFrame):
-        return Table(data.to_dict(as_series=False))
+        return Table({name: _plain_cells(cells) for name, cells in data.to_dict(as_series=False).items()})
     if isinstance(data, _PandasFrame):
         return _frame(data)
     if isinstance(data, _PandasSeries):
         names = data.index.tolist()
         values = data.tolist()
+        values = _plain_cells(values) if isinstance(values, list) else values
         if isinstance(names, list) and isinstance(values, list) and all(isinstance(n, str) for n in names) and names:
             return Table({str(n): [v] for n, v in zip(names, values, strict=True)})
         return _rows(values)
     if isinstance(data, _Sparse):
         data = data.toarray()
     if isinstance(data, _Array):
-        return _rows(data.tolist())
+        return _rows(_deeply_plain(_listed(data)))
     if isinstance(data, _PolarsSeries):
-        return _rows(data.to_list())
+        return _rows(_plain_cells(data.to_list()))
     if isinstance(data, (bool, int, float)):
         return [[data]]
     if isinstance(data, str):
@@ -116,18 +133,58 @@ def scalar(value: object) -> JSON:
     if isinstance(value, (datetime, date, time)):
         # pandas' NaT is a datetime that is not equal to itself.
         return value.isoformat() if value == value else None
+    if isinstance(value, timedelta):
+        return _duration(value)
     if isinstance(value, Decimal):
         return float(value)
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value).decode(errors="replace")
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return images.as_json(bytes(value))
     if isinstance(value, _Array):
-        return value.tolist()
+        return _listed(value)
     if isinstance(value, (set, frozenset, tuple, range)):
         return [v if isinstance(v, (bool, int, float, str)) else scalar(v) for v in value]
-    if type(value).__name__ in ("NAType", "NaTType"):
+    name = type(value).__name__
+    if name in ("NAType", "NaTType"):
         return None
+    if name == "Period":
+        return str(value)
     kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     raise InvalidInputError(f"A value of type {kind} cannot be sent to a model.", hint="Turn it into text or numbers.")
+
+
+def _listed(values: _Array) -> JSON:
+    """The array's values. numpy tells times as whole numbers where they are finer than Python's: these go as text."""
+    dtype = str(getattr(values, "dtype", ""))
+    if not dtype.startswith(("datetime64", "timedelta64")):
+        return values.tolist()
+    if dtype.startswith("datetime64") and isinstance(values, _Castable):
+        return _time(values.astype(str).tolist())
+    if isinstance(values, _Castable):
+        counted = values.astype("timedelta64[ns]").astype("int64").tolist()
+        return _nanoseconds(counted)
+    return values.tolist()
+
+
+def _time(text: JSON) -> JSON:
+    return [_time(t) for t in text] if isinstance(text, list) else None if text == "NaT" else text
+
+
+def _nanoseconds(count: JSON) -> JSON:
+    """A duration in ISO 8601, or lists of them."""
+    if isinstance(count, list):
+        return [_nanoseconds(n) for n in count]
+    if not isinstance(count, int) or count == -(2**63):  # NaT
+        return None
+    sign = "-" if count < 0 else ""
+    return f"{sign}PT{abs(count) // 10**9}.{abs(count) % 10**9:09d}S"
+
+
+def _duration(value: timedelta) -> JSON:
+    """In ISO 8601; pandas' own Timedelta, finer than Python's, writes itself."""
+    written = getattr(value, "isoformat", None)
+    if callable(written):
+        return str(written()) if value == value else None
+    return _nanoseconds(round(value / timedelta(microseconds=1)) * 1000)
 
 
 def _frame(frame: _PandasFrame) -> Cells:
@@ -139,11 +196,18 @@ def _frame(frame: _PandasFrame) -> Cells:
         if text in columns:
             raise InvalidInputError(f"The DataFrame has two columns named {text!r}.", hint="Give each its own name.")
         cells = values.tolist()
-        columns[text] = list(cells) if isinstance(cells, list) else []
+        columns[text] = _plain_cells(cells) if isinstance(cells, list) else []
     if named or not columns:
         return Table(columns)
     # Columns that are only numbered (pd.DataFrame(array)) have no names that a model could know.
     return [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def _plain_cells(cells: Sequence[object]) -> list[JSON]:
+    """Cells as JSON values: what is missing as None, but NaN, which is a float like others until it is written."""
+    if {type(c) for c in cells} <= _PLAIN:
+        return [c for c in cells if c is None or isinstance(c, bool | int | float | str)]
+    return [_plain(c) for c in cells]
 
 
 def _rows(values: JSON) -> Cells:
@@ -162,19 +226,35 @@ def _records(rows: list[JSON]) -> Cells:
     """Rows as objects: a table when all have the same columns and plain values."""
     objects = [row for row in rows if isinstance(row, Mapping)]
     names = list(objects[0])
+    if all(images.is_base64(o) for o in objects):
+        return rows
     same = all(list(o) == names or set(o) == set(names) for o in objects)
     if not same or any(isinstance(v, (Mapping, list, tuple)) for o in objects for v in o.values()):
         return rows
     return Table({name: [o[name] for o in objects] for name in names})
 
 
+def _deeply_plain(values: JSON) -> JSON:
+    """Nested lists of plain values, also of an array of objects."""
+    if not isinstance(values, list):
+        return _plain(values)
+    if values and isinstance(values[0], list):
+        return [_deeply_plain(v) for v in values]
+    return _plain_cells(values)
+
+
 def _plain(item: object) -> JSON:
-    if item is None or isinstance(item, (bool, int, float, str, Mapping)):
-        return item
+    if type(item) in _PLAIN:
+        return cast(JSON, item)
+    if isinstance(item, Mapping):
+        return {str(key): _plain(value) for key, value in item.items()}
+    if isinstance(item, (bool, int, float, str)):  # numpy's own float is a float, and text may be one of numpy's
+        return item.item() if isinstance(item, _Scalar) else item
     if isinstance(item, (list, tuple)):
         return [_plain(v) for v in item]
     if isinstance(item, _PandasSeries):
         names, values = item.index.tolist(), item.tolist()
+        values = _plain_cells(values) if isinstance(values, list) else values
         if isinstance(names, list) and isinstance(values, list) and names and all(isinstance(n, str) for n in names):
             return {str(n): v for n, v in zip(names, values, strict=True)}
         return values

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..engines.base import Check, Component, Condition, Manifest, Phase
+from ..entities import ServiceRef
 from ..ml import JSON
-from ..records import ServiceRef
+
+REMOVABLE = ("transformer", "config")
+"""What can be taken away from a service: its transformer; the settings that were made by a ServeConfig."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,19 @@ class ServeRequest:
     protocol: str = ""
     """``v1`` or ``v2``; ``v1`` when empty, unless the transformer says otherwise."""
     config: Mapping[str, JSON] = field(default_factory=dict)
-    """A ServeConfig as a dict in KServe's camelCase."""
+    """A ServeConfig as a dict in KServe's camelCase. Of a service that is there, its settings go over those of before:
+    variables by name, mappings key by key, anything else as a whole."""
+    remove: tuple[str, ...] = ()
+    """Parts of the service that is there to take away, of :data:`REMOVABLE`. Whatever else is left out stays."""
     update: bool = False
-    """Change the service of that name, whatever it serves and whoever made it; what is not asked for stays."""
+    """Change the service of that name, whatever it serves and whoever made it; one that is paused stays so."""
     force: bool = False
     """Take over fields that other programs have set."""
+    method: str = ""
+    """The estimator's method that answers, such as ``predict_proba``; the service's own, else the usual, when empty."""
+    verify: str = ""
+    """``require`` (a version that answers its recorded rows otherwise never takes over), ``warn`` or ``off``; the
+    service's own, else ``warn``, when empty."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Plan:
     """What would be applied, every check's verdict, and what it would change."""
 
     name: str
-    manifest: Manifest
+    manifest: Manifest = field(repr=False)
     runtime: str
     protocol: str
     ok: bool
@@ -70,6 +81,16 @@ class Plan:
     exists: bool
     """A service of this name runs already: applying is an update."""
     runtimes: tuple[RuntimeChoice, ...]
+    method: str = ""
+    """The estimator's method that would answer; empty for people's own code."""
+    methods: tuple[str, ...] = ()
+    """Those that can be chosen for this model; empty where that is not recorded."""
+    verify: str = "warn"
+    """What would come of recorded rows that are answered differently: ``require``, ``warn`` or ``off``."""
+    changes: tuple[str, ...] = ()
+    """What changes of the running service, in words: ``model iris 1.0.0 → 1.1.0``, ``transformer scale 1: removed``."""
+    transformer_now: ServedArtifact | None = None
+    """The transformer of the running service, which stays unless another is chosen or it is removed."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +127,59 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Replicas:
+    """How many processes or pods of one component there are."""
+
+    component: Component
+    ready: int
+    wanted: int
+
+
+@dataclass(frozen=True)
+class Answering:
+    """What answers requests while another revision is to come."""
+
+    revision: int
+    model: ServedArtifact | None
+    transformer: ServedArtifact | None
+    protocol: str
+    components: tuple[Component, ...]
+
+
+@dataclass(frozen=True)
+class ServiceRevision:
+    """One of the descriptions that a service has or had."""
+
+    number: int
+    created: float
+    by: str
+    """Who asked for it, and from where; empty where that is not known."""
+    model: ServedArtifact | None
+    transformer: ServedArtifact | None
+    changes: tuple[str, ...]
+    """What it changed of the one before, in words; empty for the oldest that is known."""
+    back_to: int
+    """The earlier revision that was gone back to by it; 0 for none."""
+    newest: bool
+    answers: bool
+    """Whether it is the one that answers requests now."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Files on their way to where a service will read them."""
+
+    artifact: str
+    """The artifact's name."""
+    done: int
+    """Bytes that have gone."""
+    total: int
+    """Bytes in all."""
+    error: str
+    """Why the upload, or what was to follow it, failed; empty while it goes on."""
+
+
+@dataclass(frozen=True)
 class Service:
     """One InferenceService, told truthfully."""
 
@@ -117,14 +191,22 @@ class Service:
     """The failing process's last lines, where one failed."""
     model: ServedArtifact | None
     transformer: ServedArtifact | None
+    answering: Answering | None
+    """What answers now, where ``model`` and ``transformer`` are still to come, or fail; None where they answer."""
     runtime: str
     protocol: str
+    method: str
+    """The estimator's method that answers, such as ``predict_proba``; empty for people's own code."""
+    verify: str
+    """What comes of recorded rows that are answered differently: ``require``, ``warn`` or ``off``."""
     url: str
     external_url: str
     """The address that it is said to have outside of the cluster; nobody has looked whether it answers."""
     grpc_url: str
     replicas_ready: int
     replicas_wanted: int
+    replicas: tuple[Replicas, ...]
+    """The same for each component."""
     restarts: int
     revision: int
     serving_revision: int
@@ -141,19 +223,24 @@ class Service:
     can_pause: bool
     can_split: bool
     """Whether a new version may be given a share of the requests."""
-    manifest: Manifest
+    can_roll_back: bool
+    """Whether there is an earlier version to go back to."""
+    manifest: Manifest = field(repr=False)
+    upload: Upload | None = None
+    """What is being uploaded by the Jupyter server to serve it, or another version of it."""
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The answer to a test request, with what was sent."""
 
-    answer: JSON
+    answer: str
+    """The answer's body: JSON text, whose numbers may be more than a float can hold."""
     latency_ms: float
     protocol: str
     url: str
-    request: JSON
-    """The body as it was sent."""
+    request: str
+    """The body as it was sent: JSON text, byte for byte."""
     python: str
     """The same call as Python code."""
     command: str

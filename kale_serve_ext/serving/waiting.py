@@ -55,7 +55,9 @@ async def wait_ready(
             except NotFoundError:
                 if service is None:
                     raise
-                raise _failed(service, "it was deleted while it was waited for", "") from None
+                cause = "it was deleted while it was waited for"
+                message = f"There is no service {name!r} any more: {cause}."
+                raise ServeFailedError(message, phase=service.phase, cause=cause) from None
             except (BackendUnavailableError, DeadlineExceededError):
                 # Seen before, it goes on without us: where its engine is comes back, as an API server does.
                 if service is None or time.monotonic() - begun >= timeout:
@@ -75,7 +77,7 @@ async def wait_ready(
             if elapsed >= timeout:
                 raise DeadlineExceededError(
                     f"{name!r} is not ready after {timeout:g} s ({service.phase}): {service.reason}",
-                    hint=f"It goes on by itself: Endpoint({name!r}).wait() waits longer, .delete() gives up.",
+                    hint=f"It continues on its own: Endpoint({name!r}).wait() waits longer, .delete() gives up.",
                 )
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(changed.wait(), min(_PERIOD, max(0.01, timeout - elapsed)))
@@ -111,12 +113,21 @@ def _tried_again(state: ServiceState) -> bool:
 def _failed(service: Service, cause: str, text: str) -> ServeFailedError:
     name = service.ref.name
     what = {"Degraded": "cannot be updated", "Failed": "failed"}.get(service.phase, f"is {service.phase.lower()}")
+    ways_out = f"Remove it: Endpoint({name!r}).delete()."
+    if service.phase in ("Paused", "Stopped"):
+        ways_out = f"Start it again: Endpoint({name!r}).resume()."
+    elif service.phase == "Terminating":
+        ways_out = ""
+    elif service.phase in ("Degraded", "Failed") and service.can_roll_back:
+        ways_out = f"Go back to the previous version: Endpoint({name!r}).rollback()."
+    elif service.phase == "Degraded":
+        ways_out = f"Serve a version that works: Endpoint({name!r}).update(…)."
     return ServeFailedError(
         f"The service {name!r} {what}: {cause}",
         phase=service.phase,
         cause=cause,
         log=text,
-        hint=f"All of its log: print(Endpoint({name!r}).logs()). Remove it: Endpoint({name!r}).delete().",
+        hint=f"All of its log: print(Endpoint({name!r}).logs()). {ways_out}".rstrip(),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a folder of Python code defines, told from its text: nothing in it is imported or run."""
+"""What a folder of Python code defines, read from its source: nothing in it is imported or run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidInputError
+from .own import CODE
 
 _MODEL = frozenset({"kserve.Model", "kserve.model.Model"})
 _MAX_SOURCE = 4 << 20
@@ -72,7 +73,8 @@ def read_modules(folder: Path, *, strict: bool = True) -> list[Module]:
 def imports_of(folder: Path) -> frozenset[str]:
     """Top-level modules that the folder's code imports from elsewhere, those of Python itself left out."""
     modules = list(_parsed(sorted(folder.rglob("*.py")), strict=False))
-    own = {path.stem for path in folder.iterdir()}
+    beside = folder / CODE
+    own = {path.stem for place in (folder, beside) if place.is_dir() for path in place.iterdir()}
     used = {name for module in modules for name in module.imports}
     return frozenset(used - own - sys.stdlib_module_names)
 
@@ -113,7 +115,7 @@ def _parse(path: Path, name: str) -> Module:
     except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
         if isinstance(error, InvalidInputError):
             raise
-        raise InvalidInputError(f"{path} is not Python code: {error}.", hint="Correct it and try again.") from error
+        raise InvalidInputError(f"{path} is not Python code: {error}.", hint="Fix it and try again.") from error
     top = list(_top_level(tree.body))
     known = dict(_imported(tree))
     stars = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and _is_star(node)]

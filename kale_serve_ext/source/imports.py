@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 
-from .pickled import is_local
+from .origin import origin
 
 
 def import_line(name: str, value: object, seen: Mapping[str, object], used: frozenset[str]) -> str:
@@ -22,14 +22,14 @@ def import_line(name: str, value: object, seen: Mapping[str, object], used: froz
         used: dotted names that the function uses, so that ``scipy.sparse`` is imported where ``scipy`` alone is bound.
     """
     if isinstance(value, ModuleType):
-        if is_local(value.__name__):
+        if not _is_there(value.__name__):
             return ""
         if value.__name__ != name:
             return f"import {value.__name__} as {name}"
         return "\n".join(f"import {module}" for module in sorted({name, *_submodules(used, name)}))
     for module, attribute in (*_written(name, seen), *_homes(name, value)):
         home = sys.modules.get(module)
-        if home is not None and not is_local(module) and vars(home).get(attribute, seen) is value:
+        if home is not None and _is_there(module) and vars(home).get(attribute, seen) is value:
             return f"from {module} import {attribute}" + ("" if attribute == name else f" as {name}")
     return ""
 
@@ -41,6 +41,12 @@ def dotted_names(source: str) -> frozenset[str]:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Attribute) and all(part.isidentifier() for part in ast.unparse(node).split("."))
     )
+
+
+def _is_there(module: str) -> bool:
+    """Whether the module can be imported elsewhere: it is installed, or the user's own and in a file."""
+    found = origin(module)
+    return found is not None and (not found.own or found.file is not None or bool(found.places))
 
 
 def _submodules(used: frozenset[str], name: str) -> set[str]:

@@ -17,30 +17,23 @@ Definition = Callable[..., object]
 """A function written with ``def``, or a class."""
 
 
-def check_function(function: object, what: str) -> FunctionType:
-    """The function, when it is one whose source says all about it.
+def check_callable(function: object, what: str) -> Definition:
+    """The function, or another thing to call that can be written out; a class is none.
 
     Args:
         function: what was passed.
         what: how to call it in the message: ``preprocess``.
 
     Raises:
-        InvalidInputError: a lambda, a closure, a method or another callable.
+        InvalidInputError: it cannot be called.
     """
-    advice = f"Write it as a function of its own, def {what}(inputs): ..., at the top level of a cell or module."
-    if not isinstance(function, FunctionType):
-        kind = type(function).__name__
-        raise InvalidInputError(f"{what} is a {kind}, not a plain function.", hint=advice, field=what)
-    if function.__name__ == "<lambda>":
-        raise InvalidInputError(f"{what} is a lambda, which cannot be written to a file.", hint=advice, field=what)
-    if function.__closure__:
-        names = ", ".join(function.__code__.co_freevars)
-        raise InvalidInputError(
-            f"{what} is a closure: it takes {names} from the function that it was made in.",
-            hint=f"{advice} Pass what it needs in transformer_assets.",
-            field=what,
-        )
-    return function
+    if callable(function) and not isinstance(function, type):
+        return function
+    raise InvalidInputError(
+        f"{what} is a {type(function).__name__}, not a function.",
+        hint=f"Write def {what}(inputs): ... and pass the function.",
+        field=what,
+    )
 
 
 def source_of(definition: Definition) -> str:

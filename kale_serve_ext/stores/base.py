@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class Snapshot:
 class Store(Protocol):
     """All methods block: call them in a thread where a loop runs."""
 
-    def stage(self) -> AbstractContextManager[Path]:
+    def workspace(self) -> AbstractContextManager[Path]:
         """An empty folder to write files in that :meth:`put` can adopt; removed when the block ends, also by a crash.
 
         Raises:
@@ -33,11 +33,21 @@ class Store(Protocol):
         """
         ...
 
-    def put(self, source: Path, *, adopt: bool = False, name: str = "", stopped: Callable[[], bool] = ...) -> Snapshot:
+    def put(
+        self,
+        source: Path,
+        *,
+        adopt: bool = False,
+        name: str = "",
+        of: str = "",
+        beside: Mapping[str, bytes] = ...,
+        stopped: Callable[[], bool] = ...,
+    ) -> Snapshot:
         """Keep a copy of a folder, or of one file in a folder of its own; content that is there is not kept twice.
 
-        ``adopt`` takes the files themselves instead of a copy; only for a folder inside a :meth:`stage` of this store.
-        ``name`` is what a single file shall be called in there, its own name when empty.
+        ``adopt`` takes the files themselves instead of a copy; only for a folder in a :meth:`workspace` of this store.
+        ``name`` is what a single file shall be called in there, its own name when empty; of a folder's files ``of``.
+        ``beside`` are files that are added at the top, by name; they replace those of that name.
         ``stopped`` is asked while copying whether to give up.
 
         Raises:

@@ -6,18 +6,21 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
-from ..errors import InvalidInputError, NotFoundError, PermissionDeniedError, TooLargeError
+from ..errors import InvalidInputError, KaleServeError, NotFoundError, PermissionDeniedError, TooLargeError
 
 DERIVED = frozenset({"__pycache__", ".ipynb_checkpoints"})
 """Folders that tools make anew by themselves: they are left out, or every import would make another content."""
 MAX_ENTRIES = 20_000
 """Files and folders in one snapshot. Above it somebody chose a home directory, or links that multiply."""
+
+DEEPEST = 100
+"""Folders in one another in one snapshot. Far below it no model lies, and Python's own stack ends somewhere."""
 
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409
@@ -29,8 +32,10 @@ def never() -> bool:
     return False
 
 
-def copy(source: Path, target: Path, name: str = "", stopped: Callable[[], bool] = never) -> None:
-    """Copy a folder to ``target``, or a file into it, by ``name`` when given; ``target`` must not exist.
+def copy(source: Path, target: Path, name: str = "", of: str = "", stopped: Callable[[], bool] = never) -> None:
+    """Copy a folder to ``target``, or a file into it; ``target`` must not exist.
+
+    ``name`` is what the file is called there, or ``of`` at the top of the folder; their own names when empty.
 
     Links that stay inside the folder become what they point to. Nothing but files and folders is taken. ``stopped`` is
     asked before each file and piece of a file.
@@ -45,19 +50,25 @@ def copy(source: Path, target: Path, name: str = "", stopped: Callable[[], bool]
         mode = real.stat().st_mode
     target.mkdir()
     if stat.S_ISDIR(mode):
-        _Copy(real, stopped).folder(real, target, above=())
+        _Copy(real, stopped, {of: name} if of else {}).folder(real, target, above=())
     else:
         _Copy(real, stopped).file(real, target / (name or source.name), named=source)
 
 
 class _Copy:
-    def __init__(self, root: Path, stopped: Callable[[], bool]) -> None:
+    def __init__(self, root: Path, stopped: Callable[[], bool], renamed: Mapping[str, str] | None = None) -> None:
         self.root = root
         self.stopped = stopped
+        self.renamed = renamed or {}
         self.entries = 0
 
     def folder(self, source: Path, target: Path, above: tuple[Path, ...]) -> None:
         """Copy what is in ``source`` into ``target``. ``above`` are the real folders that led here."""
+        if len(above) > DEEPEST:
+            raise InvalidInputError(
+                f"{self.root} is nested more than {DEEPEST} folders deep.",
+                hint="Point to the folder that holds the model and nothing else.",
+            )
         with reading(source), os.scandir(source) as found:
             names = sorted(entry.name for entry in found)
         for name in names:
@@ -78,12 +89,12 @@ class _Copy:
                     continue
                 if real in (*above, source):
                     raise InvalidInputError(
-                        f"The link {path} points to a folder that it lies in itself.", hint="Remove the link."
+                        f"The link {path} points to a folder that contains it.", hint="Remove the link."
                     )
                 (target / name).mkdir()
                 self.folder(real, target / name, (*above, source))
             else:
-                self.file(real, target / name, named=path)
+                self.file(real, target / (name if above else self.renamed.get(name, name)), named=path)
 
     def file(self, source: Path, target: Path, *, named: Path) -> None:
         """Copy one file. ``named`` is what messages call it."""
@@ -108,7 +119,8 @@ class _Copy:
         if self.root not in real.parents:
             raise InvalidInputError(
                 f"The link {link} points to {real}, outside of {self.root}.",
-                hint="Put the file itself in its place: a snapshot holds all that it needs.",
+                hint="A snapshot holds the files themselves. Copy the folder with its links resolved (`cp -rL`) and "
+                "log the copy.",
             )
         return real
 
@@ -167,6 +179,8 @@ def reading(path: Path) -> Iterator[None]:
     """Errors of the user's files as the user should read them."""
     try:
         yield
+    except KaleServeError:  # says it already; some are a ValueError or an OSError too
+        raise
     except FileNotFoundError as error:
         raise NotFoundError(
             f"{_short(path)} does not exist, or vanished while it was being copied.",
@@ -174,7 +188,8 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
     except PermissionError as error:
         raise PermissionDeniedError(
-            f"{path} may not be read by this user.", hint="Change its permissions, or copy it to a folder of your own."
+            f"{path} cannot be read: permission denied.",
+            hint="Change its permissions, or copy it to a folder of your own.",
         ) from error
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links up to Python 3.12; a NUL in the path
         if isinstance(error, OSError) and error.errno == errno.ENXIO:  # opening a socket

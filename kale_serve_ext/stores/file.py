@@ -13,9 +13,10 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -48,7 +49,7 @@ class FileStore:
         self._staging = self.root / "staging"
 
     @contextmanager
-    def stage(self) -> Iterator[Path]:
+    def workspace(self) -> Iterator[Path]:
         with ExitStack() as cleaning:
             with self._own_errors():
                 for part in (self.root, self._kept, self._staging):
@@ -68,7 +69,14 @@ class FileStore:
                 raise
 
     def put(
-        self, source: Path, *, adopt: bool = False, name: str = "", stopped: Callable[[], bool] = never
+        self,
+        source: Path,
+        *,
+        adopt: bool = False,
+        name: str = "",
+        of: str = "",
+        beside: Mapping[str, bytes] = MappingProxyType({}),
+        stopped: Callable[[], bool] = never,
     ) -> Snapshot:
         with reading(source):
             real = source.resolve()
@@ -76,11 +84,14 @@ class FileStore:
             raise InvalidInputError(
                 f"{source} contains the store itself ({self.root}).", hint="Choose the folder that holds the model."
             )
-        with self.stage() as folder, self._own_errors():
+        with self.workspace() as folder, self._own_errors():
             tree = source
             if not adopt:
                 tree = folder / "tree"
-                copy(source, tree, name, stopped)
+                copy(source, tree, name, of, stopped)
+            for own, content in beside.items():
+                (tree / own).unlink(missing_ok=True)
+                (tree / own).write_bytes(content)
             size = _seal(tree)
             return self._publish(tree, digest_of(tree), size, aside=folder / "damaged")
 
@@ -88,7 +99,7 @@ class FileStore:
         if not snapshot.stamp:
             return
         path = self._path(snapshot.uri)
-        with self.stage() as folder, self._own_errors(), locked(self.root / "lock"):
+        with self.workspace() as folder, self._own_errors(), locked(self.root / "lock"):
             # Whoever put the same content since then has moved its time on: see _publish.
             if path.is_dir() and path.stat().st_mtime_ns == snapshot.stamp:
                 _move(path, folder / "discarded")
@@ -112,13 +123,13 @@ class FileStore:
             ) from error
         if found != digest:
             raise SnapshotError(
-                f"The snapshot {uri} was changed after it was made: its content is {found}, recorded is {digest}.",
-                hint="Log the artifact again; the store puts a damaged snapshot right when the same content comes.",
+                f"The snapshot {uri} was changed after it was created: its content is {found}, recorded is {digest}.",
+                hint="Log the artifact again; logging the same content repairs the snapshot.",
             )
 
     def health(self) -> tuple[str, str, str]:
         try:
-            with self.stage():
+            with self.workspace():
                 free = shutil.disk_usage(self.root).free
         except KaleServeError as error:
             return "error", error.message, error.hint
@@ -181,12 +192,12 @@ class FileStore:
     def _explained(self, error: OSError) -> KaleServeError:
         if error.errno in _FULL:
             return StorageFullError(
-                f"No room is left for the snapshot in {self.root}; nothing of it was kept.",
+                f"No space is left for the snapshot in {self.root}; nothing was kept.",
                 hint=f"Free some space or raise the quota, or {_MOVE}.",
             )
         if error.errno in _FORBIDDEN:
             return PermissionDeniedError(
-                f"The store {self.root} may not be written to by this user: {error}.",
+                f"The store {self.root} is not writable: {error}.",
                 hint=f"Change its permissions, or {_MOVE}.",
             )
         return BackendUnavailableError(f"The store {self.root} cannot be used: {error}.", hint=f"Check it, or {_MOVE}.")

@@ -16,17 +16,14 @@ import type {
   RuntimeChoice,
   Service,
   ServiceRef,
-  Signature
+  Signature,
+  Verification
 } from '../api/types';
 import { HealthModel } from '../health/model';
 import { ModelListModel } from '../models/model';
 import type { IActions } from '../panel/actions';
 import type { IUpload } from '../services/model';
-import {
-  EVENT_SCHEMA,
-  ServicesModel,
-  UPLOAD_SCHEMA
-} from '../services/model';
+import { EVENT_SCHEMA, ServicesModel, UPLOAD_SCHEMA } from '../services/model';
 import type { IKaleServe } from '../tokens';
 
 export const trans = nullTranslator.load('kale_serve_ext');
@@ -120,9 +117,11 @@ export class FakeServer {
 }
 
 /**
- * The server's events, told by hand.
+ * The server's events, told by hand; the server then has the service that they name.
  */
 export class FakeEvents {
+  constructor(private _server: FakeServer) {}
+
   readonly stream = new Signal<this, Event.Emission>(this);
 
   tell(
@@ -131,13 +130,19 @@ export class FakeEvents {
     service: Service | null,
     schema = EVENT_SCHEMA
   ): void {
+    const { engine, context, namespace, name } = ref;
+    const path = `GET services/${[engine, context, namespace, name].join('/')}`;
+    if (service) {
+      this._server.on(path, service);
+    } else {
+      this._server.fail(path, 404, { reason: 'NotFound' });
+    }
     this.stream.emit({
       schema_id: schema,
       kind,
       ...ref,
       phase: service?.phase ?? '',
-      reason: service?.reason ?? '',
-      service
+      reason: service?.reason ?? ''
     });
   }
 
@@ -152,7 +157,7 @@ export class FakeEvents {
 
 export function makeKale(
   server: FakeServer,
-  events = new FakeEvents()
+  events = new FakeEvents(server)
 ): IKaleServe {
   const { client } = server;
   const health = new HealthModel({ client, trans });
@@ -225,13 +230,17 @@ export function makeService(
     log_tail: '',
     model: { id: 1, name: 'iris', version: '1' },
     transformer: null,
+    answering: null,
     runtime: 'kserve-sklearnserver',
     protocol: 'v1',
+    method: 'predict',
+    verify: 'warn',
     url: 'http://127.0.0.1:8080',
     external_url: '',
     grpc_url: '',
     replicas_ready: 1,
     replicas_wanted: 1,
+    replicas: [{ component: 'predictor', ready: 1, wanted: 1 }],
     restarts: 0,
     revision: 1,
     serving_revision: 1,
@@ -245,7 +254,9 @@ export function makeService(
     shares: [],
     can_pause: true,
     can_split: false,
+    can_roll_back: false,
     manifest: {},
+    upload: null,
     ...change
   };
 }
@@ -271,15 +282,31 @@ export function makeArtifact(change: Partial<Artifact> = {}): Artifact {
   };
 }
 
-export function makeSignature(change: Partial<Signature> = {}): Signature {
+type Column = Signature['columns'][number];
+
+export function makeSignature(
+  change: Partial<Omit<Signature, 'columns'>> & {
+    columns?: readonly (Pick<Column, 'name'> & Partial<Column>)[];
+  } = {}
+): Signature {
   return {
     input_size: ['batch_size', 2],
     output_size: [],
     input_dtype: 'float64',
     output_dtype: '',
-    columns: [],
     sample: null,
-    ...change
+    input_kind: '',
+    input_missing: '',
+    ...change,
+    columns: (change.columns ?? []).map(column => ({
+      dtype: 'float64',
+      categories: null,
+      category_dtype: '',
+      ordered: false,
+      missing: '',
+      values: '',
+      ...column
+    }))
   };
 }
 
@@ -329,17 +356,38 @@ export function makePlan(change: Partial<Plan> = {}): Plan {
     differences: [],
     exists: false,
     runtimes: [makeRuntime()],
+    method: 'predict',
+    methods: [],
+    verify: 'warn',
+    changes: [],
+    transformer_now: null,
+    ...change
+  };
+}
+
+export function makeVerification(
+  change: Partial<Verification> = {}
+): Verification {
+  return {
+    component: 'predictor',
+    rows: 20,
+    different: 0,
+    differences: [],
+    ok: true,
+    skipped: '',
+    error: '',
+    recorded: true,
     ...change
   };
 }
 
 export function makePrediction(change: Partial<Prediction> = {}): Prediction {
   return {
-    answer: { predictions: [1] },
+    answer: '{"predictions": [1]}',
     latency_ms: 3.21,
     protocol: 'v1',
     url: 'http://127.0.0.1:8080/v1/models/iris:predict',
-    request: { instances: [[1, 2]] },
+    request: '{"instances": [[1, 2]]}',
     python: 'endpoint.predict(…)',
     command: 'curl …',
     ...change
@@ -354,7 +402,8 @@ export function makeHealth(change: Partial<Health> = {}): Health {
     pause: true,
     grpc: true,
     canary: false,
-    external_url: false
+    external_url: false,
+    revisions: true
   };
   return {
     version: '0.1.0',

@@ -1,4 +1,3 @@
-import { mayBeModel } from '../fileBrowser';
 import { refOf } from '../args';
 import plugins from '../index';
 import { readSettings } from '../settings';
@@ -12,19 +11,6 @@ describe('the plugins', () => {
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids.every(id => id.startsWith('kale-serve-ext:'))).toBe(true);
     expect(ids).toContain('kale-serve-ext:plugin');
-  });
-});
-
-describe('mayBeModel', () => {
-  it.each([
-    ['iris.joblib', 'file', true],
-    ['IRIS.PKL', 'file', true],
-    ['booster.ubj', 'file', true],
-    ['folder', 'directory', true],
-    ['notes.md', 'file', false],
-    ['train.ipynb', 'notebook', false]
-  ] as const)('of %s (%s) is %s', (name, type, expected) => {
-    expect(mayBeModel({ name, type })).toBe(expected);
   });
 });
 

@@ -3,12 +3,15 @@ import { ServerConnection } from '@jupyterlab/services';
 import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 import { nullTranslator } from '@jupyterlab/translation';
 import { ApiError } from './errors';
+import { withPlainTexts } from './plain';
 import type {
   Component,
   EngineBody,
   EngineInfo,
   EngineList,
+  FileKind,
   Health,
+  JSONValue,
   Kernel,
   LogEvent,
   ModelDetail,
@@ -20,10 +23,13 @@ import type {
   Prediction,
   ProtocolName,
   RegisterBody,
+  RollbackBody,
   RuntimeChoice,
   ServeBody,
   Service,
-  ServiceRef
+  ServiceRef,
+  ServiceRevision,
+  Verification
 } from './types';
 
 /**
@@ -72,6 +78,13 @@ export class KaleServeClient {
     return this._json('POST', ['models'], { body });
   }
 
+  /**
+   * Whether a file or folder can be registered as a model.
+   */
+  fileKind(path: string): Promise<FileKind> {
+    return this._json('GET', ['files'], { query: { path, ...background } });
+  }
+
   transformers(
     options: Omit<KaleServeClient.IListOptions, 'isBackground'> = {}
   ): Promise<ModelPage> {
@@ -106,6 +119,10 @@ export class KaleServeClient {
     return list.items;
   }
 
+  service(ref: ServiceRef): Promise<Service> {
+    return this._json('GET', servicePath(ref), { query: background });
+  }
+
   serve(body: ServeBody): Promise<Service> {
     return this._json('POST', ['services'], { body });
   }
@@ -114,8 +131,30 @@ export class KaleServeClient {
     return this._json('PATCH', servicePath(ref), { body });
   }
 
+  /**
+   * What the service is and was, the newest first.
+   */
+  async revisions(ref: ServiceRef): Promise<ServiceRevision[]> {
+    const list = await this._json<{ items: ServiceRevision[] }>('GET', [
+      ...servicePath(ref),
+      'revisions'
+    ]);
+    return list.items;
+  }
+
+  rollBack(ref: ServiceRef, body: RollbackBody): Promise<Service> {
+    return this._json('POST', [...servicePath(ref), 'rollback'], { body });
+  }
+
   async delete(ref: ServiceRef): Promise<void> {
     await this._request('DELETE', servicePath(ref));
+  }
+
+  /**
+   * Cancel what is being uploaded for a service, or dismiss what failed at it.
+   */
+  async cancelUpload(ref: ServiceRef): Promise<void> {
+    await this._request('DELETE', [...servicePath(ref), 'upload']);
   }
 
   predict(
@@ -125,7 +164,17 @@ export class KaleServeClient {
   ): Promise<Prediction> {
     return this._json('POST', [...servicePath(ref), 'predict'], {
       body,
-      signal
+      signal,
+      asItIs: true
+    });
+  }
+
+  /**
+   * Have the service answer the rows that are recorded with its model.
+   */
+  verify(ref: ServiceRef): Promise<Verification> {
+    return this._json('POST', [...servicePath(ref), 'verify'], {
+      query: background
     });
   }
 
@@ -180,7 +229,8 @@ export class KaleServeClient {
     options: IRequest = {}
   ): Promise<T> {
     const response = await this._request(method, path, options);
-    return (await response.json()) as T;
+    const answer = (await response.json()) as JSONValue;
+    return (options.asItIs ? answer : withPlainTexts(answer)) as T;
   }
 
   private async _request(
@@ -245,6 +295,10 @@ interface IRequest {
   query?: Record<string, string | number | boolean | undefined>;
   body?: unknown;
   signal?: AbortSignal;
+  /**
+   * Whether the answer is to be copied: then its texts stay as they are.
+   */
+  asItIs?: boolean;
 }
 
 /**

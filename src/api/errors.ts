@@ -1,5 +1,6 @@
 import { ServerConnection } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { plainText } from './plain';
 import { isObject } from './types';
 
 /**
@@ -7,12 +8,13 @@ import { isObject } from './types';
  */
 export class ApiError extends Error {
   constructor(options: ApiError.IOptions) {
-    super(options.message);
+    super(plainText(options.message));
     this.name = 'ApiError';
     this.status = options.status;
     this.reason = options.reason;
-    this.hint = options.hint ?? '';
+    this.hint = plainText(options.hint ?? '');
     this.field = options.field ?? '';
+    this.request = options.request ?? '';
   }
 
   /**
@@ -28,9 +30,25 @@ export class ApiError extends Error {
   readonly hint: string;
 
   /**
+   * Whether the Jupyter server, or our part of it, is not there; a proxy in front of it may be what says so.
+   */
+  get isAway(): boolean {
+    return (
+      this.reason === 'Network' ||
+      this.reason === 'ExtensionMissing' ||
+      (this.reason === 'Unexpected' && [502, 503, 504].includes(this.status))
+    );
+  }
+
+  /**
    * The form field at fault, where there is one.
    */
   readonly field: string;
+
+  /**
+   * What was sent to the service, where a test request failed.
+   */
+  readonly request: string;
 
   /**
    * The error that an HTTP answer tells of.
@@ -50,7 +68,8 @@ export class ApiError extends Error {
         message: body.message,
         reason: body.reason,
         hint: typeof body.hint === 'string' ? body.hint : '',
-        field: typeof body.field === 'string' ? body.field : ''
+        field: typeof body.field === 'string' ? body.field : '',
+        request: typeof body.request === 'string' ? body.request : ''
       });
     }
     if (response.status === 404) {
@@ -110,6 +129,7 @@ export namespace ApiError {
     message: string;
     hint?: string;
     field?: string;
+    request?: string;
   }
 }
 

@@ -74,6 +74,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether a file or folder can be registered as a model */
+        get: operations["getFileKind"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/kernels": {
         parameters: {
             query?: never;
@@ -167,6 +184,72 @@ export interface paths {
         patch: operations["updateService"];
         trace?: never;
     };
+    "/services/{engine}/{context}/{namespace}/{name}/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Cancel an upload, or dismiss one that failed */
+        delete: operations["cancelUpload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{engine}/{context}/{namespace}/{name}/revisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** What the service is and was, the newest first */
+        get: operations["listRevisions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{engine}/{context}/{namespace}/{name}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make the service what it was */
+        post: operations["rollBack"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/services/{engine}/{context}/{namespace}/{name}/logs": {
         parameters: {
             query?: never;
@@ -255,6 +338,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/services/{engine}/{context}/{namespace}/{name}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Compare its answers to recorded rows */
+        post: operations["verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/engines": {
         parameters: {
             query?: never;
@@ -311,6 +416,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What answers requests while another revision is to come. */
+        Answering: {
+            revision: number;
+            model: components["schemas"]["ServedArtifact"] | null;
+            transformer: components["schemas"]["ServedArtifact"] | null;
+            protocol: string;
+            components: ("predictor" | "transformer" | "explainer")[];
+        };
         /** @description One version of a Model, Transformer or Dataset. `id` is 0 until it is in MLMD. */
         Artifact: {
             type: string;
@@ -349,10 +462,15 @@ export interface components {
             hint: string;
             field: string;
         };
-        /** @description One named input or output of a model with named columns; `dtype` is numpy's name for it, or `object`. */
+        /** @description One named input of a model, as the table had it that the model was trained on or shown with. */
         Column: {
             name: string;
             dtype: string;
+            categories: components["schemas"]["JSON"][] | null;
+            category_dtype: string;
+            ordered: boolean;
+            missing: string;
+            values: string;
         };
         /** @description A condition of the InferenceService, KServe's types and reasons. */
         Condition: {
@@ -396,6 +514,7 @@ export interface components {
             grpc: boolean;
             canary: boolean;
             external_url: boolean;
+            revisions: boolean;
         };
         /** @description Where new services could go; no cluster was asked for it. */
         EngineList: {
@@ -417,9 +536,14 @@ export interface components {
             reason: string;
             hint: string;
             field: string;
+            request: string;
         };
         EventList: {
             items: components["schemas"]["LogEvent"][];
+        };
+        /** @description What a file or folder is. */
+        FileKind: {
+            format: string;
         };
         /** @description The server extension's version, its engine, and how each backend does. */
         Health: {
@@ -508,6 +632,8 @@ export interface components {
             model_id: number | null;
             /** @default null */
             transformer_id: number | null;
+            /** @description Parts of the running service to take away. What is left out otherwise stays. */
+            remove?: ("transformer" | "config")[];
             /** @default null */
             replicas: number | null;
             /**
@@ -520,6 +646,16 @@ export interface components {
              * @default false
              */
             force: boolean;
+            /**
+             * @description The estimator's method that is to answer.
+             * @default null
+             */
+            method: string | null;
+            /**
+             * @description What comes of recorded rows that are answered differently: a warning, or (`require`) that the version does not become ready; `off` compares nothing.
+             * @default null
+             */
+            verify: ("" | "warn" | "require" | "off") | null;
         };
         /** @description What would be applied, every check's verdict, and what it would change. */
         Plan: {
@@ -534,12 +670,23 @@ export interface components {
             differences: components["schemas"]["Difference"][];
             exists: boolean;
             runtimes: components["schemas"]["RuntimeChoice"][];
+            method: string;
+            methods: string[];
+            verify: string;
+            changes: string[];
+            transformer_now: components["schemas"]["ServedArtifact"] | null;
         };
         /** @description A test request: rows for the form (encoded for the service's protocol), or a raw body sent as it is. */
         PredictBody: {
-            /** @default null */
-            rows: components["schemas"]["JsonValue"][] | null;
-            /** @default null */
+            /**
+             * @description Or the JSON text of such a list, for numbers that a browser would round.
+             * @default null
+             */
+            rows: components["schemas"]["JsonValue"][] | string | null;
+            /**
+             * @description A text is sent byte for byte; it has to be JSON.
+             * @default null
+             */
             raw: components["schemas"]["JsonValue"];
             /**
              * @default
@@ -549,13 +696,20 @@ export interface components {
         };
         /** @description The answer to a test request, with what was sent. */
         Prediction: {
-            answer: components["schemas"]["JSON"];
+            answer: string;
             latency_ms: number;
             protocol: string;
             url: string;
-            request: components["schemas"]["JSON"];
+            request: string;
             python: string;
             command: string;
+        };
+        /** @description The service that is meant, wherever new services go. */
+        RefBody: {
+            engine: string;
+            context: string;
+            namespace: string;
+            name: string;
         };
         /** @description A file or folder under the server's root that becomes a Model artifact. */
         RegisterBody: {
@@ -584,6 +738,36 @@ export interface components {
             latest: components["schemas"]["Artifact"];
             versions: number;
         };
+        /** @description How many processes or pods of one component there are. */
+        Replicas: {
+            /** @enum {string} */
+            component: "predictor" | "transformer" | "explainer";
+            ready: number;
+            wanted: number;
+        };
+        /** @description The last revisions of a service, the newest first. */
+        RevisionList: {
+            items: components["schemas"]["ServiceRevision"][];
+        };
+        /** @description Which revision to go back to. */
+        RollbackBody: {
+            /**
+             * @description Its number; the version before the newest, where it is left out.
+             * @default null
+             */
+            revision: number | null;
+            /**
+             * @description Take over fields that other programs have set.
+             * @default false
+             */
+            force: boolean;
+        };
+        /** @description A recorded row that was answered differently; `row` counts from 0. */
+        RowDifference: {
+            row: number;
+            expected: components["schemas"]["JSON"];
+            got: components["schemas"]["JSON"];
+        };
         /** @description A runtime as the picker shows it, with the verdict on one model. */
         RuntimeChoice: {
             name: string;
@@ -599,12 +783,19 @@ export interface components {
         RuntimeList: {
             items: components["schemas"]["RuntimeChoice"][];
         };
-        /** @description What to plan or serve. */
+        /** @description What to plan or serve. Of a service of that name that is there, what is left out stays as it is. */
         ServeBody: {
+            /**
+             * @description The service to change. Without it, a service of that name is changed or made where new ones go.
+             * @default null
+             */
+            ref: components["schemas"]["RefBody"] | null;
             /** @default null */
             model_id: number | null;
             /** @default null */
             transformer_id: number | null;
+            /** @description Parts of the running service to take away. What is left out otherwise stays. */
+            remove?: ("transformer" | "config")[];
             /** @default  */
             name: string;
             /** @default  */
@@ -627,6 +818,17 @@ export interface components {
              * @default false
              */
             force: boolean;
+            /**
+             * @description The estimator's method that answers; `predict` when empty.
+             * @default
+             */
+            method: string;
+            /**
+             * @description What comes of recorded rows that are answered differently: a warning, or (`require`) that the version does not become ready; `off` compares nothing.
+             * @default
+             * @enum {string}
+             */
+            verify: "" | "warn" | "require" | "off";
         };
         /** @description The model or transformer inside a service; `id` is 0 where it cannot be told. */
         ServedArtifact: {
@@ -638,18 +840,22 @@ export interface components {
         Service: {
             ref: components["schemas"]["ServiceRef"];
             /** @enum {string} */
-            phase: "Pending" | "Loading" | "Ready" | "Idle" | "Failed" | "Degraded" | "Paused" | "Stopped" | "Terminating";
+            phase: "Uploading" | "Pending" | "Loading" | "Ready" | "Idle" | "Failed" | "Degraded" | "Paused" | "Stopped" | "Terminating";
             reason: string;
             log_tail: string;
             model: components["schemas"]["ServedArtifact"] | null;
             transformer: components["schemas"]["ServedArtifact"] | null;
+            answering: components["schemas"]["Answering"] | null;
             runtime: string;
             protocol: string;
+            method: string;
+            verify: string;
             url: string;
             external_url: string;
             grpc_url: string;
             replicas_ready: number;
             replicas_wanted: number;
+            replicas: components["schemas"]["Replicas"][];
             restarts: number;
             revision: number;
             serving_revision: number;
@@ -663,9 +869,11 @@ export interface components {
             shares: components["schemas"]["Share"][];
             can_pause: boolean;
             can_split: boolean;
+            can_roll_back: boolean;
             manifest: {
                 [key: string]: components["schemas"]["JSON"];
             };
+            upload: components["schemas"]["Upload"] | null;
         };
         ServiceList: {
             items: components["schemas"]["Service"][];
@@ -676,6 +884,18 @@ export interface components {
             context: string;
             namespace: string;
             name: string;
+        };
+        /** @description One of the descriptions that a service has or had. */
+        ServiceRevision: {
+            number: number;
+            created: number;
+            by: string;
+            model: components["schemas"]["ServedArtifact"] | null;
+            transformer: components["schemas"]["ServedArtifact"] | null;
+            changes: string[];
+            back_to: number;
+            newest: boolean;
+            answers: boolean;
         };
         /** @description What part of the requests one revision gets; the newest is first. */
         Share: {
@@ -693,6 +913,8 @@ export interface components {
             output_dtype: string;
             columns: components["schemas"]["Column"][];
             sample: components["schemas"]["JSON"];
+            input_kind: string;
+            input_missing: string;
         };
         /** @description One step on a component's way to ready, for the progress list. */
         Step: {
@@ -701,6 +923,24 @@ export interface components {
             title: string;
             state: string;
             message: string;
+        };
+        /** @description Files on their way to where a service will read them. */
+        Upload: {
+            artifact: string;
+            done: number;
+            total: number;
+            error: string;
+        };
+        /** @description Whether a service answers rows as its model did in the notebook; `bool` and `ok` say so in a word. */
+        Verification: {
+            component: ("predictor" | "transformer" | "explainer") | null;
+            rows: number;
+            different: number;
+            differences: components["schemas"]["RowDifference"][];
+            ok: boolean;
+            skipped: string;
+            error: string;
+            recorded: boolean;
         };
     };
     responses: never;
@@ -1054,6 +1294,74 @@ export interface operations {
             };
         };
     };
+    getFileKind: {
+        parameters: {
+            query?: {
+                /** @description Under the server's root, as the file browser shows it. */
+                path?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether a file or folder can be registered as a model */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileKind"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listKernels: {
         parameters: {
             query?: never;
@@ -1316,6 +1624,15 @@ export interface operations {
                     "application/json": components["schemas"]["Service"];
                 };
             };
+            /** @description The plan has passed, and files are being uploaded; `upload` of the service tells how far. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
             /** @description What was sent cannot be used as it is. */
             400: {
                 headers: {
@@ -1565,6 +1882,272 @@ export interface operations {
         };
         responses: {
             /** @description Pause, resume, scale, or serve another version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
+            /** @description The plan has passed, and files are being uploaded; `upload` of the service tells how far. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The name is taken, or by other content. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is over the configured limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The plan's checks say that this cannot run. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No room is left on the disk. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    cancelUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listRevisions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the service is and was, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevisionList"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The name is taken, or by other content. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    rollBack: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollbackBody"];
+            };
+        };
+        responses: {
+            /** @description Make the service what it was */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1950,6 +2533,76 @@ export interface operations {
             };
             /** @description The model was reached and answered with an error. */
             502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Compare its answers to recorded rows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

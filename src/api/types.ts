@@ -13,6 +13,7 @@ export type EngineBody = Pick<Schemas['EngineBody'], 'kind'> &
   Partial<Schemas['EngineBody']>;
 export type EngineInfo = Schemas['EngineInfo'];
 export type EngineList = Schemas['EngineList'];
+export type FileKind = Schemas['FileKind'];
 export type Health = Schemas['Health'];
 export type JSONValue = Schemas['JSON'];
 export type Kernel = Schemas['Kernel'];
@@ -29,17 +30,22 @@ export type Prediction = Schemas['Prediction'];
 export type RegisterBody = Pick<Schemas['RegisterBody'], 'path'> &
   Partial<Schemas['RegisterBody']>;
 export type RegisteredName = Schemas['RegisteredName'];
+export type RollbackBody = Partial<Schemas['RollbackBody']>;
 export type RuntimeChoice = Schemas['RuntimeChoice'];
 export type ServeBody = Partial<Schemas['ServeBody']>;
 export type Share = Schemas['Share'];
 export type Service = Schemas['Service'];
+export type ServedArtifact = Schemas['ServedArtifact'];
+export type ServiceRevision = Schemas['ServiceRevision'];
 export type ServiceRef = Schemas['ServiceRef'];
 export type Signature = Schemas['Signature'];
 export type Step = Schemas['Step'];
+export type Verification = Schemas['Verification'];
 
 export type Component = Service['components'][number];
 export type Phase = Service['phase'];
 export type ProtocolName = '' | 'v1' | 'v2';
+export type Verify = '' | 'warn' | 'require' | 'off';
 
 /**
  * A service's identity as one string, for maps and saved state.

@@ -13,25 +13,50 @@ export function ActionButton(props: {
   onClick: () => void;
   disabled?: boolean;
   /**
-   * Id of an element that says what it acts on.
+   * The label with what it acts on, for those who do not see where it stands.
    */
-  describedBy?: string;
+  name?: string;
   title?: string;
+  /**
+   * Whether it is one of a row's controls that arrow keys go through.
+   */
+  isRoving?: boolean;
   kind?: 'plain' | 'accept' | 'warn';
 }): JSX.Element {
-  const { label, glyph, onClick, disabled, describedBy, title } = props;
+  const { label, glyph, onClick, disabled, name, title, isRoving } = props;
   return (
     <button
       type="button"
       className={`jp-KaleButton jp-mod-${props.kind ?? 'plain'}`}
-      aria-label={label}
-      aria-describedby={describedBy}
+      data-roving={isRoving ? '' : undefined}
+      aria-label={name ?? label}
       title={title ?? label}
       disabled={disabled}
       onClick={onClick}
     >
       <Glyph name={glyph} />
       <span className="jp-KaleButton-label">{label}</span>
+    </button>
+  );
+}
+
+/**
+ * Shows the secrets beside it, or hides them again.
+ */
+export function SecretsButton(props: {
+  isOpen: boolean;
+  onClick: () => void;
+}): JSX.Element {
+  const trans = useTrans();
+  return (
+    <button
+      type="button"
+      className="jp-KaleButton jp-mod-plain"
+      onClick={props.onClick}
+    >
+      {props.isOpen
+        ? trans.__('Hide secret values')
+        : trans.__('Show secret values')}
     </button>
   );
 }
@@ -54,22 +79,39 @@ export function CopyButton(props: {
     return () => window.clearTimeout(timer);
   }, [isCopied]);
   return (
-    <button
-      type="button"
-      className={`jp-KaleButton ${props.iconOnly ? 'jp-mod-icon-only' : 'jp-mod-plain'}`}
-      aria-label={props.label}
-      title={isCopied ? trans.__('Copied') : props.label}
-      onClick={() => {
-        Clipboard.copyToSystem(props.text);
-        setCopied(true);
-      }}
-    >
-      <Glyph name={isCopied ? 'check' : 'copy'} />
-      {!props.iconOnly && (
-        <span className="jp-KaleButton-label">
-          {isCopied ? trans.__('Copied') : props.label}
-        </span>
-      )}
-    </button>
+    <>
+      <button
+        type="button"
+        className={`jp-KaleButton ${props.iconOnly ? 'jp-mod-icon-only' : 'jp-mod-plain'}`}
+        aria-label={props.iconOnly ? props.label : undefined}
+        title={isCopied ? trans.__('Copied') : props.label}
+        onClick={() => {
+          Clipboard.copyToSystem(props.text);
+          setCopied(true);
+        }}
+      >
+        <Glyph name={isCopied ? 'check' : 'copy'} />
+        {!props.iconOnly && (
+          // Both are there, one is shown: the button keeps its width, and nothing beside it moves.
+          <span className="jp-KaleButton-label jp-KaleButton-either">
+            <span
+              className={isCopied ? 'jp-mod-away' : ''}
+              aria-hidden={isCopied}
+            >
+              {props.label}
+            </span>
+            <span
+              className={isCopied ? '' : 'jp-mod-away'}
+              aria-hidden={!isCopied}
+            >
+              {trans.__('Copied')}
+            </span>
+          </span>
+        )}
+      </button>
+      <span role="status" className="jp-KaleHidden">
+        {isCopied && trans.__('Copied')}
+      </span>
+    </>
   );
 }

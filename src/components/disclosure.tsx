@@ -10,12 +10,22 @@ export function Disclosure(props: {
   controls?: string;
   className?: string;
   id?: string;
+  /**
+   * The whole of a label that may be cut off.
+   */
+  title?: string;
+  /**
+   * Whether it is one of a row's controls that arrow keys go through.
+   */
+  isRoving?: boolean;
   onToggle: () => void;
 }): JSX.Element {
   return (
     <button
       type="button"
       id={props.id}
+      data-roving={props.isRoving ? '' : undefined}
+      title={props.title}
       className={`jp-KaleDisclosure ${props.className ?? ''}`}
       aria-expanded={props.isOpen}
       aria-controls={props.isOpen ? props.controls : undefined}

@@ -28,7 +28,10 @@ export function Field(props: {
 }): JSX.Element {
   const { label, help, notes = [], children } = props;
   const id = React.useId();
-  const described = [help ? `${id}-help` : '', notes.length ? `${id}-notes` : '']
+  const described = [
+    help ? `${id}-help` : '',
+    notes.length ? `${id}-notes` : ''
+  ]
     .filter(Boolean)
     .join(' ');
   return (

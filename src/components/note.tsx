@@ -60,6 +60,7 @@ export function ErrorNote(props: {
   error: ApiError;
   onDismiss?: () => void;
   onRetry?: () => void;
+  children?: React.ReactNode;
 }): JSX.Element {
   const trans = useTrans();
   return (
@@ -70,6 +71,7 @@ export function ErrorNote(props: {
       hint={props.error.hint}
       onDismiss={props.onDismiss}
     >
+      {props.children}
       {props.onRetry && (
         <button
           type="button"

@@ -5,9 +5,8 @@ import * as React from 'react';
 /**
  * The words of the user's language, for every component below.
  */
-export const TransContext: React.Context<TranslationBundle> = React.createContext(
-  nullTranslator.load('kale_serve_ext')
-);
+export const TransContext: React.Context<TranslationBundle> =
+  React.createContext(nullTranslator.load('kale_serve_ext'));
 
 export function useTrans(): TranslationBundle {
   return React.useContext(TransContext);

@@ -1,7 +1,9 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { ApiError } from '../api/errors';
-import type { EngineBody, EngineInfo, EngineList, Health, NamespaceList } from '../api/types';
+import type { EngineBody, EngineInfo, EngineList, Health } from '../api/types';
+import type { IFetched } from '../components/fetched';
+import { useFetched } from '../components/fetched';
 import type { IFieldNote } from '../components/field';
 import { Field } from '../components/field';
 import { ErrorNote, Note } from '../components/note';
@@ -31,7 +33,7 @@ export function EngineForm(props: {
   const [namespace, setNamespace] = React.useState(health.engine.namespace);
   const [isBusy, setBusy] = React.useState(false);
   const [error, setError] = React.useState<ApiError | null>(null);
-  const engines = useAnswer(() => model.engines(), 'engines', !isFixed);
+  const engines = useFetched(isFixed ? null : () => model.engines(), 'engines');
   const items = withCurrent(health.engine, engines.value);
   const engine = items.find(one => keyOf(one) === key);
   const isCluster = engine?.kind === 'cluster';
@@ -72,13 +74,19 @@ export function EngineForm(props: {
       {isFixed ? (
         <Note
           level="info"
-          message={trans.__('The engine is fixed by this server’s configuration.')}
+          message={trans.__(
+            'The engine is fixed by this server’s configuration.'
+          )}
           hint={health.engine_reason}
         />
       ) : (
         <Field
           label={trans.__('New services run')}
-          help={key === FOUND && health.engine_by === 'found' && health.engine_reason}
+          help={
+            key === FOUND &&
+            health.engine_by === 'found' &&
+            health.engine_reason
+          }
           notes={listNotes(engines)}
         >
           {control => (
@@ -144,13 +152,15 @@ function NamespaceField(props: {
   const trans = useTrans();
   const { model, context, namespace, onChange } = props;
   const listId = React.useId();
-  const names = useAnswer<NamespaceList>(() => model.namespaces(context), context);
+  const names = useFetched(() => model.namespaces(context), context);
   return (
     <Field
       label={trans.__('Namespace')}
       help={
         names.value?.complete === false &&
-        trans.__('The namespaces may not be listed here. Write the one you mean.')
+        trans.__(
+          'The namespaces may not be listed here. Write the one you mean.'
+        )
       }
       notes={errorNotes(names.error)}
     >
@@ -180,7 +190,10 @@ function NamespaceField(props: {
 /**
  * An engine in a few words, without its namespace.
  */
-export function placeWords(engine: EngineInfo, trans: TranslationBundle): string {
+export function placeWords(
+  engine: EngineInfo,
+  trans: TranslationBundle
+): string {
   if (engine.kind === 'local') {
     return trans.__('This machine');
   }
@@ -189,53 +202,13 @@ export function placeWords(engine: EngineInfo, trans: TranslationBundle): string
     : engine.context || trans.__('Cluster');
 }
 
-interface IAnswer<T> {
-  value: T | null;
-  error: ApiError | null;
-}
-
-/**
- * What the server answers, asked once for each `key`.
- */
-function useAnswer<T>(
-  ask: () => Promise<T>,
-  key: string,
-  isWanted = true
-): IAnswer<T> {
-  const trans = useTrans();
-  const [answer, setAnswer] = React.useState<IAnswer<T>>({
-    value: null,
-    error: null
-  });
-  React.useEffect(() => {
-    let isCurrent = isWanted;
-    const tell = (part: Partial<IAnswer<T>>) => {
-      if (isCurrent) {
-        setAnswer({ value: null, error: null, ...part });
-      }
-    };
-    if (isWanted) {
-      ask().then(
-        value => tell({ value }),
-        (reason: unknown) => tell({ error: ApiError.from(reason, trans) })
-      );
-    }
-    return () => {
-      isCurrent = false;
-    };
-    // `ask` is made anew each time; `key` says whether it asks for something else.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [key, isWanted, trans]);
-  return answer;
-}
-
 function errorNotes(error: ApiError | null): IFieldNote[] {
   return error
     ? [{ level: 'error', message: error.message, hint: error.hint }]
     : [];
 }
 
-function listNotes({ value, error }: IAnswer<EngineList>): IFieldNote[] {
+function listNotes({ value, error }: IFetched<EngineList>): IFieldNote[] {
   return value?.message
     ? [{ level: 'warning', message: value.message }]
     : errorNotes(error);
@@ -244,7 +217,10 @@ function listNotes({ value, error }: IAnswer<EngineList>): IFieldNote[] {
 /**
  * The engines to choose from; the present one is among them, whatever became of its kubeconfig.
  */
-function withCurrent(current: EngineInfo, list: EngineList | null): EngineInfo[] {
+function withCurrent(
+  current: EngineInfo,
+  list: EngineList | null
+): EngineInfo[] {
   const items = list?.items ?? [];
   return items.some(one => keyOf(one) === keyOf(current))
     ? items

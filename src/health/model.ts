@@ -126,7 +126,7 @@ export namespace HealthModel {
 }
 
 function isUnderWay(health: Health): boolean {
-  return Object.values(health.backends).some(
-    backend => backend.state === 'installing' || backend.state === 'starting'
+  return Object.values(health.backends).some(({ state }) =>
+    ['missing', 'installing', 'starting'].includes(state)
   );
 }

@@ -1,5 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import type { ApiError } from '../api/errors';
 import type { BackendHealth, Health } from '../api/types';
 import { ErrorNote, Note } from '../components/note';
 import { Glyph } from '../components/glyph';
@@ -12,10 +13,15 @@ import type { HealthModel } from './model';
  */
 export function HealthView(props: {
   model: HealthModel;
+  /**
+   * That the server is not there, where something else than its health has found out.
+   */
+  away: ApiError | null;
   onRefresh: () => void;
 }): JSX.Element {
   const trans = useTrans();
-  const { health, error } = props.model;
+  const { health } = props.model;
+  const error = props.away ?? props.model.error;
   const formId = React.useId();
   const [isOpen, setOpen] = React.useState(false);
   const button = React.useRef<HTMLButtonElement>(null);
@@ -86,7 +92,11 @@ const EngineButton = React.forwardRef<
       className="jp-KaleButton jp-KaleHealth-engine"
       aria-expanded={props.isOpen}
       aria-controls={props.isOpen ? props.controls : undefined}
-      aria-label={trans.__('New services run: %1 · %2', place, engine.namespace)}
+      aria-label={trans.__(
+        'New services run: %1 · %2',
+        place,
+        engine.namespace
+      )}
       title={[
         trans.__(
           'Engine %1, context %2, namespace %3',
@@ -115,31 +125,31 @@ function BackendNote(props: {
   switch (backend.state) {
     case 'ready':
       return null;
+    // What is missing is installed when it is first asked for, as the list of models does.
+    case 'missing':
     case 'starting':
     case 'installing':
       return (
-        <div className="jp-KaleHealth-progress">
+        <div className="jp-KaleHealth-progress" role="status">
           <label>
             <span>
-              {backend.state === 'installing'
-                ? trans.__('Installing %1', title)
-                : trans.__('Starting %1', title)}
+              {backend.message ||
+                (backend.state === 'starting'
+                  ? trans.__('Starting %1', title)
+                  : trans.__('Installing %1', title))}
             </span>
             <progress />
           </label>
-          <div className="jp-KaleNote-hint">
-            {[backend.message, backend.hint].filter(Boolean).join(' ')}
-          </div>
+          {backend.hint && (
+            <div className="jp-KaleNote-hint">{backend.hint}</div>
+          )}
         </div>
       );
-    case 'missing':
     case 'error':
       return (
         <Note
-          level={backend.state === 'error' ? 'error' : 'warning'}
-          message={
-            backend.message || trans.__('There is no %1 yet.', title)
-          }
+          level="error"
+          message={backend.message || trans.__('There is no %1 yet.', title)}
           hint={backend.hint}
         />
       );

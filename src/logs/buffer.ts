@@ -1,3 +1,5 @@
+import { plainText } from '../api/plain';
+
 /**
  * The last lines of a text that goes on and on: what is kept never grows over its limits.
  */
@@ -44,11 +46,14 @@ export class LineBuffer {
   }
 
   /**
-   * A line as a terminal shows it: a carriage return starts it over.
+   * A line as a terminal without colours shows it: a carriage return starts it over.
    */
   private _shown(text: string): string {
     const line = text.replace(/\r+$/, '');
-    return line.slice(line.lastIndexOf('\r') + 1).slice(0, this.mostCharacters);
+    return plainText(line.slice(line.lastIndexOf('\r') + 1)).slice(
+      0,
+      this.mostCharacters
+    );
   }
 
   private _lines: string[] = [];

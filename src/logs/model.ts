@@ -19,7 +19,10 @@ export class LogModel extends VDomModel {
     this._component = options.component ?? 'predictor';
     this._buffer = new LineBuffer(this._lines);
     // A busy log brings many pieces a second; nobody reads faster than this.
-    this._told = new Throttler(() => this._emit(), { limit: 100, edge: 'trailing' });
+    this._told = new Throttler(() => this._emit(), {
+      limit: 100,
+      edge: 'trailing'
+    });
   }
 
   get text(): string {

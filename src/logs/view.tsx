@@ -78,7 +78,12 @@ function Logs(props: {
       aria-label={trans.__('Logs of %1', target.name)}
     >
       <div className="jp-KaleLogs-bar">
-        {service && <PhaseStatus service={service} />}
+        {service && (
+          <PhaseStatus
+            service={service}
+            isStale={props.kale.services.isStale}
+          />
+        )}
         <span className="jp-KaleLogs-space" />
         <label>
           {trans.__('Component')}
@@ -120,8 +125,8 @@ function Logs(props: {
         <button
           type="button"
           className="jp-KaleButton jp-mod-icon-only"
-          aria-label={trans.__('Read again')}
-          title={trans.__('Read again')}
+          aria-label={trans.__('Reload')}
+          title={trans.__('Reload')}
           onClick={() => void model.load()}
         >
           <Glyph name="update" />
@@ -176,9 +181,9 @@ function LogText({ model }: { model: LogModel }): JSX.Element {
       {model.isEmpty && !model.error && (
         <div className="jp-KaleLogs-aside">
           {model.previous && !model.isStreaming
-            ? trans.__('There was no run before this one.')
+            ? trans.__('There was no previous run.')
             : model.isStreaming
-              ? trans.__('Nothing is written yet.')
+              ? trans.__('No output yet.')
               : trans.__('The log is empty.')}
         </div>
       )}

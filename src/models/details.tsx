@@ -2,10 +2,12 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import type {
   Artifact,
+  JSONValue,
   ModelDetail,
   Service,
   Signature
 } from '../api/types';
+import { plainText } from '../api/plain';
 import { refKey } from '../api/types';
 import { ActionButton, CopyButton } from '../components/button';
 import { Facts } from '../components/facts';
@@ -14,6 +16,7 @@ import { Glyph } from '../components/glyph';
 import { Moment } from '../components/moment';
 import { useTrans } from '../components/trans';
 import type { IActions } from '../panel/actions';
+import { methodWords } from '../services/methods';
 import { phaseWord } from '../services/phase';
 import { lineageOf } from './lineage';
 
@@ -45,10 +48,12 @@ export function ModelDetails(props: {
       <Lineage detail={props.detail} services={props.services} />
       <Facts
         items={[
-          [trans.__('Input'), inputWords(artifact.signature, trans)],
+          [trans.__('Input'), plainText(inputWords(artifact.signature, trans))],
+          ...recordedFacts(artifact, trans),
+          [trans.__('File'), fileOf(artifact)],
           [trans.__('Author'), artifact.author],
           [trans.__('Python'), artifact.environment.python_version],
-          [trans.__('Made with'), packageWords(artifact)],
+          [trans.__('Libraries'), packageWords(artifact)],
           [
             trans.__('Id'),
             <span key="id" className="jp-KaleCopied">
@@ -67,6 +72,11 @@ export function ModelDetails(props: {
         versions={versions}
         actions={props.actions}
       />
+      {artifact.signature && artifact.signature.columns.length > 0 && (
+        <Fold label={trans.__('Columns')}>
+          <Columns columns={artifact.signature.columns} />
+        </Fold>
+      )}
       <Fold label={trans.__('Snapshot')}>
         <Facts
           items={[
@@ -137,12 +147,14 @@ function Versions(props: {
               aria-label={trans.__('Version %1', label)}
               data-model-id={version.id}
             >
-              <span id={`${id}-${version.id}`}>{label}</span>
-              <span className="jp-KaleRow-sub"><Moment at={version.created} /></span>
+              <span>{label}</span>
+              <span className="jp-KaleRow-sub">
+                <Moment at={version.created} />
+              </span>
               <ActionButton
                 label={trans.__('Serve')}
                 glyph="serve"
-                describedBy={`${id}-${version.id}`}
+                name={trans.__('Serve %1 %2', version.name, label)}
                 title={trans.__('Serve version %1', label)}
                 onClick={() => props.actions.serve({ modelId: version.id })}
               />
@@ -152,6 +164,85 @@ function Versions(props: {
       </ul>
     </section>
   );
+}
+
+type Column = Signature['columns'][number];
+
+/**
+ * The columns of the model's input, as its table had them.
+ */
+function Columns({ columns }: { columns: readonly Column[] }): JSX.Element {
+  const trans = useTrans();
+  return (
+    <table className="jp-KaleDifferences">
+      <thead>
+        <tr>
+          <th scope="col">{trans.__('Column')}</th>
+          <th scope="col">{trans.__('Type')}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {columns.map(column => (
+          <tr key={column.name}>
+            <th scope="row">{plainText(column.name)}</th>
+            <td>{plainText(columnWords(column, trans))}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+/**
+ * Categories that are named; more of them are counted.
+ */
+const NAMED = 8;
+
+function columnWords(column: Column, trans: TranslationBundle): string {
+  const { dtype, categories } = column;
+  if (!categories) {
+    return dtype;
+  }
+  const named = categories.slice(0, NAMED).map(String).join(', ');
+  return categories.length > NAMED
+    ? trans.__('%1: %2 and %3 more', dtype, named, categories.length - NAMED)
+    : trans.__('%1: %2', dtype, named);
+}
+
+/**
+ * What was recorded of the model itself when it was logged.
+ */
+function recordedFacts(
+  artifact: Artifact,
+  trans: TranslationBundle
+): [string, string][] {
+  const { estimator, methods, own_code, recorded_rows } = artifact.details;
+  const listed = texts(methods);
+  return [
+    [trans.__('Estimator'), typeof estimator === 'string' ? estimator : ''],
+    [
+      trans.__('Answers'),
+      listed.map(name => methodWords(name, trans, listed)).join(', ')
+    ],
+    [
+      trans.__('Recorded rows'),
+      typeof recorded_rows === 'number' ? String(recorded_rows) : ''
+    ],
+    [trans.__('Own code'), texts(own_code).join(', ')]
+  ];
+}
+
+/**
+ * The file or folder that it was registered from.
+ */
+function fileOf({ details: { file } }: Artifact): string {
+  return typeof file === 'string' ? file : '';
+}
+
+function texts(value: JSONValue | undefined): string[] {
+  return Array.isArray(value)
+    ? value.filter((item): item is string => typeof item === 'string')
+    : [];
 }
 
 function inputWords(

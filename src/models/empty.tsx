@@ -14,17 +14,11 @@ export function FirstSteps(): JSX.Element {
   return (
     <div className="jp-KaleFirst">
       <p>
-        {trans.__(
-          'No models yet. Log one from the notebook that trained it:'
-        )}
+        {trans.__('No models yet. Log one from the notebook that trained it:')}
       </p>
       <div className="jp-KaleFirst-code">
         <pre tabIndex={0}>{SNIPPET}</pre>
-        <CopyButton
-          iconOnly
-          text={SNIPPET}
-          label={trans.__('Copy the code')}
-        />
+        <CopyButton iconOnly text={SNIPPET} label={trans.__('Copy the code')} />
       </div>
       <p>
         {trans.__(

@@ -33,8 +33,7 @@ export function lineageOf(
 
 function madeWords(step: LineageStep, trans: TranslationBundle): string {
   const where = step.context || step.name;
-  const when =
-    step.started > 0 ? ago(step.started) : '';
+  const when = step.started > 0 ? ago(step.started) : '';
   const what =
     step.type === 'kale.Log'
       ? where

@@ -4,6 +4,7 @@ import { ActionButton } from '../components/button';
 import { Disclosure } from '../components/disclosure';
 import { ErrorNote } from '../components/note';
 import { Moment } from '../components/moment';
+import { useRoving } from '../components/roving';
 import { useTrans } from '../components/trans';
 import type { IActions } from '../panel/actions';
 import type { PanelState } from '../panel/state';
@@ -31,6 +32,8 @@ export const ModelRow = React.memo(function ModelRow(props: {
   const trans = useTrans();
   const { item, model, detail, isOpen, actions } = props;
   const { latest, versions } = item;
+  const row = React.useRef<HTMLLIElement>(null);
+  const roving = useRoving(row);
   const detailsId = React.useId();
   const needsDetail = isOpen && detail === undefined;
   React.useEffect(() => {
@@ -40,6 +43,8 @@ export const ModelRow = React.memo(function ModelRow(props: {
   }, [needsDetail, model, latest.id]);
   return (
     <li
+      ref={row}
+      {...roving}
       className="jp-KaleRow jp-KaleServe-modelRow"
       aria-label={
         latest.format
@@ -53,11 +58,15 @@ export const ModelRow = React.memo(function ModelRow(props: {
           className="jp-KaleRow-name"
           label={latest.name}
           isOpen={isOpen}
+          title={latest.name}
           controls={detailsId}
+          isRoving
           onToggle={() => props.state.toggle(props.rowKey)}
         />
         <ActionButton
           label={trans.__('Serve')}
+          name={trans.__('Serve %1', latest.name)}
+          isRoving
           glyph="serve"
           kind="accept"
           title={trans.__('Serve this model')}
@@ -69,9 +78,7 @@ export const ModelRow = React.memo(function ModelRow(props: {
           {latest.format && (
             <span className="jp-KaleChip">{latest.format}</span>
           )}
-          {latest.version && (
-            <span>{trans.__('v%1', latest.version)}</span>
-          )}
+          {latest.version && <span>{trans.__('v%1', latest.version)}</span>}
           {versions > 1 && (
             <span>{trans._n('%1 version', '%1 versions', versions)}</span>
           )}

@@ -1,4 +1,5 @@
 import * as React from 'react';
+import type { ApiError } from '../api/errors';
 import type { Service } from '../api/types';
 import { ErrorNote } from '../components/note';
 import { useTrans } from '../components/trans';
@@ -16,15 +17,15 @@ export function ModelsView(props: {
   model: ModelListModel;
   services: readonly Service[];
   /**
-   * Whether the server, or our part of it, is not there, which is told elsewhere.
+   * What keeps the list from coming in, unless it is told elsewhere.
    */
-  isAway: boolean;
+  error: ApiError | null;
   state: PanelState;
   actions: IActions;
 }): JSX.Element {
   const trans = useTrans();
-  const { model, state, actions } = props;
-  const { items, error, total } = model;
+  const { model, error, state, actions } = props;
+  const { items, total } = model;
   return (
     <Section
       id="models"
@@ -48,7 +49,7 @@ export function ModelsView(props: {
         />
       }
     >
-      {error && !props.isAway && (
+      {error && (
         <ErrorNote error={error} onRetry={() => void model.refresh()} />
       )}
       <ul className="jp-KaleList" aria-busy={model.isLoading}>

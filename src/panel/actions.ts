@@ -14,7 +14,10 @@ export interface IActions {
   resume(ref: ServiceRef): void;
   update(ref: ServiceRef): void;
   promote(ref: ServiceRef): void;
-  rollBack(ref: ServiceRef): void;
+  /**
+   * To the revision, or to the version before the newest.
+   */
+  rollBack(ref: ServiceRef, revision?: number): void;
   remove(ref: ServiceRef): void;
 }
 
@@ -35,7 +38,10 @@ export function commandActions(commands: CommandRegistry): IActions {
     resume: on(CommandIDs.resumeService),
     update: on(CommandIDs.updateService),
     promote: on(CommandIDs.promoteService),
-    rollBack: on(CommandIDs.rollBackService),
+    rollBack: (ref, revision) => {
+      const args = { ...ref, ...(revision === undefined ? {} : { revision }) };
+      void commands.execute(CommandIDs.rollBackService, args);
+    },
     remove: on(CommandIDs.deleteService)
   };
 }

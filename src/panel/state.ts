@@ -4,6 +4,10 @@ import { Debouncer } from '@lumino/polling';
 import { isObject } from '../api/types';
 
 const STATE_KEY = 'kale-serve-ext:panel';
+/**
+ * How long a row stays marked, in milliseconds.
+ */
+const MARKED = 2500;
 
 /**
  * How the user left the panel: the search, the rows that are open, the sections that are shut.
@@ -37,6 +41,45 @@ export class PanelState extends VDomModel {
   }
 
   /**
+   * The row that something has just been done to, for a moment.
+   */
+  get marked(): string | null {
+    return this._marked;
+  }
+
+  /**
+   * Bring a row into sight, opening the section that it is in, and mark it for a moment from when it is drawn.
+   */
+  mark(key: string, section: string): void {
+    if (this._marked === key && this._unmark) {
+      this.drawn(key);
+    } else {
+      this._stopUnmark();
+      this._marked = key;
+    }
+    if (this.isOpen(`shut:${section}`)) {
+      this.toggle(`shut:${section}`);
+    } else {
+      this.stateChanged.emit();
+    }
+  }
+
+  /**
+   * A row is drawn; the marked one is, from now on, for a moment only.
+   */
+  drawn(key: string): void {
+    if (this._marked !== key) {
+      return;
+    }
+    this._stopUnmark();
+    this._unmark = window.setTimeout(() => {
+      this._unmark = 0;
+      this._marked = null;
+      this.stateChanged.emit();
+    }, MARKED);
+  }
+
+  /**
    * Take over what was saved, but for what the user did meanwhile.
    */
   async restore(): Promise<void> {
@@ -57,8 +100,14 @@ export class PanelState extends VDomModel {
     if (this.isDisposed) {
       return;
     }
+    this._stopUnmark();
     this._save.dispose();
     super.dispose();
+  }
+
+  private _stopUnmark(): void {
+    window.clearTimeout(this._unmark);
+    this._unmark = 0;
   }
 
   private _changed(): void {
@@ -78,6 +127,8 @@ export class PanelState extends VDomModel {
   private _query = '';
   private _open: ReadonlySet<string> = new Set();
   private _isTouched = false;
+  private _marked: string | null = null;
+  private _unmark = 0;
 }
 
 export namespace PanelState {

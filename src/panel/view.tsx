@@ -1,6 +1,7 @@
-import { UseSignal } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import type { ApiError } from '../api/errors';
+import { UseSignals } from '../components/signals';
 import { TransContext } from '../components/trans';
 import { HealthView } from '../health/view';
 import { ModelsView } from '../models/view';
@@ -28,55 +29,68 @@ export default function PanelView(props: IPanelViewProps): JSX.Element {
   React.useEffect(() => onReady?.(), [onReady]);
   return (
     <TransContext.Provider value={trans}>
-      <UseSignal signal={kale.health.stateChanged}>
-        {() => (
-          <HealthView
-            model={kale.health}
-            onRefresh={() => {
-              void kale.health.refresh();
-              void kale.services.refresh();
-              void kale.models.refresh();
-            }}
-          />
-        )}
-      </UseSignal>
-      <UseSignal signal={state.stateChanged}>
-        {() => (
-          <UseSignal signal={kale.services.stateChanged}>
-            {() => (
-              <UseSignal signal={kale.models.stateChanged}>
-                {() => (
-                  <>
-                    <ServicesView
-                      model={kale.services}
-                      isAway={isAway(kale)}
-                      client={kale.client}
-                      state={state}
-                      actions={actions}
-                      hasModels={kale.models.total > 0}
-                    />
-                    <ModelsView
-                      model={kale.models}
-                      services={kale.services.services}
-                      isAway={isAway(kale)}
-                      state={state}
-                      actions={actions}
-                    />
-                  </>
-                )}
-              </UseSignal>
-            )}
-          </UseSignal>
-        )}
-      </UseSignal>
+      <UseSignals
+        signals={[
+          kale.health.stateChanged,
+          kale.services.stateChanged,
+          kale.models.stateChanged,
+          state.stateChanged
+        ]}
+      >
+        {() => <Panel kale={kale} state={state} actions={actions} />}
+      </UseSignals>
     </TransContext.Provider>
   );
 }
 
+function Panel(
+  props: Pick<IPanelViewProps, 'kale' | 'state' | 'actions'>
+): JSX.Element {
+  const { kale, state, actions } = props;
+  const away = awayError(kale);
+  return (
+    <>
+      <HealthView
+        model={kale.health}
+        away={away}
+        onRefresh={() => {
+          void kale.health.refresh();
+          void kale.services.refresh();
+          void kale.models.refresh();
+        }}
+      />
+      <ServicesView
+        model={kale.services}
+        error={away ? null : kale.services.error}
+        client={kale.client}
+        engines={kale.health.health?.engines ?? []}
+        state={state}
+        actions={actions}
+        hasModels={kale.models.total > 0}
+      />
+      <ModelsView
+        model={kale.models}
+        error={away || isToldAbove(kale) ? null : kale.models.error}
+        services={kale.services.services}
+        state={state}
+        actions={actions}
+      />
+    </>
+  );
+}
+
 /**
- * Whether the server, or our part of it, is not there: that is told once, at the top.
+ * That the server, or our part of it, is not there, whoever found out: that is told once, at the top.
  */
-function isAway({ health }: IKaleServe): boolean {
-  const reason = health.error?.reason;
-  return reason === 'ExtensionMissing' || reason === 'Network';
+function awayError({ health, services, models }: IKaleServe): ApiError | null {
+  const errors = [health.error, services.error, models.error];
+  return errors.find(error => error?.isAway) ?? null;
+}
+
+/**
+ * Whether the models are not listed since the metadata engine is not ready, which its health tells, or will in a moment.
+ */
+function isToldAbove({ health, models }: IKaleServe): boolean {
+  const metadata = health.health?.backends.metadata?.state;
+  return models.error?.reason === 'MetadataUnavailable' && metadata !== 'ready';
 }

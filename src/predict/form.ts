@@ -1,9 +1,16 @@
-import type {
-  JSONValue,
-  Prediction,
-  Signature
-} from '../api/types';
+import type { JSONValue, Signature } from '../api/types';
 import { isObject } from '../api/types';
+import type { JSONText } from './text';
+import {
+  list,
+  member,
+  number,
+  object,
+  plain,
+  readJSON,
+  shown,
+  writeJSON
+} from './text';
 
 /**
  * One field of the form made from a signature.
@@ -14,8 +21,21 @@ export interface IInputField {
    */
   label: string;
   dtype: string;
-  kind: 'number' | 'integer' | 'boolean' | 'text';
+  kind: 'number' | 'integer' | 'boolean' | 'category' | 'date' | 'text';
+  /**
+   * The categories of a categorical column, as JSON.
+   */
+  choices: readonly string[];
+  /**
+   * Whether a value can be missing, as far as is recorded.
+   */
+  canMiss: boolean;
 }
+
+/**
+ * What stands in a field. An empty one is a missing value, but for a text: there null is, and an empty text is a text.
+ */
+export type FieldText = string | null;
 
 /**
  * More fields than these are better written as JSON.
@@ -33,11 +53,9 @@ export function fieldsOf(signature: Signature | null): IInputField[] | null {
   if (columns.length > 0) {
     return columns.length > MOST_FIELDS
       ? null
-      : columns.map(({ name, dtype }) => ({
-          label: name,
-          dtype,
-          kind: kindOf(dtype)
-        }));
+      : columns.map((column, index) =>
+          fieldOf(column, sampleAt(signature, column.name, index))
+        );
   }
   const [, width, ...deeper] = input_size;
   if (
@@ -51,8 +69,28 @@ export function fieldsOf(signature: Signature | null): IInputField[] | null {
   return Array.from({ length: width }, (_, index) => ({
     label: String(index + 1),
     dtype: input_dtype,
-    kind: kindOf(input_dtype)
+    kind: kindOf(input_dtype),
+    choices: [],
+    canMiss: signature.input_missing !== ''
   }));
+}
+
+function fieldOf(
+  column: Signature['columns'][number],
+  sample: JSONValue | undefined
+): IInputField {
+  const { name, dtype, categories, values } = column;
+  const field = { label: name, dtype, canMiss: column.missing !== '' };
+  if (categories) {
+    const choices = categories.map(value => JSON.stringify(value));
+    return { ...field, kind: 'category', choices };
+  }
+  // A column of objects is told by what it holds, as far as that is known.
+  const told =
+    values ||
+    column.category_dtype ||
+    (dtype === 'object' ? typeof sample : dtype);
+  return { ...field, kind: kindOf(told), choices: [] };
 }
 
 /**
@@ -61,19 +99,65 @@ export function fieldsOf(signature: Signature | null): IInputField[] | null {
 export function sampleTexts(
   signature: Signature | null,
   fields: readonly IInputField[]
-): string[] {
-  const sample = rowOfSample(signature);
+): FieldText[] {
   return fields.map((field, index) => {
-    const value = Array.isArray(sample)
-      ? sample[index]
-      : isObject(sample)
-        ? (sample[field.label])
-        : undefined;
+    const value = sampleAt(signature, field.label, index);
     if (value === undefined || value === null) {
-      return '';
+      return value === null && field.kind === 'text' && field.canMiss
+        ? null
+        : '';
+    }
+    if (field.kind === 'category') {
+      const text = JSON.stringify(value);
+      return field.choices.includes(text) ? text : '';
     }
     return typeof value === 'string' ? value : JSON.stringify(value);
   });
+}
+
+/**
+ * The texts of the fields that hold this row; null where the fields cannot hold it as it is.
+ */
+export function textsOf(
+  fields: readonly IInputField[],
+  row: JSONText
+): FieldText[] | null {
+  const values =
+    row.kind === 'list'
+      ? row.items
+      : fields.map(field => member(row, field.label));
+  const length = row.kind === 'object' ? row.entries.length : values.length;
+  if (row.kind === 'plain' || length !== fields.length) {
+    return null;
+  }
+  const texts = fields.map((field, index) => textOf(field, values[index]));
+  return texts.some(text => text === undefined) ? null : (texts as FieldText[]);
+}
+
+function textOf(
+  field: IInputField,
+  value: JSONText | undefined
+): FieldText | undefined {
+  if (value?.kind !== 'plain') {
+    return undefined;
+  }
+  const { text } = value;
+  if (text === 'null') {
+    const missing = field.kind === 'text' ? null : '';
+    return isSent(field, missing, text) ? missing : undefined;
+  }
+  if (field.kind === 'category') {
+    return field.choices.includes(text) ? text : undefined;
+  }
+  return isSent(field, shown(value), text) ? shown(value) : undefined;
+}
+
+/**
+ * Whether this JSON is what the field with that text would send.
+ */
+function isSent(field: IInputField, text: FieldText, sent: string): boolean {
+  const parsed = parse(field, text);
+  return typeof parsed !== 'string' && writeJSON(parsed) === sent;
 }
 
 /**
@@ -84,23 +168,22 @@ export function sampleTexts(
 export function rowOf(
   signature: Signature | null,
   fields: readonly IInputField[],
-  texts: readonly string[]
-): { row: JSONValue; wrong: null } | { row: null; wrong: (Problem | null)[] } {
-  const values = fields.map((field, index) => parse(field, texts[index] ?? ''));
-  const wrong = values.map(value => ('problem' in value ? value.problem : null));
+  texts: readonly FieldText[]
+): { row: JSONText; wrong: null } | { row: null; wrong: (Problem | null)[] } {
+  const values = fields.map((field, index) =>
+    parse(field, texts[index] ?? null)
+  );
+  const wrong = values.map(value => (typeof value === 'string' ? value : null));
   if (wrong.some(problem => problem !== null)) {
     return { row: null, wrong };
   }
-  const row = values.map(value => ('value' in value ? value.value : null));
-  if (isNamed(signature)) {
-    return {
-      row: Object.fromEntries(
-        fields.map((field, index) => [field.label, row[index]])
-      ),
-      wrong: null
-    };
-  }
-  return { row, wrong: null };
+  const row = values.filter(value => typeof value !== 'string');
+  return {
+    row: isNamed(signature)
+      ? object(fields.map((field, index) => [field.label, row[index]]))
+      : list(row),
+    wrong: null
+  };
 }
 
 /**
@@ -109,29 +192,11 @@ export function rowOf(
 export type Problem = 'number' | 'integer';
 
 /**
- * The request that the raw mode starts from, in the protocol's own form.
+ * The sample as JSON; null where there is none.
  */
-export function rawRequest(
-  protocol: string,
-  signature: Signature | null,
-  row: JSONValue | null
-): JSONValue {
-  const sample = row ?? rowOfSample(signature);
-  const rows: JSONValue[] = sample === null ? [] : [sample];
-  if (protocol !== 'v2') {
-    return { instances: rows };
-  }
-  const flat = flatten(rows);
-  return {
-    inputs: [
-      {
-        name: 'input-0',
-        shape: shapeOf(rows),
-        datatype: datatypeOf(signature?.input_dtype ?? 'float64'),
-        data: flat
-      }
-    ]
-  };
+export function sampleRow(signature: Signature | null): JSONText | null {
+  const sample = rowOfSample(signature);
+  return sample === null ? null : readJSON(JSON.stringify(sample));
 }
 
 /**
@@ -151,105 +216,129 @@ export function rowOfSample(signature: Signature | null): JSONValue | null {
 }
 
 /**
- * A JSON text's value, or the parser's complaint.
+ * The parser's complaint about a JSON text; null where there is none.
  */
-export function parseJSON(
-  text: string
-): { value: JSONValue; problem: null } | { value: null; problem: string } {
+export function problemOf(text: string): string | null {
   try {
-    return { value: JSON.parse(text) as JSONValue, problem: null };
+    JSON.parse(text);
+    return null;
   } catch (error) {
-    return {
-      value: null,
-      problem: error instanceof Error ? error.message : String(error)
-    };
+    return error instanceof Error ? error.message : String(error);
   }
 }
 
 /**
- * A row as text to be edited.
+ * A row or request as text to be edited.
  */
-export function asText(value: JSONValue): string {
-  const short = JSON.stringify(value);
-  if (short.length <= 60) {
-    return short;
-  }
-  return Array.isArray(value) && value.every(isPlain)
-    ? linesOf(value)
-    : JSON.stringify(value, null, 2);
-}
-
-/**
- * Many numbers, some on each line: one on each would be a very long text.
- */
-function linesOf(values: readonly JSONValue[]): string {
-  const lines: string[] = [];
-  for (let start = 0; start < values.length; start += 10) {
-    const line = values.slice(start, start + 10);
-    lines.push(`  ${line.map(value => JSON.stringify(value)).join(', ')}`);
-  }
-  return `[\n${lines.join(',\n')}\n]`;
-}
-
-function isPlain(value: JSONValue): boolean {
-  return value === null || typeof value !== 'object';
+export function asText(value: JSONText): string {
+  return writeJSON(value, 60);
 }
 
 /**
  * The list of predictions inside an answer of either protocol, where it is a plain one.
  */
-export function predictionsOf(answer: Prediction['answer']): JSONValue[] | null {
-  if (!isObject(answer)) {
+export function predictionsOf(answer: string): readonly JSONText[] | null {
+  let read: JSONText;
+  try {
+    read = readJSON(answer);
+  } catch {
     return null;
   }
-  if (Array.isArray(answer.predictions)) {
-    return answer.predictions;
-  }
-  const { outputs } = answer;
-  const first = Array.isArray(outputs) ? outputs[0] : null;
-  return Array.isArray(outputs) &&
-    outputs.length === 1 &&
-    isObject(first) &&
-    Array.isArray(first.data)
-    ? first.data
-    : null;
+  const outputs = member(read, 'outputs');
+  const only =
+    outputs?.kind === 'list' && outputs.items.length === 1
+      ? member(outputs.items[0], 'data')
+      : undefined;
+  const found = member(read, 'predictions') ?? only;
+  return found?.kind === 'list' ? found.items : null;
 }
 
+function sampleAt(
+  signature: Signature | null,
+  name: string,
+  index: number
+): JSONValue | undefined {
+  const sample = rowOfSample(signature);
+  return Array.isArray(sample)
+    ? sample[index]
+    : isObject(sample)
+      ? sample[name]
+      : undefined;
+}
+
+/**
+ * By what numpy, pandas or polars call a type, or by what a value is.
+ */
 function kindOf(dtype: string): IInputField['kind'] {
-  if (/^u?int/.test(dtype)) {
+  if (/^u?int/i.test(dtype)) {
     return 'integer';
   }
-  if (/^(float|double)/.test(dtype)) {
+  if (/^(float|double|decimal|number)/i.test(dtype)) {
     return 'number';
   }
-  return dtype.startsWith('bool') ? 'boolean' : 'text';
+  if (/^(date|timestamp)/i.test(dtype)) {
+    return 'date';
+  }
+  return /^bool/i.test(dtype) ? 'boolean' : 'text';
 }
 
-function parse(
-  field: IInputField,
-  text: string
-): { value: JSONValue } | { problem: Problem } {
+function parse(field: IInputField, text: FieldText): JSONText | Problem {
+  if (text === null) {
+    return plain(null);
+  }
+  const trimmed = text.trim();
   switch (field.kind) {
     case 'text':
-      return { value: text };
+      return plain(text);
+    case 'date':
+      return plain(trimmed || null);
     case 'boolean':
-      return { value: text === 'true' };
+      return plain(trimmed === '' && field.canMiss ? null : trimmed === 'true');
+    case 'category':
+      if (trimmed === '' && !field.canMiss && field.choices.length > 0) {
+        return readJSON(field.choices[0]);
+      }
+      return trimmed === '' ? plain(null) : readJSON(text);
     case 'number':
-    case 'integer': {
-      const trimmed = text.trim();
-      if (trimmed === '') {
-        // Missing, which many models know what to do with.
-        return { value: null };
-      }
-      const value = Number(trimmed);
-      if (!Number.isFinite(value)) {
-        return { problem: 'number' };
-      }
-      return field.kind === 'integer' && !Number.isInteger(value)
-        ? { problem: 'integer' }
-        : { value };
-    }
+      return trimmed === ''
+        ? // Missing, which many models know what to do with.
+          plain(null)
+        : (numberOf(trimmed) ?? 'number');
+    case 'integer':
+      return trimmed === '' ? plain(null) : integerOf(trimmed);
   }
+}
+
+const IN_JSON = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const WRITTEN = /^([+-]?)(\d*)\.?(\d*)(e[+-]?\d+)?$/i;
+
+/**
+ * A number as it is typed, which is not rounded; what JSON writes differently (`+1`, `.5`, `007`) is written so.
+ */
+function numberOf(text: string): JSONText | null {
+  if (IN_JSON.test(text)) {
+    return number(text);
+  }
+  const [, sign, whole, fraction, exponent = ''] = WRITTEN.exec(text) ?? [];
+  if (!whole && !fraction) {
+    return null;
+  }
+  const digits = whole.replace(/^0+(?=\d)/, '') || '0';
+  const rest = fraction ? `.${fraction}` : '';
+  return number(`${sign === '-' ? '-' : ''}${digits}${rest}${exponent}`);
+}
+
+function integerOf(text: string): JSONText | Problem {
+  const found = numberOf(text);
+  if (!found) {
+    return 'number';
+  }
+  const written = writeJSON(found);
+  if (/^-?\d+$/.test(written)) {
+    return found;
+  }
+  const value = Number(written);
+  return Number.isSafeInteger(value) ? number(String(value)) : 'integer';
 }
 
 function isNamed(signature: Signature | null): boolean {
@@ -257,25 +346,4 @@ function isNamed(signature: Signature | null): boolean {
     return false;
   }
   return !Array.isArray(rowOfSample(signature));
-}
-
-function flatten(value: JSONValue): JSONValue[] {
-  return Array.isArray(value) ? value.flatMap(flatten) : [value];
-}
-
-function shapeOf(value: JSONValue): number[] {
-  return Array.isArray(value)
-    ? [value.length, ...(value.length > 0 ? shapeOf(value[0]) : [])]
-    : [];
-}
-
-function datatypeOf(dtype: string): string {
-  const match = /^(float|int|uint|bool)(\d*)/.exec(dtype);
-  if (!match) {
-    return 'BYTES';
-  }
-  const [, family, bits] = match;
-  return family === 'bool'
-    ? 'BOOL'
-    : `${family === 'float' ? 'FP' : family.toUpperCase()}${bits || '64'}`;
 }

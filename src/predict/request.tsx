@@ -2,26 +2,29 @@ import * as React from 'react';
 import type { KaleServeClient } from '../api/client';
 import { ApiError } from '../api/errors';
 import type {
-  JSONValue,
   PredictBody,
   Prediction,
   ServiceRef,
   Signature
 } from '../api/types';
 import { Choice } from '../components/choice';
-import { Field } from '../components/field';
+import { Note } from '../components/note';
 import { useTrans } from '../components/trans';
 import { AnswerView } from './answer';
+import { rawRequest, rowOfRequest } from './body';
 import { InputFields } from './fields';
 import {
   asText,
   fieldsOf,
-  parseJSON,
-  rawRequest,
+  problemOf,
   rowOf,
-  rowOfSample,
-  sampleTexts
+  sampleRow,
+  sampleTexts,
+  textsOf
 } from './form';
+import { JSONField } from './jsonfield';
+import type { JSONText } from './text';
+import { list, readJSON, writeJSON } from './text';
 
 type Mode = 'form' | 'json';
 
@@ -34,6 +37,7 @@ export function RequestForm(props: {
   component: '' | 'predictor';
   protocol: string;
   signature: Signature | null;
+  onLogs: () => void;
 }): JSX.Element {
   const trans = useTrans();
   const { client, target, component, protocol, signature } = props;
@@ -43,38 +47,45 @@ export function RequestForm(props: {
     sampleTexts(signature, fields ?? [])
   );
   const [rowText, setRowText] = React.useState(() =>
-    asText(rowOfSample(signature) ?? [])
+    asText(sampleRow(signature) ?? list([]))
   );
   const [rawText, setRawText] = React.useState(() =>
     asText(rawRequest(protocol, signature, null))
   );
+  // The row that both modes hold, and whether the JSON is one that the form does not.
+  const [shared, setShared] = React.useState('');
+  const [isKept, setKept] = React.useState(false);
   const [isTried, setTried] = React.useState(false);
   const [request, setRequest] = React.useState<AbortController | null>(null);
   const [answer, setAnswer] = React.useState<Prediction | null>(null);
   const [error, setError] = React.useState<ApiError | null>(null);
 
   const typed = fields ? rowOf(signature, fields, texts) : null;
-  const row = parseJSON(rowText);
-  const raw = parseJSON(rawText);
+  const rowProblem = problemOf(rowText);
+  const rawProblem = problemOf(rawText);
   const body = bodyOf();
 
   React.useEffect(() => () => request?.abort(), [request]);
 
+  // All of it goes as text: numbers are not what JavaScript makes of them.
   function bodyOf(): PredictBody | null {
     if (mode === 'json') {
-      return raw.problem === null && raw.value !== null
-        ? { raw: raw.value, component }
-        : null;
+      return rawProblem === null ? { raw: rawText, component } : null;
     }
     if (typed) {
-      return typed.wrong ? null : { rows: [typed.row], component };
+      return typed.wrong
+        ? null
+        : { rows: `[${writeJSON(typed.row)}]`, component };
     }
-    return row.problem === null ? { rows: [row.value], component } : null;
+    return rowProblem === null ? { rows: `[${rowText}]`, component } : null;
   }
 
   async function send() {
     setTried(true);
     if (!body) {
+      // Beside what is wrong, the answer to what was sent before would seem to be its answer.
+      setAnswer(null);
+      setError(null);
       return;
     }
     const sending = new AbortController();
@@ -93,16 +104,48 @@ export function RequestForm(props: {
     }
   }
 
+  // Nothing that was typed is lost on the way, in neither direction: what the other mode cannot hold stays in its own.
   function change(next: Mode) {
-    if (next === 'json' && mode === 'form') {
-      // What was filled in is not lost on the way.
-      const filled: JSONValue = typed ? typed.row : row.value;
-      if (filled !== null) {
+    if (next === 'json') {
+      const filled = filledIn();
+      if (filled !== null && writeJSON(filled) !== shared) {
         setRawText(asText(rawRequest(protocol, signature, filled)));
+        setShared(writeJSON(filled));
+      }
+      setKept(false);
+    } else {
+      const row = rowOfRequest(protocol, rawText);
+      const taken = row && fillIn(row);
+      setKept(!taken);
+      if (taken) {
+        setShared(writeJSON(taken));
       }
     }
     setMode(next);
     setTried(false);
+  }
+
+  /**
+   * The form's row; null while something in it is wrong.
+   */
+  function filledIn(): JSONText | null {
+    if (typed) {
+      return typed.row;
+    }
+    return rowProblem === null ? readJSON(rowText) : null;
+  }
+
+  /**
+   * Put a row into the form, and tell what the form makes of it; null where it cannot hold the row.
+   */
+  function fillIn(row: JSONText): JSONText | null {
+    if (!fields) {
+      setRowText(asText(row));
+      return row;
+    }
+    const found = textsOf(fields, row);
+    setTexts(found ?? texts);
+    return found && rowOf(signature, fields, found).row;
   }
 
   return (
@@ -132,12 +175,22 @@ export function RequestForm(props: {
             onChange={change}
           />
         )}
+        {mode === 'form' && isKept && (
+          <Note
+            level="info"
+            message={trans.__('The JSON is not one row of these fields.')}
+            hint={trans.__('It is kept until something here is changed.')}
+          />
+        )}
         {mode === 'form' && fields && (
           <InputFields
             fields={fields}
             texts={texts}
             wrong={isTried ? (typed?.wrong ?? null) : null}
-            onChange={setTexts}
+            onChange={changed => {
+              setTexts(changed);
+              setKept(false);
+            }}
           />
         )}
         {mode === 'form' && !fields && (
@@ -145,8 +198,11 @@ export function RequestForm(props: {
             label={trans.__('Row')}
             help={trans.__('One row as JSON, such as the sample.')}
             text={rowText}
-            problem={row.problem}
-            onChange={setRowText}
+            problem={rowProblem}
+            onChange={changed => {
+              setRowText(changed);
+              setKept(false);
+            }}
           />
         )}
         {mode === 'json' && (
@@ -160,7 +216,7 @@ export function RequestForm(props: {
                   )
             }
             text={rawText}
-            problem={raw.problem}
+            problem={rawProblem}
             onChange={setRawText}
           />
         )}
@@ -183,46 +239,12 @@ export function RequestForm(props: {
           )}
         </div>
       </form>
-      <AnswerView answer={answer} error={error} isWaiting={request !== null} />
+      <AnswerView
+        answer={answer}
+        error={error}
+        isWaiting={request !== null}
+        onLogs={props.onLogs}
+      />
     </div>
-  );
-}
-
-function JSONField(props: {
-  label: string;
-  help: string;
-  text: string;
-  problem: string | null;
-  onChange: (text: string) => void;
-}): JSX.Element {
-  const trans = useTrans();
-  const { text, problem } = props;
-  return (
-    <Field
-      label={props.label}
-      help={props.help}
-      notes={
-        problem !== null
-          ? [
-              {
-                level: 'error',
-                message: trans.__('This is not valid JSON.'),
-                hint: problem
-              }
-            ]
-          : []
-      }
-    >
-      {control => (
-        <textarea
-          {...control}
-          className="jp-mod-styled jp-KaleTextArea"
-          value={text}
-          rows={Math.min(24, Math.max(6, text.split('\n').length + 1))}
-          spellCheck={false}
-          onChange={event => props.onChange(event.target.value)}
-        />
-      )}
-    </Field>
   );
 }

@@ -1,7 +1,8 @@
 import { UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
-import { ApiError } from '../api/errors';
 import type { ModelDetail, Service, ServiceRef, Signature } from '../api/types';
+import type { IFetched } from '../components/fetched';
+import { useFetched } from '../components/fetched';
 import { ErrorNote, Note } from '../components/note';
 import { useTrans } from '../components/trans';
 import { PhaseStatus } from '../services/phase';
@@ -14,9 +15,10 @@ import { RequestForm } from './request';
 export default function PredictView(props: {
   kale: IKaleServe;
   target: ServiceRef;
+  onLogs: () => void;
 }): JSX.Element {
   const trans = useTrans();
-  const { kale, target } = props;
+  const { kale, target, onLogs } = props;
   return (
     <section
       className="jp-KalePredict"
@@ -27,7 +29,7 @@ export default function PredictView(props: {
         {() => {
           const service = kale.services.find(target);
           if (service) {
-            return <Test kale={kale} service={service} />;
+            return <Test kale={kale} service={service} onLogs={onLogs} />;
           }
           return kale.services.isReady ? (
             <Note
@@ -43,13 +45,21 @@ export default function PredictView(props: {
   );
 }
 
-function Test(props: { kale: IKaleServe; service: Service }): JSX.Element {
+function Test(props: {
+  kale: IKaleServe;
+  service: Service;
+  onLogs: () => void;
+}): JSX.Element {
   const trans = useTrans();
-  const { kale, service } = props;
-  const model = useArtifact(kale, service.model?.id ?? 0);
-  const transformer = useArtifact(kale, service.transformer?.id ?? 0);
-  const [component, setComponent] = React.useState<'' | 'predictor'>('');
-  const hasTransformer = service.components.includes('transformer');
+  const { kale, service, onLogs } = props;
+  // Of a service that is being updated, what counts is the version that gets the request.
+  const asked = service.answering ?? service;
+  const model = useArtifact(kale, asked.model?.id ?? 0);
+  const transformer = useArtifact(kale, asked.transformer?.id ?? 0);
+  const [chosen, setChosen] = React.useState<'' | 'predictor'>('');
+  const hasTransformer = asked.components.includes('transformer');
+  // The transformer may go while this is open, and what was chosen with it.
+  const component = hasTransformer ? chosen : '';
   const isTransformed = hasTransformer && component === '';
   const own = isTransformed ? signatureOf(transformer) : null;
   // A transformer that only works on the answer takes what the model takes, and is rarely logged with a signature.
@@ -59,7 +69,7 @@ function Test(props: { kale: IKaleServe; service: Service }): JSX.Element {
     <>
       <header className="jp-KalePredict-header">
         <h2>{service.ref.name}</h2>
-        <PhaseStatus service={service} />
+        <PhaseStatus service={service} isStale={kale.services.isStale} />
       </header>
       {hasTransformer && (
         <label className="jp-KalePredict-target">
@@ -68,7 +78,7 @@ function Test(props: { kale: IKaleServe; service: Service }): JSX.Element {
             className="jp-mod-styled"
             value={component}
             onChange={event =>
-              setComponent(event.target.value as '' | 'predictor')
+              setChosen(event.target.value as '' | 'predictor')
             }
           >
             <option value="">{trans.__('the service')}</option>
@@ -85,7 +95,9 @@ function Test(props: { kale: IKaleServe; service: Service }): JSX.Element {
           message={trans.__(
             'These are the model’s fields: what the transformer takes is not recorded with it.'
           )}
-          hint={trans.__('Where that is something else, write the request as JSON.')}
+          hint={trans.__(
+            'If it takes something else, write the request as JSON.'
+          )}
         />
       )}
       {model.isLoading || transformer.isLoading ? (
@@ -93,60 +105,26 @@ function Test(props: { kale: IKaleServe; service: Service }): JSX.Element {
       ) : (
         <RequestForm
           // Another version takes another input: the form starts over.
-          key={`${component}:${service.model?.id}:${service.transformer?.id}`}
+          key={`${component}:${asked.model?.id}:${asked.transformer?.id}:${asked.protocol}`}
           client={kale.client}
           target={service.ref}
           component={component}
-          protocol={service.protocol || 'v1'}
+          protocol={asked.protocol || 'v1'}
           signature={signature}
+          onLogs={onLogs}
         />
       )}
     </>
   );
 }
 
-function signatureOf(fetched: IFetched): Signature | null {
+function signatureOf(fetched: IFetched<ModelDetail>): Signature | null {
   return fetched.value?.artifact.signature ?? null;
-}
-
-interface IFetched {
-  isLoading: boolean;
-  value: ModelDetail | null;
-  error: ApiError | null;
 }
 
 /**
  * An artifact with all about it; nothing for id 0.
  */
-function useArtifact(kale: IKaleServe, id: number): IFetched {
-  const trans = useTrans();
-  const [fetched, setFetched] = React.useState<IFetched & { id: number }>({
-    id: 0,
-    isLoading: false,
-    value: null,
-    error: null
-  });
-  React.useEffect(() => {
-    if (!id) {
-      return;
-    }
-    let isCurrent = true;
-    const done = (part: Partial<IFetched>) => {
-      if (isCurrent) {
-        const none = { value: null, error: null };
-        setFetched({ id, isLoading: false, ...none, ...part });
-      }
-    };
-    kale.client.model(id).then(
-      value => done({ value }),
-      (reason: unknown) => done({ error: ApiError.from(reason, trans) })
-    );
-    return () => {
-      isCurrent = false;
-    };
-  }, [kale, id, trans]);
-  // Before the effect has run, what was fetched is that of another id.
-  return fetched.id === id
-    ? fetched
-    : { isLoading: true, value: null, error: null };
+function useArtifact(kale: IKaleServe, id: number): IFetched<ModelDetail> {
+  return useFetched(id ? () => kale.client.model(id) : null, id);
 }

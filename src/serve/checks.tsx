@@ -1,12 +1,15 @@
 import * as React from 'react';
 import type { Check, Difference, JSONValue, Plan } from '../api/types';
+import { SecretsButton } from '../components/button';
 import { Fold } from '../components/disclosure';
 import { Facts } from '../components/facts';
 import { ErrorNote, Note } from '../components/note';
 import { useTrans } from '../components/trans';
+import { methodWords } from '../services/methods';
 import { ManifestView } from './lazy';
 import type { ServeFormModel } from './model';
 import { fieldOf } from './model';
+import { isSecretField, MASK } from './secrets';
 
 /**
  * What would happen: every check's verdict, what would change, the manifest.
@@ -30,14 +33,18 @@ export function PlanView({ model }: { model: ServeFormModel }): JSX.Element {
       {plan && (
         <div className={model.isPlanning ? 'jp-mod-stale' : undefined}>
           <div className="jp-KalePlan-verdict">
-            <Note
-              level={plan.ok ? 'ok' : 'error'}
-              message={verdict(plan.ok, plan.exists)}
-            />
+            {model.isUnchanged ? (
+              <Note level="info" message={trans.__('No changes.')} />
+            ) : (
+              <Note
+                level={plan.ok ? 'ok' : 'error'}
+                message={verdict(plan.ok, plan.exists)}
+              />
+            )}
           </div>
           <PlanFacts plan={plan} />
           <Checks checks={model.generalChecks} />
-          {plan.exists && plan.ok && <Differences items={plan.differences} />}
+          {plan.exists && plan.ok && <Changes plan={plan} />}
           <Fold label={trans.__('Manifest')}>
             <ManifestView manifest={plan.manifest} />
           </Fold>
@@ -69,7 +76,8 @@ function PlanFacts({ plan }: { plan: Plan }): JSX.Element {
         [trans.__('Runtime'), runtime?.display_name ?? plan.runtime],
         [trans.__('Python'), runtime?.python],
         [trans.__('Image'), runtime?.image],
-        [trans.__('Protocol'), plan.protocol]
+        [trans.__('Protocol'), plan.protocol],
+        [trans.__('Answers'), methodWords(plan.method, trans, plan.methods)]
       ]}
     />
   );
@@ -95,35 +103,73 @@ function Checks({ checks }: { checks: readonly Check[] }): JSX.Element | null {
   );
 }
 
-function Differences({
-  items
-}: {
-  items: readonly Difference[];
-}): JSX.Element {
+/**
+ * What changes of the running service, in words; field by field on demand.
+ */
+function Changes({ plan }: { plan: Plan }): JSX.Element {
   const trans = useTrans();
-  if (items.length === 0) {
-    return (
-      <p className="jp-KaleRow-sub">
-        {trans.__('Nothing would change: the service is like that already.')}
-      </p>
-    );
-  }
+  const { changes } = plan;
+  // Addresses by content say nothing to a reader: what they are of is told in words.
+  const differences = plan.differences.filter(
+    ({ before, after }) => !isDigest(before) && !isDigest(after)
+  );
+  return (
+    <>
+      {changes.length > 0 && (
+        <>
+          <h4>{trans.__('What changes')}</h4>
+          <ul
+            className="jp-KalePlan-changes"
+            aria-label={trans.__('What changes')}
+          >
+            {changes.map(change => (
+              <li key={change}>{change}</li>
+            ))}
+          </ul>
+        </>
+      )}
+      {differences.length > 0 && (
+        <Fold label={trans.__('Field by field')}>
+          <Differences items={differences} />
+        </Fold>
+      )}
+    </>
+  );
+}
+
+function isDigest(value: JSONValue): boolean {
+  return typeof value === 'string' && /sha256[:/][0-9a-f]{64}/.test(value);
+}
+
+function Differences({ items }: { items: readonly Difference[] }): JSX.Element {
+  const trans = useTrans();
+  const [isOpen, setOpen] = React.useState(false);
+  const hasSecrets = items.some(
+    ({ path, before, after }) =>
+      isSecretField(path, before) || isSecretField(path, after)
+  );
+  const shown = (path: string, value: JSONValue): JSONValue =>
+    isSecretField(path, value) && !isOpen ? MASK : value;
   return (
     <table className="jp-KaleDifferences">
-      <caption>{trans.__('What changes')}</caption>
+      {hasSecrets && (
+        <caption>
+          <SecretsButton isOpen={isOpen} onClick={() => setOpen(!isOpen)} />
+        </caption>
+      )}
       <thead>
         <tr>
           <th scope="col">{trans.__('Field')}</th>
           <th scope="col">{trans.__('Now')}</th>
-          <th scope="col">{trans.__('Then')}</th>
+          <th scope="col">{trans.__('After')}</th>
         </tr>
       </thead>
       <tbody>
         {items.map(item => (
           <tr key={item.path}>
             <th scope="row">{item.path}</th>
-            <Value value={item.before} />
-            <Value value={item.after} />
+            <Value value={shown(item.path, item.before)} />
+            <Value value={shown(item.path, item.after)} />
           </tr>
         ))}
       </tbody>

@@ -4,6 +4,7 @@ import type { Artifact, ProtocolName, RuntimeChoice } from '../api/types';
 import { Field } from '../components/field';
 import { useTrans } from '../components/trans';
 import type { ServeFormModel } from './model';
+import { NO_TRANSFORMER } from './model';
 
 /**
  * The service's name: the plan's proposal until one is typed.
@@ -29,7 +30,7 @@ export function NameField(props: {
       help={
         isUpdate
           ? trans.__('The service keeps its name and its address.')
-          : trans.__('Of the service: small letters, digits and dashes.')
+          : trans.__('Lowercase letters, digits and hyphens.')
       }
     >
       {control => (
@@ -113,7 +114,9 @@ function runtimeHelp(choice: RuntimeChoice, trans: TranslationBundle): string {
   return [
     choice.reason,
     choice.assumed
-      ? trans.__('Taken from the built-in list: the cluster did not tell.')
+      ? trans.__(
+          'Built-in default; the cluster’s runtimes could not be listed.'
+        )
       : ''
   ]
     .filter(Boolean)
@@ -135,8 +138,9 @@ export function TransformerSelect({
       .transformerVersions(item.latest.name)
       .filter(version => version.id !== item.latest.id)
   );
+  const now = model.plan?.transformer_now;
   const isKnown =
-    !model.transformerId ||
+    model.transformerId <= 0 ||
     listed.has(model.transformerId) ||
     others.some(versions => versions.some(v => v.id === model.transformerId));
   return (
@@ -145,7 +149,7 @@ export function TransformerSelect({
       notes={model.fieldChecks('transformer')}
       help={
         model.transformers.length === 0
-          ? trans.__('None is logged yet; a model is served well without.')
+          ? trans.__('No transformers yet (optional).')
           : trans.__('Code that runs before and after the model.')
       }
     >
@@ -158,7 +162,14 @@ export function TransformerSelect({
             model.transformerId = Number(event.target.value);
           }}
         >
-          <option value={0}>{trans.__('None')}</option>
+          {now && (
+            <option value={0}>
+              {trans.__('Unchanged: %1', versionLabel(now, trans))}
+            </option>
+          )}
+          <option value={now || model.transformerId < 0 ? NO_TRANSFORMER : 0}>
+            {trans.__('None')}
+          </option>
           {!isKnown && (
             <option value={model.transformerId}>
               {trans.__('Artifact %1', model.transformerId)}
@@ -182,7 +193,10 @@ export function TransformerSelect({
   );
 }
 
-function versionLabel(artifact: Artifact, trans: TranslationBundle): string {
+function versionLabel(
+  artifact: Pick<Artifact, 'name' | 'version'>,
+  trans: TranslationBundle
+): string {
   return artifact.version
     ? trans.__('%1, version %2', artifact.name, artifact.version)
     : artifact.name;
@@ -206,7 +220,7 @@ export function ProtocolSelect({
     <Field
       label={trans.__('Protocol')}
       notes={model.fieldChecks('protocol')}
-      help={trans.__('What clients speak to it.')}
+      help={trans.__('The protocol that clients use.')}
     >
       {control => (
         <select

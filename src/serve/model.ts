@@ -15,13 +15,18 @@ import type {
   Service
 } from '../api/types';
 import { isObject } from '../api/types';
-import type { IUpload, ServicesModel } from '../services/model';
+import type { ServicesModel } from '../services/model';
 import type { IServeSubject } from '../tokens';
 
 /**
  * The predictor's field for the share of its newest version.
  */
-const SHARE = 'canaryTrafficPercent';
+export const SHARE = 'canaryTrafficPercent';
+
+/**
+ * Stands for no transformer where there is one to remove.
+ */
+export const NO_TRANSFORMER = -1;
 
 /**
  * The fields that a check or an error may be about.
@@ -32,6 +37,8 @@ export type FieldName =
   | 'runtime'
   | 'transformer'
   | 'protocol'
+  | 'method'
+  | 'verify'
   | 'canary';
 
 /**
@@ -47,7 +54,6 @@ export class ServeFormModel extends VDomModel {
     this._trans = options.trans;
     this._body = { ...subject.initial, model_id: subject.modelId };
     this._planner = new Debouncer(() => this._plan(), options.delay ?? 300);
-    this._services.uploading.connect(this._onUpload, this);
   }
 
   /**
@@ -111,13 +117,19 @@ export class ServeFormModel extends VDomModel {
   }
 
   /**
-   * 0 for none.
+   * 0 where none is chosen: then the one of the running service stays. `NO_TRANSFORMER` removes it.
    */
   get transformerId(): number {
-    return this._body.transformer_id ?? 0;
+    return this._body.remove?.includes('transformer')
+      ? NO_TRANSFORMER
+      : (this._body.transformer_id ?? 0);
   }
   set transformerId(id: number) {
-    this._change({ transformer_id: id || null });
+    const isRemoved = id === NO_TRANSFORMER;
+    this._change({
+      transformer_id: isRemoved ? null : id || null,
+      remove: isRemoved ? ['transformer'] : []
+    });
     void this._listTransformerVersions(id);
   }
 
@@ -126,6 +138,35 @@ export class ServeFormModel extends VDomModel {
   }
   set protocol(protocol: ProtocolName) {
     this._change({ protocol });
+  }
+
+  /**
+   * The estimator's method that answers; empty for the plan's choice.
+   */
+  get method(): string {
+    return this._body.method ?? '';
+  }
+  set method(method: string) {
+    this._change({ method });
+  }
+
+  /**
+   * How many rows are recorded with the chosen version.
+   */
+  get recordedRows(): number {
+    const count = this.artifact?.details.recorded_rows;
+    return typeof count === 'number' ? count : 0;
+  }
+
+  /**
+   * Whether a version that answers its recorded rows otherwise shall not take over. Until it is chosen, what the plan
+   * says: a service that is there keeps its own.
+   */
+  get isRequired(): boolean {
+    return (this._body.verify || this._lastPlan?.verify) === 'require';
+  }
+  set isRequired(isRequired: boolean) {
+    this._change({ verify: isRequired ? 'require' : 'warn' });
   }
 
   /**
@@ -195,13 +236,6 @@ export class ServeFormModel extends VDomModel {
   }
 
   /**
-   * How far the upload is that the request to serve waits for; null where it waits for none.
-   */
-  get upload(): IUpload | null {
-    return this._upload;
-  }
-
-  /**
    * What kept the last press of Serve from being done.
    */
   get serveError(): ApiError | null {
@@ -213,8 +247,20 @@ export class ServeFormModel extends VDomModel {
    * field to the button by keyboard must find it.
    */
   get canServe(): boolean {
+    return !this._isServing && (this._isPlanning || this._isPlanned);
+  }
+
+  /**
+   * Whether the service is as it is chosen already.
+   */
+  get isUnchanged(): boolean {
+    const plan = this._lastPlan;
     return (
-      !this._isServing && (this._isPlanning || this._lastPlan?.ok === true)
+      plan !== null &&
+      plan.ok &&
+      plan.exists &&
+      plan.changes.length === 0 &&
+      plan.differences.length === 0
     );
   }
 
@@ -276,7 +322,7 @@ export class ServeFormModel extends VDomModel {
     try {
       const chosen = this._changes;
       await this._planned();
-      if (!this._lastPlan?.ok || chosen !== this._changes) {
+      if (!this._isPlanned || chosen !== this._changes) {
         return null;
       }
       return await this._services.serve({
@@ -288,7 +334,6 @@ export class ServeFormModel extends VDomModel {
       return null;
     } finally {
       this._isServing = false;
-      this._upload = null;
       this._emit();
     }
   }
@@ -301,6 +346,13 @@ export class ServeFormModel extends VDomModel {
     this._request?.abort();
     super.dispose();
     Signal.clearData(this);
+  }
+
+  /**
+   * Whether there is a plan that can be carried out, and something to do in it.
+   */
+  private get _isPlanned(): boolean {
+    return this._lastPlan?.ok === true && !this.isUnchanged;
   }
 
   /**
@@ -319,15 +371,6 @@ export class ServeFormModel extends VDomModel {
     this.stateChanged.connect(look);
     await planned.promise;
     this.stateChanged.disconnect(look);
-  }
-
-  private _onUpload(_: ServicesModel, upload: IUpload): void {
-    // Another window may serve something else.
-    const names = [this.artifact?.name, ...this._transformers.map(t => t.latest.name)];
-    if (this._isServing && names.includes(upload.artifact)) {
-      this._upload = upload;
-      this._emit();
-    }
   }
 
   private _change(change: ServeBody): void {
@@ -368,7 +411,7 @@ export class ServeFormModel extends VDomModel {
   }
 
   private async _listTransformerVersions(id: number): Promise<void> {
-    if (!id || [...this._transformerVersions.values()].some(has(id))) {
+    if (id <= 0 || [...this._transformerVersions.values()].some(has(id))) {
       return;
     }
     const listed = this._transformers.find(t => t.latest.id === id);
@@ -404,7 +447,6 @@ export class ServeFormModel extends VDomModel {
   private _isNamed = false;
   private _isPlanning = false;
   private _isServing = false;
-  private _upload: IUpload | null = null;
   private _error: ApiError | null = null;
   private _serveError: ApiError | null = null;
 }
@@ -432,6 +474,8 @@ export function fieldOf(field: string): FieldName | null {
     case 'runtime':
     case 'transformer':
     case 'protocol':
+    case 'method':
+    case 'verify':
     case 'canary':
       return field;
     case 'model_id':

@@ -92,7 +92,7 @@ export function RegisterView(props: {
       <Field
         label={trans.__('Version')}
         notes={own('version')}
-        help={trans.__('Left empty, the next number.')}
+        help={trans.__('Leave empty for the next number.')}
       >
         {control => (
           <input
@@ -112,7 +112,7 @@ export function RegisterView(props: {
         notes={own('kernel')}
         help={
           kernels.find(item => item.name === kernel)?.python ??
-          trans.__('Whose Python has the libraries that the model needs.')
+          trans.__('The kernel whose Python has the model’s libraries.')
         }
       >
         {control => (
@@ -132,6 +132,14 @@ export function RegisterView(props: {
       </Field>
       {error && !['name', 'version', 'kernel'].includes(error.field) && (
         <ErrorNote error={error} />
+      )}
+      {isBusy && (
+        <div role="status">
+          <label className="jp-KaleDialog-upload">
+            {trans.__('Opening the model…')}
+            <progress />
+          </label>
+        </div>
       )}
       <footer className="jp-KaleDialog-footer">
         <button

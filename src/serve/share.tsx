@@ -13,7 +13,7 @@ export function ShareField({ model }: { model: ServeFormModel }): JSX.Element {
       label={trans.__('Share of requests (%)')}
       notes={model.fieldChecks('canary')}
       help={trans.__(
-        'What the new version gets. The rest goes to the version before, until one is chosen.'
+        'What the new version gets. The rest goes to the previous version until one is chosen.'
       )}
     >
       {control => (
@@ -28,7 +28,9 @@ export function ShareField({ model }: { model: ServeFormModel }): JSX.Element {
           value={model.share ?? ''}
           onChange={event => {
             const { valueAsNumber } = event.target;
-            model.share = Number.isInteger(valueAsNumber) ? valueAsNumber : null;
+            model.share = Number.isInteger(valueAsNumber)
+              ? valueAsNumber
+              : null;
           }}
         />
       )}
@@ -48,8 +50,8 @@ export function TakeOver({
   const codes = model.plan?.checks.map(check => check.code) ?? [];
   const choices: [boolean, string, boolean, (on: boolean) => void][] = [
     [
-      model.isTakeover || codes.includes('NotMadeHere'),
-      trans.__('Change this service, though it was not made here'),
+      codes.includes('NotMadeHere'),
+      trans.__('Change this service although it was created elsewhere'),
       model.isTakeover,
       on => {
         model.isTakeover = on;
@@ -57,7 +59,7 @@ export function TakeOver({
     ],
     [
       model.isForced || codes.includes('ClusterConflict'),
-      trans.__('Take over the fields that others have set'),
+      trans.__('Take over fields that others own'),
       model.isForced,
       on => {
         model.isForced = on;

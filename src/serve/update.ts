@@ -1,28 +1,35 @@
-import type { ProtocolName, Service } from '../api/types';
+import type { Service, Verify } from '../api/types';
+import { isObject } from '../api/types';
 import type { IServeSubject } from '../tokens';
-import { configOf } from './config';
+import { SHARE } from './model';
 
 /**
- * What the dialog starts from to change a running service: all that it is now. Null where its model is not known.
+ * What the dialog starts from to change a running service: what is left out stays as it is. Null where its model is
+ * not known.
  */
 export function updateOf(service: Service): IServeSubject | null {
   if (!service.model?.id) {
     return null;
   }
+  // These two are shown as they are now, not as what the plan makes of nothing.
+  const share = shareOf(service);
   return {
     modelId: service.model.id,
     canSplit: service.can_split,
     initial: {
-      update: !service.ours,
+      update: true,
+      // New services may go to another engine than this one is on.
+      ref: service.ref,
       name: service.ref.name,
-      runtime: service.runtime,
-      transformer_id: service.transformer?.id || null,
-      protocol: protocolName(service.protocol),
-      config: configOf(service.manifest)
+      verify: service.verify as Verify,
+      ...(share === null ? {} : { config: { predictor: { [SHARE]: share } } })
     }
   };
 }
 
-function protocolName(protocol: string): ProtocolName {
-  return protocol === 'v1' || protocol === 'v2' ? protocol : '';
+function shareOf({ manifest }: Service): number | null {
+  const spec = isObject(manifest.spec) ? manifest.spec : {};
+  const predictor = isObject(spec.predictor) ? spec.predictor : {};
+  const share = predictor[SHARE];
+  return typeof share === 'number' ? share : null;
 }

@@ -4,7 +4,6 @@ import type { Service } from '../api/types';
 import { Field } from '../components/field';
 import { ErrorNote } from '../components/note';
 import { useTrans } from '../components/trans';
-import type { IUpload } from '../services/model';
 import { PlanView } from './checks';
 import {
   NameField,
@@ -12,6 +11,7 @@ import {
   RuntimeSelect,
   TransformerSelect
 } from './fields';
+import { MethodSelect, RequireChoice } from './answers';
 import type { ServeFormModel } from './model';
 import { fieldOf } from './model';
 import { ShareField, TakeOver } from './share';
@@ -102,6 +102,8 @@ function ServeForm(props: {
           <RuntimeSelect model={model} />
           <TransformerSelect model={model} />
           <ProtocolSelect model={model} />
+          <MethodSelect model={model} />
+          <RequireChoice model={model} />
         </div>
         <PlanView model={model} />
       </div>
@@ -109,7 +111,6 @@ function ServeForm(props: {
         <ErrorNote error={serveError} />
       )}
       <footer className="jp-KaleDialog-footer">
-        {model.upload && <Upload upload={model.upload} />}
         <button
           type="button"
           className="jp-mod-styled jp-mod-reject"
@@ -126,21 +127,5 @@ function ServeForm(props: {
         </button>
       </footer>
     </form>
-  );
-}
-
-function Upload({ upload }: { upload: IUpload }): JSX.Element {
-  const trans = useTrans();
-  const { artifact, done, total } = upload;
-  return (
-    <label className="jp-KaleDialog-upload">
-      {trans.__(
-        'Uploading %1: %2 of %3 MB',
-        artifact,
-        Math.round(done / 1e6),
-        Math.round(total / 1e6)
-      )}
-      <progress value={done} max={total} />
-    </label>
   );
 }

@@ -1,18 +1,25 @@
 import * as React from 'react';
 import type { KaleServeClient } from '../api/client';
-import { ApiError } from '../api/errors';
-import type { LogEvent, Service, Step } from '../api/types';
+import type { Service, Step } from '../api/types';
 import { CopyButton } from '../components/button';
 import { Fold } from '../components/disclosure';
 import type { GlyphName } from '../components/glyph';
 import { Glyph } from '../components/glyph';
 import { ErrorNote } from '../components/note';
 import { Facts } from '../components/facts';
+import { useFetched } from '../components/fetched';
 import { Moment } from '../components/moment';
 import { useTrans } from '../components/trans';
 import type { IActions } from '../panel/actions';
 import { ManifestView } from '../serve/lazy';
+import { Conditions } from './conditions';
+import { methodWords } from './methods';
+import { Revisions } from './revisions';
 import { Shares } from './shares';
+import { VerificationView } from './verification';
+import type { Verifications } from './verifications';
+import { replicaWords } from './components';
+import { newsOf } from './news';
 
 /**
  * Everything about one service.
@@ -20,6 +27,11 @@ import { Shares } from './shares';
 export function ServiceDetails(props: {
   service: Service;
   client: KaleServeClient;
+  verifications: Verifications;
+  /**
+   * Whether the service's engine keeps its revisions.
+   */
+  hasRevisions: boolean;
   isBusy: boolean;
   actions: IActions;
 }): JSX.Element {
@@ -31,14 +43,9 @@ export function ServiceDetails(props: {
   return (
     <div className="jp-KaleDetails">
       {service.phase !== 'Ready' && <Steps steps={service.steps} />}
-      {service.log_tail && (
-        <LogTail text={service.log_tail} />
-      )}
-      <Shares
-        service={service}
-        isBusy={props.isBusy}
-        actions={props.actions}
-      />
+      {service.log_tail && <LogTail text={service.log_tail} />}
+      <Shares service={service} isBusy={props.isBusy} actions={props.actions} />
+      <VerificationView service={service} verifications={props.verifications} />
       <Facts
         items={[
           [
@@ -63,15 +70,13 @@ export function ServiceDetails(props: {
           ],
           [trans.__('Runtime'), service.runtime],
           [trans.__('Protocol'), service.protocol],
-          [trans.__('Mode'), service.mode],
+          [trans.__('Answers'), methodWords(service.method, trans)],
           [
-            trans.__('Replicas'),
-            trans.__(
-              '%1 of %2 ready',
-              service.replicas_ready,
-              service.replicas_wanted
-            )
+            trans.__('Recorded answers'),
+            service.verify === 'require' && trans.__('required')
           ],
+          [trans.__('Mode'), service.mode],
+          [trans.__('Replicas'), replicaWords(service.replicas, trans)],
           [
             trans.__('Restarts'),
             service.restarts > 0 ? String(service.restarts) : ''
@@ -88,35 +93,26 @@ export function ServiceDetails(props: {
           ],
           [
             trans.__('Created'),
-            service.created > 0 && (
-              <Moment key="created" at={service.created} />
-            )
+            service.created > 0 && <Moment key="created" at={service.created} />
           ]
         ]}
       />
       {service.conditions.length > 0 && (
         <Fold label={trans.__('Conditions')}>
-          <ul className="jp-KaleConditions">
-            {service.conditions.map(condition => (
-              <li key={condition.type}>
-                <Glyph name={CONDITION_GLYPHS[condition.status]} />
-                <span>
-                  {condition.type}
-                  {condition.status !== 'True' && condition.reason && (
-                    <span className="jp-KaleRow-sub">
-                      {' '}
-                      {condition.reason}
-                    </span>
-                  )}
-                  {condition.status !== 'True' && condition.message && (
-                    <div className="jp-KaleRow-sub">{condition.message}</div>
-                  )}
-                </span>
-              </li>
-            ))}
-          </ul>
+          <Conditions conditions={service.conditions} />
         </Fold>
       )}
+      {(service.can_roll_back || service.revision > 1) &&
+        props.hasRevisions && (
+          <Fold label={trans.__('Revisions')}>
+            <Revisions
+              service={service}
+              client={props.client}
+              isBusy={props.isBusy}
+              actions={props.actions}
+            />
+          </Fold>
+        )}
       <Fold label={trans.__('Events')}>
         <Events service={service} client={props.client} />
       </Fold>
@@ -147,12 +143,6 @@ function LogTail({ text }: { text: string }): JSX.Element {
     </figure>
   );
 }
-
-const CONDITION_GLYPHS: Record<string, GlyphName> = {
-  True: 'check',
-  False: 'cross',
-  Unknown: 'circle'
-};
 
 const STEP_GLYPHS: Record<string, GlyphName> = {
   done: 'check',
@@ -201,27 +191,11 @@ function Events(props: {
 }): JSX.Element {
   const trans = useTrans();
   const { service, client } = props;
-  const [events, setEvents] = React.useState<LogEvent[] | null>(null);
-  const [error, setError] = React.useState<ApiError | null>(null);
-  React.useEffect(() => {
-    let isCurrent = true;
-    client.events(service.ref).then(
-      items => {
-        if (isCurrent) {
-          setEvents(items);
-          setError(null);
-        }
-      },
-      (reason: unknown) => {
-        if (isCurrent) {
-          setError(ApiError.from(reason, trans));
-        }
-      }
-    );
-    return () => {
-      isCurrent = false;
-    };
-  }, [client, service, trans]);
+  const { value: events, error } = useFetched(
+    () => client.events(service.ref),
+    newsOf(service),
+    { keep: true }
+  );
   if (error) {
     return <ErrorNote error={error} />;
   }
@@ -241,8 +215,7 @@ function Events(props: {
               ? trans.__('%1 (%2 times)', event.reason, event.count)
               : event.reason}
             <div className="jp-KaleRow-sub">
-              {event.message}{' '}
-              <Moment at={event.time} />
+              {event.message} <Moment at={event.time} />
             </div>
           </span>
         </li>

@@ -6,6 +6,7 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 import type { KaleServeClient } from '../api/client';
 import { ApiError } from '../api/errors';
+import { plainText } from '../api/plain';
 import type {
   PatchBody,
   Phase,
@@ -13,7 +14,8 @@ import type {
   Service,
   ServiceRef
 } from '../api/types';
-import { isObject, refKey } from '../api/types';
+import { refKey } from '../api/types';
+import { Verifications } from './verifications';
 
 /**
  * The schema of the server's events about services.
@@ -27,7 +29,7 @@ export const UPLOAD_SCHEMA =
   'https://schema.jupyter.org/kale_serve_ext/upload/v1';
 
 /**
- * The services as they are now: told by events, put right by a list at every poll.
+ * The services as they are now: read when an event names one, put right by a list at every poll.
  */
 export class ServicesModel extends VDomModel {
   constructor(options: ServicesModel.IOptions) {
@@ -35,6 +37,7 @@ export class ServicesModel extends VDomModel {
     this._client = options.client;
     this._trans = options.trans;
     this._events = options.events;
+    this.verifications = new Verifications(options);
     this._poll = new Poll({
       auto: false,
       name: 'kale-serve-ext:services',
@@ -47,7 +50,18 @@ export class ServicesModel extends VDomModel {
       standby: 'when-hidden'
     });
     this._events.stream.connect(this._onEvent, this);
+    this._phaseChanged.connect((_, { service }) => {
+      if (this.wasServedHere(service.ref)) {
+        void this.verifications.ensure(service);
+      }
+    });
   }
+
+  /**
+   * Whether they answer as their models did in the notebook. Those that are served from this window are asked as soon
+   * as they are ready.
+   */
+  readonly verifications: Verifications;
 
   /**
    * The newest first. A new array at every change.
@@ -71,17 +85,18 @@ export class ServicesModel extends VDomModel {
   }
 
   /**
+   * Whether nobody knows how the services are by now: the server is away. One that answers that an engine is slow, or
+   * down, goes on to tell of what changes.
+   */
+  get isStale(): boolean {
+    return this._error?.isAway ?? false;
+  }
+
+  /**
    * A service took another phase; `before` is null for one that was not there before.
    */
   get phaseChanged(): ISignal<this, ServicesModel.IPhaseChange> {
     return this._phaseChanged;
-  }
-
-  /**
-   * The files of an artifact are on their way to where a service reads them.
-   */
-  get uploading(): ISignal<this, IUpload> {
-    return this._uploading;
   }
 
   /**
@@ -158,19 +173,39 @@ export class ServicesModel extends VDomModel {
   }
 
   /**
+   * Make a service what it was, at the revision or before the newest one; what goes wrong is its `actionError`.
+   */
+  async rollBack(ref: ServiceRef, revision?: number): Promise<void> {
+    await this._act(ref, async () => {
+      const body = revision === undefined ? {} : { revision };
+      this._put(await this._client.rollBack(ref, body));
+    });
+  }
+
+  /**
    * Delete a service; what goes wrong is its `actionError`.
    */
   async delete(ref: ServiceRef): Promise<void> {
     await this._act(ref, async () => {
-      try {
-        await this._client.delete(ref);
-      } catch (error) {
-        // Somebody else was quicker: it is gone, as was wanted.
-        if (!(error instanceof ApiError && error.reason === 'NotFound')) {
-          throw error;
-        }
-      }
+      // Where somebody else was quicker, it is gone, as was wanted.
+      await unlessNotFound(this._client.delete(ref));
       this._drop(ref);
+    });
+  }
+
+  /**
+   * Cancel what is being uploaded for a service, or dismiss what failed; what goes wrong is its `actionError`.
+   */
+  async cancelUpload(ref: ServiceRef): Promise<void> {
+    await this._act(ref, async () => {
+      // An upload that is not there may have ended just now: whether there is a service, only the service tells.
+      await unlessNotFound(this._client.cancelUpload(ref));
+      const service = await unlessNotFound(this._client.service(ref));
+      if (service) {
+        this._put(service);
+      } else {
+        this._drop(ref);
+      }
     });
   }
 
@@ -180,6 +215,7 @@ export class ServicesModel extends VDomModel {
     }
     this._events.stream.disconnect(this._onEvent, this);
     this._poll.dispose();
+    this.verifications.dispose();
     super.dispose();
     Signal.clearData(this);
   }
@@ -242,10 +278,7 @@ export class ServicesModel extends VDomModel {
   private _put(service: Service): void {
     const key = refKey(service.ref);
     this._told.set(key, ++this._clock);
-    this._set([
-      ...this._services.filter(s => refKey(s.ref) !== key),
-      service
-    ]);
+    this._set([...this._services.filter(s => refKey(s.ref) !== key), service]);
     this.stateChanged.emit();
   }
 
@@ -259,6 +292,13 @@ export class ServicesModel extends VDomModel {
 
   private _set(services: Service[]): void {
     const before = new Map(this._services.map(s => [refKey(s.ref), s.phase]));
+    const created = new Map(services.map(s => [refKey(s.ref), s.created]));
+    for (const known of this._services) {
+      const key = refKey(known.ref);
+      if (created.get(key) !== known.created) {
+        this.verifications.drop(key); // gone, or another of its name
+      }
+    }
     this._services = services.sort(
       (a, b) =>
         b.created - a.created || (refKey(a.ref) < refKey(b.ref) ? -1 : 1)
@@ -273,20 +313,58 @@ export class ServicesModel extends VDomModel {
 
   private _onEvent(_: Event.IManager, emission: Event.Emission): void {
     if (emission.schema_id === UPLOAD_SCHEMA) {
-      const { artifact, done, total } = emission as unknown as IUpload;
-      this._uploading.emit({ artifact, done, total });
+      this._moveUpload(emission as unknown as IUpload);
       return;
     }
     if (emission.schema_id !== EVENT_SCHEMA) {
       return;
     }
-    const { kind, engine, context, namespace, name, service } =
+    const { kind, engine, context, namespace, name } =
       emission as unknown as IServiceEvent;
+    const ref = { engine, context, namespace, name };
     if (kind === 'deleted') {
-      this._drop({ engine, context, namespace, name });
-    } else if (isObject(service)) {
-      this._put(service);
+      this._drop(ref);
+    } else {
+      void this._read(ref);
     }
+  }
+
+  private _moveUpload(moved: IUpload): void {
+    const { engine, context, namespace, name, artifact, done, total } = moved;
+    const service = this.find({ engine, context, namespace, name });
+    // Of an upload that is not known here, the event of its service tells.
+    if (service?.upload) {
+      const upload = { artifact: plainText(artifact), done, total, error: '' };
+      // Of the service itself this is no news: what is being read of it is still the newest.
+      this._services = this._services.map(one =>
+        one === service ? { ...service, upload } : one
+      );
+      this.stateChanged.emit();
+    }
+  }
+
+  /**
+   * Read a service that has changed: one request at a time, and one more where it has changed meanwhile.
+   */
+  private async _read(ref: ServiceRef): Promise<void> {
+    const key = refKey(ref);
+    if (this._reading.has(key)) {
+      this._reading.set(key, true);
+      return;
+    }
+    do {
+      this._reading.set(key, false);
+      const asked = ++this._clock;
+      try {
+        const service = await this._client.service(ref);
+        if (!this.isDisposed && (this._told.get(key) ?? 0) < asked) {
+          this._put(service);
+        }
+      } catch {
+        // The next list puts it right, and tells what is wrong.
+      }
+    } while (this._reading.get(key) && !this.isDisposed);
+    this._reading.delete(key);
   }
 
   private _client: KaleServeClient;
@@ -300,13 +378,16 @@ export class ServicesModel extends VDomModel {
   private _served = new Set<string>();
   private _busy = new Set<string>();
   private _actionErrors = new Map<string, ApiError>();
-  private _uploading = new Signal<this, IUpload>(this);
   private _phaseChanged = new Signal<this, ServicesModel.IPhaseChange>(this);
   /**
    * Counts requests and tidings, so that it can be said which came later.
    */
   private _clock = 0;
   private _told = new Map<string, number>();
+  /**
+   * The services that are being read, and whether they have changed since they were asked for.
+   */
+  private _reading = new Map<string, boolean>();
 }
 
 export namespace ServicesModel {
@@ -327,9 +408,9 @@ export namespace ServicesModel {
 }
 
 /**
- * How far an upload is.
+ * How far the upload for a service is.
  */
-export interface IUpload {
+export interface IUpload extends ServiceRef {
   /**
    * The artifact's name.
    */
@@ -343,5 +424,18 @@ export interface IUpload {
 
 interface IServiceEvent extends ServiceRef {
   kind: 'added' | 'modified' | 'deleted';
-  service: Service | null;
+}
+
+/**
+ * What the server answers; null where it answers that there is no such thing.
+ */
+async function unlessNotFound<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof ApiError && error.reason === 'NotFound') {
+      return null;
+    }
+    throw error;
+  }
 }

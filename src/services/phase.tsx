@@ -6,6 +6,7 @@ import { Glyph } from '../components/glyph';
 import { useTrans } from '../components/trans';
 
 const GLYPHS: Record<Phase, GlyphName> = {
+  Uploading: 'serve',
   Pending: 'circle',
   Loading: 'spinner',
   Ready: 'check',
@@ -18,11 +19,33 @@ const GLYPHS: Record<Phase, GlyphName> = {
 };
 
 /**
- * The phase with its drawing, in words, and why it is so. Changes are read out.
+ * The phase with its drawing, in words, and why it is so. Changes are read out, but for that of all services to unknown:
+ * that the server is away is told once, at the top.
  */
-export function PhaseStatus({ service }: { service: Service }): JSX.Element {
+export function PhaseStatus(props: {
+  service: Service;
+  /**
+   * Whether this is how it was when the server was last heard of.
+   */
+  isStale?: boolean;
+}): JSX.Element {
   const trans = useTrans();
+  const { service, isStale } = props;
   const { phase } = service;
+  if (isStale) {
+    return (
+      <div className="jp-KalePhase jp-mod-unknown">
+        <Glyph name="circle" />
+        <span className="jp-KalePhase-text">
+          <span className="jp-KalePhase-word">{trans.__('Unknown')}</span>
+          <span className="jp-KalePhase-reason">
+            {' '}
+            {trans.__('Last known: %1.', phaseWord(phase, trans))}
+          </span>
+        </span>
+      </div>
+    );
+  }
   const reason = phaseReason(service);
   return (
     <div role="status" className={`jp-KalePhase jp-mod-${phase.toLowerCase()}`}>
@@ -40,6 +63,8 @@ export function PhaseStatus({ service }: { service: Service }): JSX.Element {
  */
 export function phaseWord(phase: Phase, trans: TranslationBundle): string {
   switch (phase) {
+    case 'Uploading':
+      return trans.__('Uploading');
     case 'Pending':
       return trans.__('Pending');
     case 'Loading':

@@ -4,6 +4,7 @@ import type { Service, Share } from '../api/types';
 import { ActionButton } from '../components/button';
 import { useTrans } from '../components/trans';
 import type { IActions } from '../panel/actions';
+import { canPromote, isBeside, isSplit } from './abilities';
 
 /**
  * Which version gets how many of the requests, and the choice between them. Nothing where there is but one.
@@ -17,11 +18,9 @@ export function Shares(props: {
   const { service, isBusy, actions } = props;
   const { shares, ref } = service;
   const newest = shares.find(share => share.newest);
-  if (!newest || shares.length < 2) {
+  if (!newest || !isSplit(service)) {
     return null;
   }
-  // It runs beside the other whatever it gets, until one of them is chosen.
-  const isBeside = service.mode === 'Standard';
   const isSettled = ['Ready', 'Idle', 'Degraded'].includes(service.phase);
   return (
     <section className="jp-KaleShares" aria-label={trans.__('Requests')}>
@@ -45,21 +44,23 @@ export function Shares(props: {
         ))}
       </ul>
       <div className="jp-KaleRow-actions">
-        {(newest.percent < 100 || isBeside) && (
+        {(newest.percent < 100 || isBeside(service)) && (
           <ActionButton
             label={trans.__('Promote')}
+            name={trans.__('Promote the newest version of %1', ref.name)}
             glyph="serve"
-            disabled={isBusy || !isSettled || service.phase === 'Degraded'}
+            disabled={isBusy || !canPromote(service)}
             title={trans.__('Give all requests to the newest version')}
             onClick={() => actions.promote(ref)}
           />
         )}
-        {(newest.percent > 0 || isBeside) && (
+        {(newest.percent > 0 || isBeside(service)) && (
           <ActionButton
             label={trans.__('Roll back')}
+            name={trans.__('Roll back the requests of %1', ref.name)}
             glyph="back"
             disabled={isBusy || !isSettled}
-            title={trans.__('Give all requests to the version before')}
+            title={trans.__('Give all requests to the previous version')}
             onClick={() => actions.rollBack(ref)}
           />
         )}

@@ -1,7 +1,10 @@
 import * as React from 'react';
 import type { KaleServeClient } from '../api/client';
+import type { ApiError } from '../api/errors';
+import type { EngineInfo, Service } from '../api/types';
 import { refKey } from '../api/types';
 import { ErrorNote } from '../components/note';
+import { useNeighbourFocus } from '../components/roving';
 import { useTrans } from '../components/trans';
 import type { IActions } from '../panel/actions';
 import { Section } from '../panel/section';
@@ -15,17 +18,26 @@ import { ServiceRow } from './row';
 export function ServicesView(props: {
   model: ServicesModel;
   /**
-   * Whether the server, or our part of it, is not there, which is told elsewhere.
+   * What keeps the list from coming in, unless it is told elsewhere.
    */
-  isAway: boolean;
+  error: ApiError | null;
   client: KaleServeClient;
+  /**
+   * The engines there are, with what they can do.
+   */
+  engines: readonly EngineInfo[];
   state: PanelState;
   actions: IActions;
   hasModels: boolean;
 }): JSX.Element {
   const trans = useTrans();
-  const { model, client, state, actions } = props;
-  const { services, error } = model;
+  const { model, error, client, engines, state, actions } = props;
+  const { services } = model;
+  const list = React.useRef<HTMLUListElement>(null);
+  const listeners = useNeighbourFocus(
+    list,
+    services.map(({ ref }) => refKey(ref))
+  );
   return (
     <Section
       id="services"
@@ -33,11 +45,15 @@ export function ServicesView(props: {
       count={services.length}
       state={state}
     >
-      {error && !props.isAway && (
+      {error && (
         <ErrorNote error={error} onRetry={() => void model.refresh()} />
       )}
       {services.length > 0 ? (
-        <ul className={`jp-KaleList${error ? ' jp-mod-stale' : ''}`}>
+        <ul
+          ref={list}
+          {...listeners}
+          className={`jp-KaleList${model.isStale ? ' jp-mod-stale' : ''}`}
+        >
           {services.map(service => {
             const key = refKey(service.ref);
             return (
@@ -50,6 +66,9 @@ export function ServicesView(props: {
                 error={model.actionError(service.ref)}
                 actions={actions}
                 rowKey={`service:${key}`}
+                isMarked={state.marked === `service:${key}`}
+                isStale={model.isStale}
+                hasRevisions={engineOf(service, engines)?.revisions ?? false}
                 state={state}
                 model={model}
               />
@@ -67,9 +86,21 @@ export function ServicesView(props: {
           </p>
         )
       )}
-      {services.length === 0 && !model.isReady && !error && (
+      {services.length === 0 && !model.isReady && !model.error && (
         <p className="jp-KaleEmpty">{trans.__('Loading…')}</p>
       )}
     </Section>
+  );
+}
+
+function engineOf(
+  { ref }: Service,
+  engines: readonly EngineInfo[]
+): EngineInfo | undefined {
+  return engines.find(
+    one =>
+      one.kind === ref.engine &&
+      one.context === ref.context &&
+      one.namespace === ref.namespace
   );
 }

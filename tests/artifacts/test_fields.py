@@ -1,4 +1,4 @@
-"""What is refused before anything is touched: names, versions, tags, forms that exclude each other."""
+"""What is refused before anything is touched: names, versions, tags, forms that mutually exclusive."""
 
 from __future__ import annotations
 
@@ -122,16 +122,15 @@ def test_the_documented_forms_construct_and_touch_nothing() -> None:
     ids=lambda a: "+".join(a),
 )
 def test_the_two_forms_of_a_transformer_exclude_each_other(arguments: dict[str, object]) -> None:
-    with pytest.raises(InvalidInputError, match="exclude each other"):
+    with pytest.raises(InvalidInputError, match="mutually exclusive"):
         Transformer(**arguments)  # type: ignore[arg-type]  # of several types
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"preprocess": lambda x: x}, "lambda"),
-        ({"preprocess": print}, "plain function"),
-        ({"postprocess": len}, "plain function"),
+        ({"preprocess": 5}, "not a function"),
+        ({"postprocess": "len"}, "not a function"),
         ({"preprocess": test_texts_have_limits}, "one argument"),
         ({"preprocess": keep, "transformer_assets": ["a"]}, "not a dict"),
     ],
@@ -147,7 +146,7 @@ def test_other_arguments_are_checked_too() -> None:
         Model(None, model_type="tensorflow")
     with pytest.raises(InvalidInputError, match="signature is a dict"):
         Model(None, signature={"input_size": [1]})  # type: ignore[arg-type]  # which is the point
-    with pytest.raises(InvalidInputError, match="not submitted"):
+    with pytest.raises(InvalidInputError, match="not been submitted"):
         Model(None, transformer=Transformer(preprocess=keep))
     with pytest.raises(InvalidInputError, match="requirements"):
         Model(None, requirements="torch")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import pickle
 import platform
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,28 +16,24 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from kale_serve_ext import Dataset, Model, Transformer, session
-from kale_serve_ext.artifacts import register_path
+from kale_serve_ext import Dataset, Model, Transformer, modelmeta, session
 from kale_serve_ext.config import Settings
+from kale_serve_ext.entities import Artifact
 from kale_serve_ext.errors import (
     ConflictError,
     InvalidInputError,
-    InvalidNameError,
     KaleServeError,
     MetadataUnavailableError,
     NotFoundError,
     StorageFullError,
     UnsupportedModelError,
 )
-from kale_serve_ext.locks import locked
-from kale_serve_ext.metadata.store import Metadata
-from kale_serve_ext.metadata.where import Where
-from kale_serve_ext.records import Artifact
+from kale_serve_ext.metadata.provenance import Provenance
 from kale_serve_ext.stores import open_store
 from kale_serve_ext.sync import run
 
 DATA, LABELS = load_iris(return_X_y=True, as_frame=True)
-SERVER = Where("server", name="panel")
+SERVER = Provenance("server", name="panel")
 
 
 def fitted(c: float = 1.0) -> LogisticRegression:
@@ -83,7 +76,12 @@ def test_a_model_is_kept_and_recorded_with_all_that_is_known(backends: Settings)
 
     assert (model.name, model.version) == ("LogisticRegression", "1.0.0")
     found = recorded(model)
-    assert (found.type, found.format, found.details) == ("kale.Model", "sklearn", {"estimator": "LogisticRegression"})
+    assert (found.type, found.format) == ("kale.Model", "sklearn")
+    assert found.details == {
+        "estimator": "LogisticRegression",
+        "methods": ["predict", "predict_proba", "predict_log_proba", "decision_function"],
+        "recorded_rows": 20,
+    }
     assert (found.description, found.author, found.tags) == ("My model", "Kale", {"stage": "development"})
     assert (found.environment.python, found.environment.python_version) == (sys.executable, platform.python_version())
     assert {"scikit-learn", "joblib", "numpy", "kserve"} <= set(found.environment.packages)
@@ -156,7 +154,7 @@ def test_a_full_disk_leaves_neither_files_nor_a_record(full_disk: Path) -> None:
         "xgboost": XGBRegressor(n_estimators=60, max_depth=8, n_jobs=1).fit(rows, targets),
         "lightgbm": LGBMRegressor(n_estimators=60, num_leaves=200, verbosity=-1, n_jobs=1).fit(rows, targets),
     }.items():
-        with pytest.raises(StorageFullError, match="No room"):
+        with pytest.raises(StorageFullError, match="No space"):
             Model(model, name=name).submit_artifact()
         assert versions(name) == []
     assert [p for p in full_disk.rglob("*") if p.is_file()] == []
@@ -176,22 +174,22 @@ def test_without_metadata_nothing_is_written(settings: Settings, monkeypatch: py
 def test_what_cannot_be_logged_says_why_and_leaves_nothing(backends: Settings, tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     for name in ("a.pkl", "b.pkl"):
-        (tmp_path / "two" / name).write_bytes(b"")
+        joblib.dump(fitted(), tmp_path / "two" / name)
     cases: list[tuple[Model | Transformer | Dataset, type[KaleServeError], str]] = [
         (Model(None, model_type="sklearn"), InvalidInputError, "no model to log"),
         (Model(42), UnsupportedModelError, "builtins.int cannot be saved"),
         (Model(LogisticRegression()), InvalidInputError, "not fitted"),
-        (Model(fitted(), model_type="xgboost"), InvalidInputError, "of scikit-learn, not of XGBoost"),
+        (Model(fitted(), model_type="xgboost"), InvalidInputError, "is scikit-learn, not XGBoost"),
         (Model(fitted(), example=[[1, 2]]), InvalidInputError, "example has 2 columns; the model takes 4"),
         (Model(artifact_uri=tmp_path / "gone"), NotFoundError, "no file or folder"),
-        (Model(artifact_uri="s3://bucket/model"), InvalidInputError, "not a path of this machine"),
+        (Model(artifact_uri="s3://bucket/model"), InvalidInputError, "not a path on this machine"),
         (Model(artifact_uri="x" * 1_000_000), InvalidInputError, "path cannot be used"),
         (Model(artifact_uri="a\0b"), InvalidInputError, "path cannot be used"),
         (Model(artifact_uri=tmp_path / "two"), InvalidInputError, "2 model files"),
         (Model(artifact_uri=tmp_path / "two", model_type="custom"), InvalidInputError, "no subclass of kserve.Model"),
         (Transformer(name="t"), InvalidInputError, "neither a folder nor functions"),
         (Transformer(transformer_dir=tmp_path / "gone"), InvalidInputError, "not a folder"),
-        (Transformer(preprocess=needs_more), InvalidInputError, "preprocess uses SECRET, missing_helper"),
+        (Transformer(preprocess=needs_more), InvalidInputError, "preprocess uses missing_helper"),
         (Dataset(), InvalidInputError, "no data"),
         (Dataset(features=(x for x in [1])), InvalidInputError, "features, a generator, cannot be pickled"),
     ]
@@ -215,7 +213,11 @@ def test_a_saved_model_is_kept_as_it_is(backends: Settings, tmp_path: Path) -> N
     joblib.dump(fitted(), tmp_path / "iris.pkl")
     model = Model(artifact_uri=(tmp_path / "iris.pkl").as_uri()).submit_artifact()
     assert (model.name, recorded(model).format) == ("iris", "sklearn")
-    assert [p.name for p in open_store(backends).path(recorded(model).uri).iterdir()] == ["iris.pkl"]
+    kept = open_store(backends).path(recorded(model).uri)
+    assert {p.name for p in kept.iterdir()} == {"iris.pkl", modelmeta.NAME}
+    assert (kept / "iris.pkl").read_bytes() == (tmp_path / "iris.pkl").read_bytes()
+    # It was opened once, so that its methods are known.
+    assert "predict" in (modelmeta.read(kept) or modelmeta.ModelMeta()).methods
 
     both = Model(fitted(), artifact_uri=tmp_path / "iris.pkl").submit_artifact()
     assert both.name == "LogisticRegression"
@@ -231,93 +233,6 @@ def test_a_saved_model_is_kept_as_it_is(backends: Settings, tmp_path: Path) -> N
         "requirements": ["scikit-learn>=1.4"],
     }
     assert "scikit-learn" in recorded(custom).environment.packages
-
-
-def test_registering_loads_nothing(metadata: Metadata, settings: Settings, tmp_path: Path) -> None:
-    class Trap:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return exec, (f"open({str(tmp_path / 'sprung')!r}, 'w')",)
-
-    (tmp_path / "trap.pkl").write_bytes(pickle.dumps(Trap()))
-    empty = tmp_path / "empty"
-    empty.mkdir()
-
-    async def register(path: Path, **fields: str) -> Artifact:
-        return await register_path(path, settings=settings, metadata=metadata, where=SERVER, **fields)  # type: ignore[arg-type]  # tags are not among them
-
-    async def all_of_it() -> None:
-        found = await register(tmp_path / "trap.pkl", name="n", version="1", python=sys.executable)
-        assert (found.name, found.version, found.format, found.signature) == ("n", "1", "sklearn", None)
-        assert found.environment.python == sys.executable
-        assert {"scikit-learn", "kserve"} <= set(found.environment.packages)
-        assert not (tmp_path / "sprung").exists()
-        assert (await register(tmp_path / "trap.pkl")).name == "trap"
-
-        (tmp_path / "trap.pkl").write_bytes(b"other")
-        before = snapshots(settings)
-        with pytest.raises(ConflictError):
-            await register(tmp_path / "trap.pkl", name="n", version="1")
-        with pytest.raises(InvalidInputError, match="no Python interpreter"):
-            await register(tmp_path / "trap.pkl", python="/nowhere/python")
-        with pytest.raises(InvalidNameError):
-            await register(tmp_path / "trap.pkl", name="x" * 1_000_000)
-        with pytest.raises(NotFoundError):
-            await register(tmp_path / "gone.pkl")
-        with pytest.raises(UnsupportedModelError):
-            await register(empty)
-        assert snapshots(settings) == before
-        await metadata.close()
-
-    import asyncio
-
-    asyncio.run(all_of_it())
-
-
-def test_a_register_that_was_given_up_keeps_nothing(settings: Settings, metadata: Metadata, tmp_path: Path) -> None:
-    """The copying thread, held up here at its last step, has no caller any more when it ends."""
-    joblib.dump(fitted(), tmp_path / "model.joblib")
-    root = settings.data_dir / "snapshots"
-    root.mkdir(parents=True)
-
-    async def give_up() -> None:
-        work = asyncio.create_task(
-            register_path(tmp_path / "model.joblib", settings=settings, metadata=metadata, where=SERVER)
-        )
-        with locked(root / "lock"):
-            await until(lambda: bool(list(root.glob("staging/*/tree/model.joblib"))))
-            work.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await work
-        await until(lambda: not list(root.glob("staging/*")) and snapshots(settings) == [])
-
-    asyncio.run(give_up())
-
-
-async def until(check: Callable[[], bool]) -> None:
-    """Wait for something that has to come."""
-    end = time.monotonic() + 30
-    while not check():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.02)
-
-
-def test_a_lightgbm_text_file_is_renamed_for_its_server(metadata: Metadata, settings: Settings, tmp_path: Path) -> None:
-    import asyncio
-
-    import lightgbm
-
-    lightgbm.train({"verbosity": -1}, lightgbm.Dataset(DATA.to_numpy(), LABELS), 2).save_model(tmp_path / "m.txt")
-
-    async def register() -> Artifact:
-        try:
-            return await register_path(tmp_path / "m.txt", settings=settings, metadata=metadata, where=SERVER)
-        finally:
-            await metadata.close()
-
-    found = asyncio.run(register())
-    assert [p.name for p in open_store(settings).path(found.uri).iterdir()] == ["m.bst"]
-    assert found.signature is not None
-    assert found.signature.sample == [0.0] * 4
 
 
 def test_datasets_of_arrays_are_saved_as_arrays(backends: Settings) -> None:

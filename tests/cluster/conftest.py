@@ -201,7 +201,9 @@ def told(engine: ClusterEngine, name: str, phase: str, reason: str = ".*", withi
         time.sleep(0.2)
 
 
-def manifest(namespace: str, name: str, spec: JSON, mode: str = STANDARD, notes: Mapping[str, JSON] = {}) -> Manifest:
+def manifest(
+    namespace: str, name: str, spec: JSON, mode: str = STANDARD, annotations: Mapping[str, JSON] = {}
+) -> Manifest:
     """A service as this package would make it."""
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
@@ -210,7 +212,7 @@ def manifest(namespace: str, name: str, spec: JSON, mode: str = STANDARD, notes:
             "name": name,
             "namespace": namespace,
             "labels": {"app.kubernetes.io/managed-by": "kale-serve-ext"},
-            "annotations": {"serving.kserve.io/deploymentMode": mode, **notes},
+            "annotations": {"serving.kserve.io/deploymentMode": mode, **annotations},
         },
         "spec": spec,
     }

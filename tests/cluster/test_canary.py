@@ -15,7 +15,7 @@ import pytest
 from kale_serve_ext import Endpoint, Model, ServeConfig, serve, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
-from kale_serve_ext.engines.cluster.fields import mapping, mappings
+from kale_serve_ext.engines.fields import mapping, mappings
 from kale_serve_ext.engines.kserve import canaries_of
 from kale_serve_ext.errors import ConflictError, NotFoundError
 from kale_serve_ext.ml import JSON

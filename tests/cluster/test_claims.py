@@ -24,10 +24,10 @@ from kale_serve_ext.digest import digest_of
 from kale_serve_ext.engines.base import Manifest, Runtime, Staged
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.engines.cluster.storage import by_s3, by_upload, upload_pod
+from kale_serve_ext.entities import MODEL, Artifact
 from kale_serve_ext.errors import BackendUnavailableError, InvalidInputError, SnapshotError
-from kale_serve_ext.metadata.where import here
+from kale_serve_ext.metadata.provenance import here
 from kale_serve_ext.ml import JSON
-from kale_serve_ext.records import MODEL, Artifact
 from kale_serve_ext.serving import deploy
 from kale_serve_ext.serving.plan import make_plan
 from kale_serve_ext.serving.types import ServeRequest
@@ -91,7 +91,7 @@ def elsewhere(workspace: Settings, iris: Artifact, shared: str) -> Artifact:
     staged = with_storage(workspace, f"pvc://{shared}/{FOLDER}", lambda engine: run(engine.stage(iris)))
     assert staged.storage_uri == f"pvc://shared/{FOLDER}/sha256/{address(iris)}"
     artifact = Artifact(MODEL, "elsewhere", "1", staged.storage_uri, format="sklearn")
-    return run(session.metadata().put_artifact(artifact, where=here()))
+    return run(session.metadata().put_artifact(artifact, provenance=here()))
 
 
 def stored(submitted: Model | Transformer) -> Artifact:
@@ -188,7 +188,7 @@ from pathlib import Path
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.engines.cluster.storage.upload_pod import UploadPod
-from kale_serve_ext.records import MODEL, Artifact
+from kale_serve_ext.entities import MODEL, Artifact
 
 folder, digest, halting = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "halt"
 whole = UploadPod._stream
@@ -321,7 +321,7 @@ def test_claims_are_served_directly_cloned_and_from_snapshots(
     engines = {way: ClusterEngine(replace(workspace, cluster_storage=way)) for way in ("", "clone:", "snapshot:")}
     for way, engine in engines.items():
         request = ServeRequest(model_id=elsewhere.id, name=way.strip(":") or "direct", runtime="kale-sklearn")
-        run(deploy.serve(request, engine, session.metadata(), where=here()))
+        run(deploy.serve(request, engine, session.metadata(), provenance=here()))
     uris = {}
     for name in ("direct", "clone", "snapshot"):
         served = Endpoint(name)
@@ -386,7 +386,7 @@ def test_a_claim_that_is_not_there_is_named(workspace: Settings, iris: Artifact)
 def test_rok_gets_the_claim_that_it_fills(workspace: Settings, kube_admin: Kube, namespace: str) -> None:
     # No Rok is here: the claim waits for ever, and is what Rok would have been given.
     artifact = Artifact(MODEL, "rok", "1", "rok:me:serving:model:4f1a:/models/iris", format="sklearn")
-    logged = run(session.metadata().put_artifact(artifact, where=here()))
+    logged = run(session.metadata().put_artifact(artifact, provenance=here()))
     request = ServeRequest(model_id=logged.id, name="rok", runtime="kale-sklearn")
     plan = run(make_plan(request, session.engine(), session.metadata()))
     assert plan.ok

@@ -15,9 +15,9 @@ import pytest
 from kale_serve_ext import __version__, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.base import Manifest
-from kale_serve_ext.engines.choice import Choice, decide, write_choice
 from kale_serve_ext.engines.cluster.credentials import IN_CLUSTER, Place, find_place
 from kale_serve_ext.engines.cluster.discovery import check_may_serve, namespaces
+from kale_serve_ext.engines.selection import Choice, decide, write_choice
 from kale_serve_ext.errors import NotFoundError, PermissionDeniedError
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.sync import run
@@ -33,7 +33,7 @@ PROGRAM = """
 import json
 from kale_serve_ext import session
 from kale_serve_ext.config import Settings
-from kale_serve_ext.engines.choice import decide
+from kale_serve_ext.engines.selection import decide
 found = decide(Settings.from_environ())
 print(json.dumps([found.info.kind, found.info.context, found.info.namespace, found.by, session.engine().info.kind]))
 """

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kale_serve_ext.config import Settings
-from kale_serve_ext.engines.base import Manifest, Staged
+from kale_serve_ext.engines.base import Manifest, ServiceState, Staged, Version, version_of
 from kale_serve_ext.engines.cluster import logs, pods
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
-from kale_serve_ext.engines.cluster.storage.s3_server import S3Target, access_secret
-from kale_serve_ext.errors import InvalidInputError, NotFoundError, PermissionDeniedError
+from kale_serve_ext.engines.cluster.storage.s3_target import S3Target, access_secret
+from kale_serve_ext.errors import ChangedMeanwhileError, InvalidInputError, NotFoundError, PermissionDeniedError
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
 from kale_serve_ext.sync import run
@@ -115,7 +115,7 @@ FAULTS = {
     ),
     "silent": Fault(
         program(POLITE + "time.sleep(3600)"),
-        r"The predictor runs, but does not answer yet: .*connection refused\.",
+        r"The predictor runs, but nothing listens on its port 8080, .* after it was started: .*connection refused\.",
         phase="Loading",
         within=90.0,
     ),
@@ -275,9 +275,9 @@ def test_a_folder_without_a_model_is_told_from_the_traceback(
     for file in files:
         bucket.put_object(Key=f"{target.prefix}/{name}/{file}", Body=b"not a model")
     predictor = model(storageUri=f"s3://{target.bucket}/{target.prefix}/{name}")
-    notes = {"serving.kserve.io/storageSecretName": target.secret}
+    annotations = {"serving.kserve.io/storageSecretName": target.secret}
     access = Staged("", owned=(access_secret(target, namespace),))
-    run(engine.apply(manifest(namespace, name, {"predictor": predictor}, notes=notes), [access]))
+    run(engine.apply(manifest(namespace, name, {"predictor": predictor}, annotations=annotations), [access]))
     try:
         service = told(engine, name, "Failed", rf"The predictor ended with exit code 1: {why}")
         assert "Traceback (most recent call last)" in service.log_tail
@@ -382,7 +382,7 @@ def test_a_namespace_that_is_deleted_is_told(kube_admin: Kube, settings: Setting
         return there
 
     for service in ("one", "two"):
-        run(engine.apply(manifest(name, service, {"predictor": program(SERVE)}, notes=stopped)))
+        run(engine.apply(manifest(name, service, {"predictor": program(SERVE)}, annotations=stopped)))
     assert run(asyncio.wait_for(watch(), 60)) == set()
     late = manifest(name, "late", {"predictor": program(SERVE)})
     with pytest.raises((NotFoundError, PermissionDeniedError), match=f"namespace.*{name}.*"):
@@ -404,3 +404,26 @@ def gone(kube: Kube, namespace: str) -> bool:
     except NotFoundError:
         return True
     return False
+
+
+def test_of_two_who_make_or_change_a_service_at_once_one_is_told(engine: ClusterEngine, namespace: str) -> None:
+    """Without pods: what counts is what the API server takes."""
+    paused: dict[str, JSON] = {"serving.kserve.io/stop": "true"}
+
+    def wanted(most: int) -> Manifest:
+        spec: JSON = {"predictor": {**program(SERVE), "maxReplicas": most}}
+        return manifest(namespace, "raced", spec, annotations=paused)
+
+    async def race(over: Version, *most: int) -> list[object]:
+        applied = (engine.apply(wanted(number), over=over) for number in most)
+        return await asyncio.gather(*applied, return_exceptions=True)
+
+    over = Version()
+    for most in ((2, 3), (4, 5)):
+        one, other = run(race(over, *most))
+        (lost,) = [found for found in (one, other) if isinstance(found, BaseException)]
+        (won,) = [found for found in (one, other) if isinstance(found, ServiceState)]
+        assert isinstance(lost, ChangedMeanwhileError)
+        assert run(engine.get("raced")).manifest["spec"] == won.manifest["spec"]
+        over = version_of(won)
+    run(engine.delete("raced"))

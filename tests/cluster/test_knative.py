@@ -16,7 +16,7 @@ from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.base import Manifest
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.errors import ConflictError, InvalidInputError, NotFoundError, PlanError
-from kale_serve_ext.metadata.where import here
+from kale_serve_ext.metadata.provenance import here
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving import deploy
 from kale_serve_ext.serving.types import Service
@@ -278,4 +278,4 @@ def test_scaled_to_zero_is_idle_and_the_next_request_wakes_it(
     awake = told(engine, asleep, "Ready")
     assert awake.replicas_ready == 1
     # Nobody who waits for it is told of a failure.
-    assert run(deploy.update(asleep, engine=engine, metadata=session.metadata(), where=here())).phase == "Ready"
+    assert run(deploy.update(asleep, engine=engine, metadata=session.metadata(), provenance=here())).phase == "Ready"

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from kale_serve_ext.engines.base import Manifest
-from kale_serve_ext.engines.cluster.fields import labels_of
+from kale_serve_ext.engines.fields import labels_of
 from kale_serve_ext.errors import KaleServeError, NotFoundError
 from kale_serve_ext.sync import run
 

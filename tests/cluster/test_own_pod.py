@@ -28,7 +28,7 @@ from kale_serve_ext.config import Settings
 from kale_serve_ext.digest import digest_of
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.errors import KaleServeError
-from kale_serve_ext.records import Artifact
+from kale_serve_ext.entities import Artifact
 
 async def main():
     told = {}

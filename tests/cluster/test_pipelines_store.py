@@ -20,10 +20,10 @@ from kale_serve_ext import serve, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.base import Check, Manifest
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
+from kale_serve_ext.entities import MODEL, Artifact
 from kale_serve_ext.errors import NotFoundError
-from kale_serve_ext.metadata.where import here
+from kale_serve_ext.metadata.provenance import here
 from kale_serve_ext.ml import JSON
-from kale_serve_ext.records import MODEL, Artifact
 from kale_serve_ext.serving.plan import make_plan
 from kale_serve_ext.serving.types import ServeRequest
 from kale_serve_ext.sync import run
@@ -100,7 +100,7 @@ def test_a_model_of_a_run_is_served_with_the_secret_of_the_profile(
     workspace: Settings, store: None, run_output: str, kube_admin: Kube, namespace: str
 ) -> None:
     artifact = Artifact(MODEL, "of a run", "1", f"{run_output}/model", format="sklearn")
-    stored = run(session.metadata().put_artifact(artifact, where=here()))
+    stored = run(session.metadata().put_artifact(artifact, provenance=here()))
     [missing] = checks(stored, run_engine := ClusterEngine(workspace))
     assert (missing.level, missing.code) == ("error", "CredentialsMissing")
     assert "mlpipeline-minio-artifact" in missing.message
@@ -132,6 +132,8 @@ def test_a_file_without_an_ending_is_found_before_it_is_served(
     found = {}
     for name in ("bare", "model"):
         artifact = Artifact(MODEL, name, "1", f"{run_output}/{name}", format="sklearn")
-        found[name] = [c.code for c in checks(run(session.metadata().put_artifact(artifact, where=here())), engine)]
+        found[name] = [
+            c.code for c in checks(run(session.metadata().put_artifact(artifact, provenance=here())), engine)
+        ]
     assert found == {"bare": ["ModelFile"], "model": []}
     run(engine.close())

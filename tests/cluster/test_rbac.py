@@ -23,10 +23,10 @@ from kale_serve_ext.engines.base import Manifest
 from kale_serve_ext.engines.cluster.credentials import find_place, load
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.errors import NotFoundError, PermissionDeniedError
-from kale_serve_ext.metadata.where import here
+from kale_serve_ext.metadata.provenance import here
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving import deploy
-from kale_serve_ext.serving.client import Client
+from kale_serve_ext.serving.client import PredictionClient
 from kale_serve_ext.serving.plan import make_plan
 from kale_serve_ext.serving.status import describe
 from kale_serve_ext.serving.types import ServeRequest
@@ -204,13 +204,13 @@ def without_logs(engine: ClusterEngine, request: ServeRequest) -> None:
 
 
 def without_proxy(engine: ClusterEngine, request: ServeRequest) -> None:
-    client = Client(engine, "rights")
+    client = PredictionClient(engine, "rights")
     assert run(client.call(ROW)) == {"predictions": [0]}
     run(client.close())
 
 
 def without_forwarding(engine: ClusterEngine, request: ServeRequest) -> None:
-    client = Client(engine, "rights")
+    client = PredictionClient(engine, "rights")
     assert run(client.call(np.array(ROW))) == {"predictions": [0]}
     with pytest.raises(PermissionDeniedError, match='cannot get resource "pods/portforward"'):
         run(client.call(np.array(ROW), protocol="grpc-v2"))
@@ -219,14 +219,14 @@ def without_forwarding(engine: ClusterEngine, request: ServeRequest) -> None:
 
 def without_secrets(engine: ClusterEngine, request: ServeRequest) -> None:
     with pytest.raises(PermissionDeniedError, match='resource "secrets"'):
-        run(deploy.serve(request, engine, session.metadata(), where=here()))
+        run(deploy.serve(request, engine, session.metadata(), provenance=here()))
     with pytest.raises(NotFoundError):
         run(engine.get(request.name))
 
 
 def serves(engine: ClusterEngine, request: ServeRequest) -> None:
     """What is not needed to serve the files of this machine by S3."""
-    run(deploy.serve(request, engine, session.metadata(), where=here()))
+    run(deploy.serve(request, engine, session.metadata(), provenance=here()))
     run(engine.delete(request.name))
 
 

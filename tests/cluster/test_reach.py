@@ -25,8 +25,8 @@ from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.cluster.credentials import find_place, load
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
-from kale_serve_ext.engines.cluster.fields import mapping, mappings, name_of, notes_of, text
 from kale_serve_ext.engines.cluster.pods import is_ready
+from kale_serve_ext.engines.fields import annotations_of, mapping, mappings, name_of, text
 from kale_serve_ext.errors import (
     InvalidInputError,
     KaleServeError,
@@ -35,7 +35,7 @@ from kale_serve_ext.errors import (
     PredictionError,
 )
 from kale_serve_ext.ml import JSON
-from kale_serve_ext.serving.client import Client
+from kale_serve_ext.serving.client import PredictionClient
 from kale_serve_ext.serving.predict import predict
 from kale_serve_ext.sync import loop, run
 from tests.cluster.conftest import KNATIVE, manifest, told
@@ -97,11 +97,11 @@ def endpoint(model: Model, kube_admin: Kube, namespace: str) -> Endpoint:
 @pytest.fixture
 def user(
     endpoint: Endpoint, kube_admin: Kube, namespace: str, workspace: Settings, tmp_path: Path
-) -> Iterator[Callable[..., Client]]:
+) -> Iterator[Callable[..., PredictionClient]]:
     """Gives a client of a service for an account that may only read, and what is granted to it beside."""
     engines: list[ClusterEngine] = []
 
-    def make(service: str, *granted: JSON) -> Client:
+    def make(service: str, *granted: JSON) -> PredictionClient:
         name = f"user-{len(engines)}-{os.urandom(2).hex()}"
         subject: JSON = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
         role: JSON = {"kind": "Role", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
@@ -117,7 +117,7 @@ def user(
         path = tmp_path / name
         path.write_text(kubeconfig(token))
         engines.append(ClusterEngine(replace(workspace, kubeconfig=str(path))))
-        return Client(engines[-1], service)
+        return PredictionClient(engines[-1], service)
 
     yield make
     for engine in engines:
@@ -159,7 +159,7 @@ def test_arrays_go_by_grpc_from_outside(endpoint: Endpoint, workspace: Settings)
 def test_the_ways_end_with_the_connection(endpoint: Endpoint, workspace: Settings) -> None:
     threads = threading.active_count()
     before = forwards(workspace)
-    client = Client(session.engine(), "batched")
+    client = PredictionClient(session.engine(), "batched")
     run(client.call(ROWS, protocol="grpc-v2"))
     assert len(forwards(workspace)) == len(before) + 1
     run(client.close())
@@ -189,7 +189,7 @@ def _told(ask: Callable[..., JSON], *arguments: object, **options: str) -> JSON:
         return error.message
 
 
-def test_a_login_that_was_renewed_is_not_noticed(user: Callable[..., Client]) -> None:
+def test_a_login_that_was_renewed_is_not_noticed(user: Callable[..., PredictionClient]) -> None:
     client = user("iris", PROXY)
     assert run(client.call(ROWS.tolist())) == ANSWER
     assert isinstance(client._engine, ClusterEngine)
@@ -228,7 +228,7 @@ def test_a_failure_that_the_batcher_hides_is_told(endpoint: Endpoint) -> None:
     assert told.value.answer_status == 200
 
 
-def test_without_the_proxy_http_goes_by_port_forward(user: Callable[..., Client]) -> None:
+def test_without_the_proxy_http_goes_by_port_forward(user: Callable[..., PredictionClient]) -> None:
     client = user("iris", FORWARD)
     for _ in range(2):
         assert run(client.call(ROWS.tolist())) == ANSWER
@@ -236,14 +236,14 @@ def test_without_the_proxy_http_goes_by_port_forward(user: Callable[..., Client]
     assert run(client.call(ROWS)) == ANSWER
 
 
-def test_without_port_forward_arrays_go_by_rest(user: Callable[..., Client]) -> None:
+def test_without_port_forward_arrays_go_by_rest(user: Callable[..., PredictionClient]) -> None:
     client = user("iris", PROXY)
     assert run(client.call(ROWS)) == ANSWER
     with pytest.raises(PermissionDeniedError, match=r'cannot get resource "pods/portforward"'):
         run(client.call(ROWS, protocol="grpc-v2"))
 
 
-def test_without_any_way_both_rights_are_named(user: Callable[..., Client]) -> None:
+def test_without_any_way_both_rights_are_named(user: Callable[..., PredictionClient]) -> None:
     client = user("iris")
     for _ in range(2):
         with pytest.raises(PermissionDeniedError) as told:
@@ -312,8 +312,8 @@ def test_an_ingress_is_used_with_host_and_token(
     with gateway() as server:
         base = f"http://127.0.0.1:{server.server_port}"
         engine = ClusterEngine(replace(workspace, cluster_ingress=base, cluster_ingress_token_file=str(file)))
-        client = Client(engine, "iris")
-        with pytest.raises(PermissionDeniedError, match=r"wants a login \(at login.example.com/dex/auth\)") as told:
+        client = PredictionClient(engine, "iris")
+        with pytest.raises(PermissionDeniedError, match=r"requires a login \(at login.example.com/dex/auth\)") as told:
             run(client.call(ROWS.tolist()))
         assert "secret" not in str(told.value)
         # It is renewed in place.
@@ -338,7 +338,7 @@ def knative(endpoint: Endpoint, kube_admin: Kube, namespace: str) -> bool:
         return False
     like = endpoint.service.manifest
     predictor = mapping(mapping(like.get("spec")).get("predictor"))
-    storage = {key: value for key, value in notes_of(like).items() if "storage" in key}
+    storage = {key: value for key, value in annotations_of(like).items() if "storage" in key}
     # With Knative a pod is given as long to end as a request may take.
     spec: JSON = {"predictor": {**predictor, "minReplicas": 1, "timeout": 2}}
     run(session.engine().apply(manifest(namespace, "knative", spec, KNATIVE, storage)))
@@ -376,5 +376,5 @@ def test_in_knative_mode_a_model_is_reached_by_proxy_and_ingress(knative: bool, 
     proxied, outside = ClusterEngine(workspace), ClusterEngine(replace(workspace, cluster_ingress=ingress))
     told(proxied, "knative", "Ready", within=90)
     for engine in (proxied, outside):
-        assert run(asyncio.wait_for(Client(engine, "knative").call(ROWS), 60)) == ANSWER
+        assert run(asyncio.wait_for(PredictionClient(engine, "knative").call(ROWS), 60)) == ANSWER
         run(engine.close())

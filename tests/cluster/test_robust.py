@@ -18,14 +18,14 @@ import pytest
 
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.base import EngineInfo, Manifest
-from kale_serve_ext.engines.choice import local_info
 from kale_serve_ext.engines.cluster import api as api_module
 from kale_serve_ext.engines.cluster.api import MERGE, Api, Gone, LoggedOutError
+from kale_serve_ext.engines.cluster.api_objects import KINDS
 from kale_serve_ext.engines.cluster.credentials import find_place, load
 from kale_serve_ext.engines.cluster.engine import ClusterEngine, info
-from kale_serve_ext.engines.cluster.fields import name_of
-from kale_serve_ext.engines.cluster.objects import KINDS
 from kale_serve_ext.engines.cluster.watching import watch_all
+from kale_serve_ext.engines.fields import name_of
+from kale_serve_ext.engines.selection import local_info
 from kale_serve_ext.errors import ServeFailedError
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.server.backends import Backends
@@ -399,7 +399,7 @@ def test_a_login_that_ended_is_taken_up_again(
             await told.until(lambda: {name for _, name in told.events} == {"kept", "gone"})
             await told.quiet()
             await asyncio.to_thread(login.end)
-            with pytest.raises(LoggedOutError, match="does not know this login"):
+            with pytest.raises(LoggedOutError, match="have expired"):
                 await until_refused(Api(find_place(path)), namespace)
             await services.delete("gone")
             await services.make("new")

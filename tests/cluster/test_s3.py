@@ -26,7 +26,7 @@ import pytest
 from kale_serve_ext.digest import digest_of
 from kale_serve_ext.engines.cluster.storage import s3
 from kale_serve_ext.engines.cluster.storage.s3 import upload
-from kale_serve_ext.engines.cluster.storage.s3_server import S3Target, access_secret
+from kale_serve_ext.engines.cluster.storage.s3_target import S3Target, access_secret
 from kale_serve_ext.errors import (
     BackendUnavailableError,
     ConflictError,
@@ -211,7 +211,7 @@ def test_an_upload_killed_in_the_middle_is_completed_by_the_next(bucket: Bucket,
         import os, signal
         from pathlib import Path
         from kale_serve_ext.engines.cluster.storage.s3 import upload
-        from kale_serve_ext.engines.cluster.storage.s3_server import S3Target
+        from kale_serve_ext.engines.cluster.storage.s3_target import S3Target
 
         def progress(done, total):
             if done > {8 * MIB}:
@@ -277,7 +277,7 @@ def test_a_large_file_goes_in_parts_and_not_through_memory(bucket: Bucket, tmp_p
         import json, resource
         from pathlib import Path
         from kale_serve_ext.engines.cluster.storage.s3 import upload
-        from kale_serve_ext.engines.cluster.storage.s3_server import S3Target
+        from kale_serve_ext.engines.cluster.storage.s3_target import S3Target
 
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         upload(Path({str(small)!r}), {digest_of(small)!r}, {bucket.target!r})  # what boto3 takes for itself

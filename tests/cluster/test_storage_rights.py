@@ -18,10 +18,10 @@ from kale_serve_ext.digest import digest_of
 from kale_serve_ext.engines.base import Manifest
 from kale_serve_ext.engines.cluster.credentials import find_place, load
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
+from kale_serve_ext.entities import MODEL, Artifact
 from kale_serve_ext.errors import PermissionDeniedError
-from kale_serve_ext.metadata.where import here
+from kale_serve_ext.metadata.provenance import here
 from kale_serve_ext.ml import JSON
-from kale_serve_ext.records import MODEL, Artifact
 from kale_serve_ext.serving.plan import make_plan
 from kale_serve_ext.serving.types import ServeRequest
 from kale_serve_ext.sync import run
@@ -95,7 +95,7 @@ def on_claim(workspace: Settings, kube_admin: Kube, namespace: str) -> Artifact:
     claim: Manifest = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": spec}
     kube_admin.create(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", claim)
     artifact = Artifact(MODEL, "on a claim", "1", "pvc://data/models/iris", format="sklearn")
-    return run(session.metadata().put_artifact(artifact, where=here()))
+    return run(session.metadata().put_artifact(artifact, provenance=here()))
 
 
 def test_an_upload_needs_no_more_than_a_notebook_has(

@@ -11,8 +11,9 @@ from dataclasses import replace
 import pytest
 
 from kale_serve_ext.engines.base import Manifest
-from kale_serve_ext.engines.cluster.modes import about_mode, answering, check_pause, own_deployment
-from kale_serve_ext.engines.cluster.state import Objects, service_state
+from kale_serve_ext.engines.cluster.deployment_mode import about_mode, answering, check_pause, own_deployment
+from kale_serve_ext.engines.cluster.service_objects import Objects
+from kale_serve_ext.engines.cluster.state import service_state
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
 from kale_serve_ext.serving.types import Service

@@ -9,7 +9,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ClassVar
 
+import httpx
 import pytest
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
@@ -17,13 +19,22 @@ from tornado.web import Application
 from tornado.websocket import WebSocketClientConnection, WebSocketHandler, websocket_connect
 
 from kale_serve_ext.engines.cluster.reach.portforward import PROTOCOL, Forward, PortClosed
+from kale_serve_ext.engines.cluster.reach.transports import ForwardTransport
 from kale_serve_ext.errors import ServiceNotReadyError
 
 PORT = (8081).to_bytes(2, "little")
 
 
 class Pod(WebSocketHandler):
-    """Echoes; ``bye`` ends it, and ``closed`` is a port on which nothing listens."""
+    """Echoes what is no HTTP; ``bye`` ends it, and ``closed`` is a port on which nothing listens."""
+
+    held: ClassVar[set[Pod]] = set()
+    """Those that were sent a request, which is not answered."""
+
+    @classmethod
+    def end_all(cls) -> None:
+        while cls.held:
+            cls.held.pop().close()
 
     def select_subprotocol(self, subprotocols: list[str]) -> str:
         assert subprotocols == [PROTOCOL]
@@ -38,8 +49,14 @@ class Pod(WebSocketHandler):
         assert message[:1] == b"\0"
         if message[1:] == b"bye":
             self.close()
-        elif message[1:] == b"closed":
+        elif message[1:].endswith(b"closed"):
             await self.write_message(b"\1connection refused", binary=True)
+        elif message[1:].endswith(b"broken"):
+            await self.write_message(b"\1write: broken pipe", binary=True)
+        elif message[1:].endswith(b"ended"):
+            self.close()
+        elif message[1:].startswith(b"POST") or self in self.held:
+            self.held.add(self)
         else:
             await self.write_message(message, binary=True)
 
@@ -85,6 +102,37 @@ def test_its_end_is_seen_and_the_next_connection_is_a_new_one(tmp_path: Path) ->
                 writer.close()
                 assert isinstance(forward.trouble, PortClosed) == (word == b"closed")
             writer.close()
+
+    asyncio.run(asyncio.wait_for(ask(), 30))
+
+
+@pytest.mark.parametrize(
+    ("what", "kind"), [(b"closed", httpx.ConnectError), (b"broken", httpx.ReadError), (b"ended", httpx.ReadError)]
+)
+def test_only_what_reached_no_pod_is_told_so(tmp_path: Path, what: bytes, kind: type[Exception]) -> None:
+    async def ask() -> None:
+        async with forwarded(tmp_path) as forward, httpx.AsyncClient(transport=ForwardTransport(forward)) as client:
+            with pytest.raises((httpx.NetworkError, httpx.ProtocolError)) as told:
+                await client.post("http://pod/", content=what)
+            assert isinstance(told.value, httpx.ConnectError) == (kind is httpx.ConnectError)
+
+    asyncio.run(asyncio.wait_for(ask(), 30))
+
+
+def test_another_connection_that_finds_no_pod_says_nothing_of_what_was_sent(tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with forwarded(tmp_path) as forward, httpx.AsyncClient(transport=ForwardTransport(forward)) as client:
+            sent = asyncio.create_task(client.post("http://pod/", content=b"held"))
+            while not forward._carrying:  # noqa: ASYNC110  # nothing tells
+                await asyncio.sleep(0.01)  # nothing tells
+            reader, writer = await asyncio.open_unix_connection(forward.path)
+            writer.write(b"closed")
+            assert await reader.read() == b""
+            assert isinstance(forward.trouble, PortClosed)
+            writer.close()
+            Pod.end_all()
+            with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+                await sent
 
     asyncio.run(asyncio.wait_for(ask(), 30))
 

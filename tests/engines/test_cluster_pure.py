@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
 
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines import open_engine
-from kale_serve_ext.engines.base import Manifest, Runtime, Staged
+from kale_serve_ext.engines.base import Manifest, Runtime, Staged, Version
 from kale_serve_ext.engines.cluster.api import Api
 from kale_serve_ext.engines.cluster.credentials import find_place
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.engines.cluster.reach.transports import ProxyTransport, proxied
 from kale_serve_ext.engines.cluster.runtimes import STOCK, in_order
+from kale_serve_ext.entities import MODEL, Artifact
 from kale_serve_ext.errors import (
     BackendUnavailableError,
+    ChangedMeanwhileError,
     ConflictError,
     InvalidInputError,
     KaleServeError,
@@ -25,7 +30,6 @@ from kale_serve_ext.errors import (
     PermissionDeniedError,
 )
 from kale_serve_ext.ml import JSON
-from kale_serve_ext.records import MODEL, Artifact
 
 KUBECONFIG = """
 apiVersion: v1
@@ -137,6 +141,7 @@ def test_the_server_s_refusals_have_their_kind_and_its_words(
         (503, {"kind": "Status", "apiVersion": "v1", "message": "no endpoints"}, httpx.ConnectError),
         (503, {"kind": "Status", "apiVersion": "v1", "message": f"{BROKEN}dial tcp 10.0.0.1:8080"}, httpx.ConnectError),
         # The pod may have done what it was asked.
+        (503, {"kind": "Status", "apiVersion": "v1", "message": "the server is away"}, httpx.ReadError),
         (503, {"kind": "Status", "apiVersion": "v1", "message": f"{BROKEN}EOF"}, httpx.ReadError),
         (404, {"kind": "Status", "apiVersion": "v1", "message": "not found"}, httpx.ConnectError),
         (403, {"kind": "Status", "apiVersion": "v1", "message": "cannot create"}, PermissionDeniedError),
@@ -193,7 +198,7 @@ def test_a_login_that_the_server_does_not_know_any_more_is_read_anew(kubeconfig:
             if knows_the_next:
                 assert (await client.post("/", json={"instances": []})).json() == {"predictions": [1]}
             else:
-                with pytest.raises(PermissionDeniedError, match="does not know this login"):
+                with pytest.raises(PermissionDeniedError, match="have expired"):
                     await client.post("/", json={"instances": []})
         await api.close()
 
@@ -262,6 +267,45 @@ def test_files_that_are_elsewhere_are_missed_before_serving(kubeconfig: str, tmp
 
 def test_what_a_service_owns_is_not_shown() -> None:
     assert "hidden" not in repr(Staged("s3://b", owned=({"stringData": {"AWS_SECRET_ACCESS_KEY": "hidden"}},)))
+
+
+class Cluster(BaseHTTPRequestHandler):
+    """An API server that has a paused service, and takes no changes."""
+
+    def do_GET(self) -> None:
+        notes: JSON = {"serving.kserve.io/stop": "true"}
+        made: JSON = {"generation": 1, "creationTimestamp": "1970-01-01T00:01:40Z", "annotations": notes}
+        body = json.dumps({"metadata": made, "spec": {}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_service_that_was_paused_meanwhile_is_not_the_one_that_was_planned_for(tmp_path: Path) -> None:
+    wanted: Manifest = {"metadata": {"name": "iris", "namespace": "team-a"}, "spec": {}}
+
+    async def apply(over: Version) -> None:
+        engine = ClusterEngine(Settings(data_dir=tmp_path, kubeconfig=str(tmp_path / "config")))
+        try:
+            await engine.apply(wanted, over=over)
+        finally:
+            await engine.close()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Cluster) as server:
+        (tmp_path / "config").write_text(KUBECONFIG.replace("127.0.0.1:1", f"127.0.0.1:{server.server_port}"))
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            # Pausing is no new generation.
+            with pytest.raises(ChangedMeanwhileError):
+                asyncio.run(apply(Version(100.0, 1)))
+            with pytest.raises(BackendUnavailableError):
+                asyncio.run(apply(Version(100.0, 1, paused=True)))
+        finally:
+            server.shutdown()
 
 
 def test_a_server_that_is_away_is_told_by_the_context(kubeconfig: str) -> None:

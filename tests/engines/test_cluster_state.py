@@ -10,8 +10,9 @@ import pytest
 
 from kale_serve_ext.engines.base import Condition, Manifest, ServiceState
 from kale_serve_ext.engines.cluster.eventlog import log_events
-from kale_serve_ext.engines.cluster.fields import mapping
-from kale_serve_ext.engines.cluster.state import Objects, grouped, service_state, wanted_log
+from kale_serve_ext.engines.cluster.service_objects import Objects
+from kale_serve_ext.engines.cluster.state import grouped, service_state, wanted_log
+from kale_serve_ext.engines.fields import mapping
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
 
@@ -20,6 +21,11 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "load.py", line 1, in <m
 NO_BUCKET = "Traceback (most recent call last):\nRuntimeError: S3 authentication failed.\n"
 PULL = 'Failed to pull image "registry.invalid/none": no such host'
 REFUSED = "Readiness probe failed: dial tcp 10.244.0.9:8080: connect: connection refused"
+REFUSED_HTTP = (
+    'Startup probe failed: Get "http://10.244.0.9:8085/v2/health/ready": '
+    "dial tcp 10.244.0.9:8085: connect: connection refused"
+)
+UNREADY = "Readiness probe failed: HTTP probe failed with statuscode: 503"
 QUOTA = 'pods "iris-predictor-1-x7k2p" is forbidden: exceeded quota: q, requested: requests.cpu=50m'
 COLLISION = 'Operation cannot be fulfilled on "iris": the object has been modified; please apply your changes'
 
@@ -159,7 +165,7 @@ def ended(code: int, reason: str = "Error", message: str = "") -> dict[str, JSON
     return {"exitCode": code, "reason": reason, "message": message}
 
 
-RUNNING: dict[str, JSON] = {"startedAt": at(400)}
+RUNNING: dict[str, JSON] = {"startedAt": at(45)}
 ANSWERS = container(running=RUNNING, ready=True)
 LATE = "failed to sync secret cache:"
 LOADS = container(running=RUNNING)
@@ -261,10 +267,25 @@ ON_THE_WAY = {
         "Loading",
         "The predictor is loading.",
     ),
-    "the server never listens": (
-        objects(pod(LOADS), events=[event("Unhealthy", REFUSED, count=30)]),
+    "the server does not listen": (
+        objects(pod(LOADS), events=[event("Unhealthy", REFUSED, count=3)]),
         "Loading",
-        f"The predictor runs, but does not answer yet: {REFUSED}.",
+        f"The predictor runs, but nothing listens on its port 8080, 40 s after it was started: {REFUSED}.",
+    ),
+    "the server never listens": (
+        objects(pod(container(running={"startedAt": at(400)})), events=[event("Unhealthy", REFUSED_HTTP, count=30)]),
+        "Loading",
+        f"The predictor runs, but nothing listens on its port 8085, 6 min after it was started: {REFUSED_HTTP}.",
+    ),
+    "the server listens and is not ready": (
+        objects(pod(container(running={"startedAt": at(430)})), events=[event("Unhealthy", UNREADY, count=30)]),
+        "Loading",
+        f"The predictor runs, but is not ready, 7 min after it was started: {UNREADY}.",
+    ),
+    "nothing is heard of its probes": (
+        objects(pod(container(running={"startedAt": at(400)}))),
+        "Loading",
+        "The predictor is loading, 6 min after it was started.",
     ),
     "the server stopped answering": (
         objects(pod(LOADS, since=20), events=[event("Unhealthy", REFUSED, count=1)]),
@@ -644,6 +665,39 @@ def test_every_component_must_answer() -> None:
     assert found.serving_revision == 0
     assert describe(found).reason == "The transformer is loading."
     assert found.url == "http://iris-transformer.team.svc"
+
+
+def test_a_component_that_an_update_adds_takes_nothing_away_until_it_is_ready() -> None:
+    def given(transformer: Manifest, *replicasets: Manifest, generation: int = 2) -> Objects:
+        both = service(generation)
+        both["spec"] = {"predictor": {}, "transformer": {"containers": []}}
+        crashed = pod(waiting("CrashLoopBackOff", last=ended(1)), component="transformer")
+        notes: dict[str, JSON] = {"kale-serve-ext/model-name": "iris", "kale-serve-ext/model-version": "1"}
+        old = pod(ANSWERS, ready=True, annotations={**notes, "kale-serve-ext/transformer-name": "scale"})
+        made = [created(deployment(), 600), transformer]
+        return Objects(both, made, [replicaset(), *replicasets], [old, crashed])
+
+    def created(one: Manifest, ago: float) -> Manifest:
+        return {**one, "metadata": {**mapping(one["metadata"]), "creationTimestamp": at(ago)}}
+
+    complete: JSON = [{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]
+    added = created(deployment(component="transformer"), 59)
+    told = describe(state(given(added)))
+    assert (told.phase, told.serving_revision) == ("Degraded", 1)
+    assert told.answering is not None
+    assert told.answering.model is not None
+    assert (told.answering.model.name, told.answering.model.version) == ("iris", "1")
+    assert told.answering.transformer is None
+    assert (told.components, told.answering.components) == (("predictor", "transformer"), ("predictor",))
+    assert told.answering.protocol == "v1"
+    # One that was ready before stands before the predictor, and so does one of a new service.
+    for other in (
+        given(created(deployment(component="transformer", conditions=complete), 59)),
+        given(added, replicaset(1, "transformer"), replicaset(2, "transformer")),
+        given(created(deployment(component="transformer"), 600)),
+        given(added, generation=1),
+    ):
+        assert describe(state(other)).phase == "Failed"
 
 
 def test_wanted_replicas_are_the_specs_where_there_is_no_deployment() -> None:

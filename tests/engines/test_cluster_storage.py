@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from kale_serve_ext.engines.base import Manifest
 from kale_serve_ext.engines.cluster.storage import claims
 from kale_serve_ext.engines.cluster.storage.own_pod import OnClaim, find
 from kale_serve_ext.engines.cluster.storage.receiver import Receiver
+from kale_serve_ext.engines.cluster.storage.strategies import Storage
 from kale_serve_ext.engines.cluster.storage.upload_pod import Delivery, job
-from kale_serve_ext.engines.cluster.storage.ways import Storage
 from kale_serve_ext.errors import InvalidInputError
 
 GIB = 1 << 30
@@ -155,12 +156,25 @@ def snapshot(tmp_path: Path) -> Path:
     return folder
 
 
-def receiver(tmp_path: Path, snapshot: Path) -> Receiver:
-    return Receiver(tmp_path / "claim" / "team", digest_of(snapshot), digest_of)
+Receive = Callable[[], Receiver]
 
 
-def test_what_arrives_whole_is_put_in_its_place(tmp_path: Path, snapshot: Path) -> None:
-    taking = receiver(tmp_path, snapshot)
+@pytest.fixture
+def receiver(tmp_path: Path, snapshot: Path) -> Iterator[Receive]:
+    """Makes receivers of the snapshot; their locks are let go of at the end."""
+    made: list[Receiver] = []
+
+    def another() -> Receiver:
+        made.append(Receiver(tmp_path / "claim" / "team", digest_of(snapshot), digest_of))
+        return made[-1]
+
+    yield another
+    for one in made:
+        one.close()
+
+
+def test_what_arrives_whole_is_put_in_its_place(receiver: Receive, tmp_path: Path, snapshot: Path) -> None:
+    taking = receiver()
     assert taking.state() == "free"
     assert taking.receive(archive(snapshot)) == "there"
     taking.close()
@@ -168,36 +182,36 @@ def test_what_arrives_whole_is_put_in_its_place(tmp_path: Path, snapshot: Path) 
     assert digest_of(taking.place) == digest_of(snapshot)
     # Other users' pods read it.
     assert all(path.stat().st_mode & 0o444 == 0o444 for path in taking.place.rglob("*"))
-    assert receiver(tmp_path, snapshot).state() == "there"
+    assert receiver().state() == "there"
 
 
-def test_what_arrives_in_part_or_changed_leaves_nothing(tmp_path: Path, snapshot: Path) -> None:
-    cut = receiver(tmp_path, snapshot)
+def test_what_arrives_in_part_or_changed_leaves_nothing(receiver: Receive, tmp_path: Path, snapshot: Path) -> None:
+    cut = receiver()
     assert cut.receive(io.BytesIO(archive(snapshot).getvalue()[:100_000])) == "failed"
     assert cut.state() == "failed"
     added = tarfile.TarInfo("more")
     added.size = 3
-    other = receiver(tmp_path, snapshot)
+    other = receiver()
     assert other.receive(archive(snapshot, added)) == "changed"
     assert [p.suffix for p in (tmp_path / "claim" / "team" / "incoming").iterdir()] == [".lock"]
-    assert receiver(tmp_path, snapshot).receive(archive(snapshot)) == "there"
+    assert receiver().receive(archive(snapshot)) == "there"
 
 
 @pytest.mark.parametrize("name", ["../out", "/tmp/kale-out", "inner/../../out"])
-def test_nothing_gets_out_of_the_snapshot(tmp_path: Path, snapshot: Path, name: str) -> None:
-    assert receiver(tmp_path, snapshot).receive(archive(snapshot, tarfile.TarInfo(name))) == "failed"
+def test_nothing_gets_out_of_the_snapshot(receiver: Receive, tmp_path: Path, snapshot: Path, name: str) -> None:
+    assert receiver().receive(archive(snapshot, tarfile.TarInfo(name))) == "failed"
     assert not (tmp_path / "claim" / "team" / "out").exists()
     assert not Path("/tmp/kale-out").exists()
 
 
-def test_links_are_not_taken(tmp_path: Path, snapshot: Path) -> None:
+def test_links_are_not_taken(receiver: Receive, tmp_path: Path, snapshot: Path) -> None:
     link = tarfile.TarInfo("link")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc"
-    assert receiver(tmp_path, snapshot).receive(archive(snapshot, link)) == "failed"
+    assert receiver().receive(archive(snapshot, link)) == "failed"
 
 
-def test_one_at_a_time_fills_the_claim_and_leftovers_go(tmp_path: Path, snapshot: Path) -> None:
-    first, second = receiver(tmp_path, snapshot), receiver(tmp_path, snapshot)
+def test_one_at_a_time_fills_the_claim_and_leftovers_go(receiver: Receive, tmp_path: Path, snapshot: Path) -> None:
+    first, second = receiver(), receiver()
     assert (first.state(), second.state()) == ("free", "busy")
     assert second.receive(archive(snapshot)) == "busy"
     incoming = tmp_path / "claim" / "team" / "incoming" / digest_of(snapshot).removeprefix("sha256:")
@@ -210,9 +224,9 @@ def test_one_at_a_time_fills_the_claim_and_leftovers_go(tmp_path: Path, snapshot
     assert digest_of(second.place) == digest_of(snapshot)
 
 
-def test_a_claim_that_cannot_be_written_to_is_told(tmp_path: Path, snapshot: Path) -> None:
+def test_a_claim_that_cannot_be_written_to_is_told(receiver: Receive, tmp_path: Path, snapshot: Path) -> None:
     (tmp_path / "claim").write_text("a file where the claim's folder should be")
-    assert receiver(tmp_path, snapshot).state() == "failed"
+    assert receiver().state() == "failed"
 
 
 def test_the_token_is_not_in_the_pod_s_description(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from kale_serve_ext import sync
 from kale_serve_ext.digest import digest_of
 from kale_serve_ext.engines.base import Runtime
 from kale_serve_ext.engines.local import interpreters
+from kale_serve_ext.entities import MODEL, Artifact, Environment
 from kale_serve_ext.ml import JSON
-from kale_serve_ext.records import MODEL, Artifact, Environment
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Bench
@@ -106,7 +106,7 @@ def test_a_functional_transformer_gets_the_whole_request_and_its_assets(
     assert missing.json()["error"] == "The transformer's preprocess failed: KeyError: 'b'"
     refused = bench.post(state, "/v1/models/named:predict", {"rows": [{**row, "d": "much"}]})
     assert refused.status_code == 400
-    assert "numeric" in refused.json()["error"]
+    assert "could not convert string to float: 'much'" in refused.json()["error"]
 
     async def predictor() -> int:
         async with bench.engine.connect("named", "predictor") as connection:

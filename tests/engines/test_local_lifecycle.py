@@ -105,14 +105,6 @@ def test_a_bad_request_gets_the_reason(
     assert (answer.status_code, words in answer.json()["error"]) == (status, True), answer.text
 
 
-@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
-def test_json_without_its_content_type_is_understood(bench: Bench, ready: ServiceState, kind: str) -> None:
-    body = json.dumps({"instances": ROWS}).encode()
-    with httpx.Client(trust_env=False, timeout=30) as client:
-        answer = client.post(ready.url + PREDICT, content=body, headers={"content-type": kind} if kind else {})
-    assert answer.json() == {"predictions": [0, 2]}
-
-
 def test_it_listens_on_the_loopback_only(bench: Bench, ready: ServiceState) -> None:
     status = bench.status(NAME)
     pids = [status.supervisor.pid, *(c.pid for c in status.children)]
@@ -222,11 +214,11 @@ def test_the_death_of_its_supervisor_is_noticed_by_whoever_looks(bench: Bench, r
     while any(c.is_alive for c in before.children):
         assert time.monotonic() < end, "the model server outlived its supervisor"
         time.sleep(0.02)
+    # Not at the first look: for a moment a process that was seen is taken to live on.
+    bench.until(NAME, lambda _: bench.status(NAME).supervisor != before.supervisor)
     again = bench.until_ready(NAME)
     assert again.url == ready.url
     assert again.grpc_url == ready.grpc_url
-    after = bench.status(NAME)
-    assert after.supervisor != before.supervisor
     assert bench.post(again, PREDICT, {"instances": ROWS}).status_code == 200
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,6 @@ from kale_serve_ext import sync
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines import open_engine
 from kale_serve_ext.engines.base import ComponentState, Condition, Replica
-from kale_serve_ext.engines.choice import local_info
 from kale_serve_ext.engines.local import eventlog, interpreters
 from kale_serve_ext.engines.local.checks import check_manifest
 from kale_serve_ext.engines.local.conditions import conditions, trouble
@@ -24,9 +25,11 @@ from kale_serve_ext.engines.local.logfiles import MAX_BYTES, LogFile, prune, run
 from kale_serve_ext.engines.local.resources import amount
 from kale_serve_ext.engines.local.runtimes import runtimes
 from kale_serve_ext.engines.local.tail import stream
+from kale_serve_ext.engines.selection import Choice, local_info, read_choice
+from kale_serve_ext.entities import MODEL, Artifact, Environment
 from kale_serve_ext.errors import InvalidInputError, NotFoundError
 from kale_serve_ext.ml import JSON
-from kale_serve_ext.records import MODEL, Artifact, Environment
+from kale_serve_ext.runner.task import Task
 
 
 def manifest(
@@ -54,6 +57,21 @@ def test_a_manifest_becomes_one_launch_for_each_component() -> None:
     assert alone.listener == "entry"
 
 
+def test_a_container_with_a_model_is_the_server_that_is_here_anyway() -> None:
+    kinds = {"KALE_SERVE_KIND": "xgboost", "KALE_SERVE_METHOD": "predict_proba", "STORAGE_URI": "file:///snap"}
+    env: JSON = [{"name": name, "value": value} for name, value in kinds.items()]
+    (launch,) = launches({"spec": {"predictor": {"containers": [{"env": env}]}}})
+    assert (launch.kind, launch.path, launch.env["KALE_SERVE_METHOD"]) == ("xgboost", "/snap", "predict_proba")
+
+
+def test_a_method_is_not_interchangeable_with_another() -> None:
+    def fingerprint(method: str) -> str:
+        return launches(manifest({"env": [{"name": "KALE_SERVE_METHOD", "value": method}]}))[0].fingerprint
+
+    assert fingerprint("predict_proba") == fingerprint("predict_proba")
+    assert fingerprint("predict_proba") not in (fingerprint("transform"), launches(manifest())[0].fingerprint)
+
+
 def test_interchangeable_processes_have_one_fingerprint() -> None:
     def fingerprint(**predictor: JSON) -> str:
         return launches(manifest(**predictor))[0].fingerprint  # type: ignore[arg-type]  # keywords of the predictor
@@ -73,6 +91,13 @@ def test_interchangeable_processes_have_one_fingerprint() -> None:
         (manifest({"storageUri": ""}), "storageUri"),
         (manifest({"resources": {"limits": {"memory": "much"}}}), "much"),
         (manifest({"resources": {"limits": {"cpu": "-1"}}}), "-1"),
+        (manifest({"env": [{"name": "A=B", "value": "1"}]}), "'A=B'"),
+        (manifest({"env": [{"name": "A", "value": "secret\0"}]}), "value of A"),
+        (manifest({"args": ["--x\0"]}), "model.args"),
+        (manifest(transformer={"env": [{"name": ""}]}), "spec.transformer"),
+        (manifest({"storageUri": "file:///a%00b"}), "storageUri"),
+        ({**manifest(), "metadata": {"annotations": {"kale-serve-ext/idle-limit": "soon"}}}, "soon"),
+        ({**manifest(), "metadata": {"annotations": {"kale-serve-ext/predictor-python": "/a\0"}}}, "python"),
         (manifest(minReplicas=-1), "minReplicas"),
         (manifest(minReplicas=10_000), "minReplicas"),
         (manifest(transformer={"image": "some/image"}), "some/image"),
@@ -109,7 +134,9 @@ def test_amounts_are_kubernetes_own(text: str, value: float) -> None:
     assert amount(text, "x") == value
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "0", "NaN", "Infinity", "1 Gi", "1GiB", "9" * 5000 + "x"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "-1", "0", "NaN", "Infinity", "1e400", "1e-400", "1 Gi", "1GiB", "9" * 5000 + "x"]
+)
 def test_no_amounts(text: str) -> None:
     with pytest.raises(InvalidInputError):
         amount(text, "x")
@@ -195,6 +222,8 @@ def test_events_in_a_row_are_counted_and_a_cut_line_is_passed_over(tmp_path: Pat
     with path.open("a") as file:
         file.write('{"time": 1')
     assert [(e.message, e.count) for e in eventlog.read(path)] == [("a", 2), ("b", 1), ("a", 1)]
+    path.write_text('{"time": 1, "type": "Normal", "reason": "R", "message": "of a later release", "more": 1}\n')
+    assert [e.message for e in eventlog.read(path)] == ["of a later release"]
     for number in range(2000):
         eventlog.record(path, "Normal", "R", f"{number} " + "x" * 150)
     assert path.stat().st_size < 300_000
@@ -250,11 +279,59 @@ def test_an_interpreter_is_asked_again_only_when_it_changed(tmp_path: Path) -> N
     assert not sync.run(interpreters.inspect("")).ok
 
 
+ASKING = """
+import asyncio, sys
+from concurrent.futures import ThreadPoolExecutor
+from kale_serve_ext.engines.local.interpreters import inspect
+
+with ThreadPoolExecutor(4) as pool:
+    found = list(pool.map(lambda _: asyncio.run(inspect(sys.argv[1])), range(4)))
+print({(one.ok, one.version, one.message) for one in found})
+"""
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_an_interpreter_is_asked_once_for_all_that_want_to_know(
+    settings: Settings, tmp_path: Path, works: bool
+) -> None:
+    said = json.dumps({"version": "3.11.0", "packages": {}, "places": []}) if works else "nothing"
+    asked = tmp_path / "asked"
+    fake = tmp_path / "bin" / "python"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\necho x >> {asked}\nsleep {1 if works else 5}\necho '{said}'\n")
+    fake.chmod(0o755)
+
+    def ask(count: int) -> set[str]:
+        command = [sys.executable, "-c", ASKING, str(fake)]
+        environ = os.environ | settings.to_environ()
+        running = [subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(count)]
+        return {process.communicate(timeout=60)[0] for process in running}
+
+    (told,) = ask(3)
+    if works:
+        assert "3.11.0" in told
+        assert asked.read_text() == "x\n"
+        (tmp_path / "pyvenv.cfg").write_text("")
+        ask(1)
+        assert asked.read_text() == "x\nx\n"
+    else:
+        # One that begins to ask when the others have their answer is told anew.
+        assert "not a usable" in told
+        assert asked.read_text().count("x") < 12
+
+
 def test_idle_limit_is_an_annotation() -> None:
     given = manifest()
     assert idle_limit(given) == 0
     given["metadata"] = {"annotations": {"kale-serve-ext/idle-limit": "3600"}}
     assert idle_limit(given) == 3600
+
+
+def test_what_a_later_release_has_added_to_a_choice_or_task_is_read_past(tmp_path: Path) -> None:
+    (tmp_path / "engine.json").write_text('{"kind": "local", "context": "", "namespace": "", "later": 1}')
+    assert read_choice(tmp_path) == Choice("local")
+    task = Task("m", "predictor", "sklearn", "/m", 1, 2, 3)
+    assert Task.from_json(json.dumps({**json.loads(task.to_json()), "later": 1})) == task
 
 
 def test_engines_are_opened_by_name(settings: Settings) -> None:

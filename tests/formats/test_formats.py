@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -22,7 +23,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from kale_serve_ext import formats
+from kale_serve_ext import formats, modelmeta
 from kale_serve_ext.errors import InvalidInputError, UnsupportedModelError
 from kale_serve_ext.formats.base import Format
 from kale_serve_ext.ml import Column, Signature
@@ -109,8 +110,13 @@ class TestSklearn:
         )
         assert "cloudpickle" in ran.stdout
         (tmp_path / "beside.py").unlink()
-        model = joblib.load(tmp_path / "out" / "model.joblib")
-        assert model.predict([[1.0], [2.0]]).tolist() == pytest.approx([1.0, 2.0])
+        load = (
+            "import joblib, sys; sys.path.insert(0, 'code'); print(joblib.load('model.joblib').predict([[1.0], [2.0]]))"
+        )
+        loaded = subprocess.run(
+            [sys.executable, "-c", load], cwd=tmp_path / "out", capture_output=True, text=True, check=True
+        )
+        assert loaded.stdout.strip() == "[1. 2.]"
 
     def test_an_unfitted_estimator_is_refused(self, tmp_path: Path) -> None:
         for model in (LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())):
@@ -118,19 +124,21 @@ class TestSklearn:
                 formats.detect(model).save(model, tmp_path)
 
     def test_what_cannot_be_pickled_is_told(self, tmp_path: Path) -> None:
-        model = FunctionTransformer(kw_args={"file": (tmp_path / "open").open("w")})
-        with pytest.raises(InvalidInputError, match="cannot be pickled"):
-            formats.detect(model).save(model, tmp_path)
+        with (tmp_path / "open").open("w") as file:
+            model = FunctionTransformer(kw_args={"file": file})
+            with pytest.raises(InvalidInputError, match="cannot be pickled"):
+                formats.detect(model).save(model, tmp_path)
 
 
 _NOTEBOOK = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from beside import double
-from kale_serve_ext import formats
+from kale_serve_ext import formats, modelmeta
 
 def halve(x):
     return x / 4
@@ -156,7 +164,8 @@ class TestXGBoost:
     @pytest.mark.parametrize("cls", [xgboost.XGBClassifier, xgboost.XGBRegressor, xgboost.XGBRFRegressor])
     def test_an_estimator_is_saved_as_its_booster(self, cls: type[xgboost.XGBModel], tmp_path: Path) -> None:
         model = cls(n_estimators=3).fit(DATA, LABELS)
-        assert saved(model, tmp_path).details(model) == {"estimator": cls.__name__}
+        assert saved(model, tmp_path).details(model)["estimator"] == cls.__name__
+        np.testing.assert_array_equal(joblib.load(tmp_path / modelmeta.ESTIMATOR).predict(DATA), model.predict(DATA))
         answer = xgboost.Booster(model_file=tmp_path / "model.ubj").predict(xgboost.DMatrix(DATA))
         wanted = model.predict_proba(DATA) if cls is xgboost.XGBClassifier else model.predict(DATA)
         np.testing.assert_allclose(answer, wanted, rtol=1e-6)
@@ -174,7 +183,7 @@ class TestXGBoost:
         signature = described(xgboost.XGBClassifier(n_estimators=2).fit(frame, LABELS))
         assert signature.columns[-1] == Column("count", "int64")
         assert signature.sample == {**dict.fromkeys(FRAME.columns, 0.0), "count": 0}
-        assert (signature.output_size, signature.output_dtype) == (["batch_size", 3], "float32")
+        assert (signature.output_size, signature.output_dtype) == (["batch_size"], "int64")
         plain = described(xgboost.XGBRegressor(n_estimators=2).fit(DATA, LABELS))
         assert (plain.columns, plain.sample, plain.output_size) == ((), [0.0] * 4, ["batch_size"])
 
@@ -205,7 +214,8 @@ class TestLightGBM:
     @pytest.mark.parametrize("cls", [lightgbm.LGBMClassifier, lightgbm.LGBMRegressor])
     def test_an_estimator_is_saved_as_its_booster(self, cls: type[lightgbm.LGBMModel], tmp_path: Path) -> None:
         model = cls(n_estimators=5, verbosity=-1).fit(DATA, LABELS)
-        assert saved(model, tmp_path).details(model) == {"estimator": cls.__name__}
+        assert saved(model, tmp_path).details(model)["estimator"] == cls.__name__
+        np.testing.assert_array_equal(joblib.load(tmp_path / modelmeta.ESTIMATOR).predict(DATA), model.predict(DATA))
         answer = lightgbm.Booster(model_file=tmp_path / "model.bst").predict(DATA)
         wanted = model.predict_proba(DATA) if isinstance(model, lightgbm.LGBMClassifier) else model.predict(DATA)
         np.testing.assert_allclose(np.asarray(answer), np.asarray(wanted), rtol=1e-6)
@@ -214,15 +224,17 @@ class TestLightGBM:
         model = lightgbm.LGBMClassifier(n_estimators=5, verbosity=-1).fit(FRAME, LABELS)
         signature = described(model)
         assert [c.name for c in signature.columns] == [c.replace(" ", "_") for c in FRAME.columns]
-        assert signature.output_size == ["batch_size", 3]
-        assert saved(model, tmp_path).path_signature(tmp_path) == signature
+        assert (signature.output_size, signature.output_dtype) == (["batch_size"], str(LABELS.dtype))
+        # Of the file alone nothing is known but that it is a booster, which answers probabilities.
+        of_file = saved(model, tmp_path).path_signature(tmp_path)
+        assert of_file == replace(signature, output_size=["batch_size", 3], output_dtype="float64")
         plain = described(lightgbm.LGBMRegressor(n_estimators=5, verbosity=-1).fit(DATA, LABELS))
         assert (plain.columns, plain.sample, plain.output_size) == ((), [0.0] * 4, ["batch_size"])
 
     def test_its_own_file_name_becomes_the_servers(self, tmp_path: Path) -> None:
         lightgbm.train({"verbosity": -1}, lightgbm.Dataset(DATA, LABELS), 2).save_model(tmp_path / "model.txt")
-        found = formats.detect_path(tmp_path / "model.txt")
-        assert (found.name, found.file_name(tmp_path / "model.txt")) == ("lightgbm", "model.bst")
+        found = formats.find(tmp_path / "model.txt")
+        assert (found.format.name, found.name) == ("lightgbm", "model.bst")
 
     def test_an_unfitted_estimator_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInputError, match="not fitted"):
@@ -306,7 +318,7 @@ class Doubling(kserve.Model):
         return {{"predictions": (np.asarray(payload["instances"]) * 2).tolist()}}
 
 from pathlib import Path
-from kale_serve_ext import formats
+from kale_serve_ext import formats, modelmeta
 folder = Path({folder!r})
 folder.mkdir()
 found = formats.detect(Doubling)
@@ -327,28 +339,28 @@ class TestChoosing:
     def test_names_and_their_aliases(self) -> None:
         assert formats.names() == ("custom", "lightgbm", "sklearn", "xgboost")
         assert formats.by_name("Scikit-Learn").name == "sklearn"
-        with pytest.raises(UnsupportedModelError, match="no model format 'tensorflow'"):
+        with pytest.raises(UnsupportedModelError, match="Unknown model format 'tensorflow'"):
             formats.by_name("tensorflow")
 
     def test_files_that_are_no_models_are_refused(self, tmp_path: Path) -> None:
         for name, content in {"data.json": b'{"a": 1}', "notes.txt": b"tree", "x.bst": b"", "y.ubj": b"xx"}.items():
             (tmp_path / name).write_bytes(content)
-            with pytest.raises(UnsupportedModelError, match="does not look like"):
+            with pytest.raises(UnsupportedModelError, match=f"{name} is "):
                 formats.detect_path(tmp_path / name)
-        with pytest.raises(UnsupportedModelError):
+        with pytest.raises(UnsupportedModelError, match="holds no model"):
             formats.detect_path(tmp_path)
 
     def test_a_folder_with_two_kinds_of_models_is_ambiguous(self, tmp_path: Path) -> None:
-        (tmp_path / "a.joblib").write_bytes(b"")
-        (tmp_path / "b.bst").write_bytes(b"tree\n")
-        with pytest.raises(UnsupportedModelError, match="several formats"):
+        (tmp_path / "a.joblib").write_bytes(pickle.dumps(KMeans(2, n_init=1).fit(DATA)))
+        lightgbm.train({"verbosity": -1}, lightgbm.Dataset(DATA, LABELS), 2).save_model(tmp_path / "b.bst")
+        with pytest.raises(UnsupportedModelError, match="several formats: LightGBM, scikit-learn"):
             formats.detect_path(tmp_path)
 
-    def test_two_files_of_one_kind_are_told_by_the_check(self, tmp_path: Path) -> None:
+    def test_two_files_of_one_kind_are_ambiguous_too(self, tmp_path: Path) -> None:
         for name in ("a.joblib", "b.pkl"):
-            (tmp_path / name).write_bytes(b"")
-        (told,) = formats.detect_path(tmp_path).check(tmp_path)
-        assert "2 model files (a.joblib, b.pkl)" in told
+            (tmp_path / name).write_bytes(pickle.dumps(KMeans(2, n_init=1).fit(DATA)))
+        with pytest.raises(UnsupportedModelError, match=r"2 model files \(a.joblib, b.pkl\)"):
+            formats.detect_path(tmp_path)
 
     def test_a_pickle_is_never_opened_to_tell_its_format(self, tmp_path: Path) -> None:
         class Trap:

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kale_serve_ext.config import Settings
+from kale_serve_ext.entities import MODEL, Artifact
 from kale_serve_ext.metadata.engine import SCRIPT
-from kale_serve_ext.metadata.where import Where
-from kale_serve_ext.records import MODEL, Artifact
+from kale_serve_ext.metadata.provenance import Provenance
 
-NOTEBOOK = Where("notebook", "iris/train.ipynb", run="8c1f")
+NOTEBOOK = Provenance("notebook", "iris/train.ipynb", run="8c1f")
 
 
 def model(name: str = "iris", version: str = "", digest: str = "sha256:aa", **more: object) -> Artifact:
@@ -53,6 +54,9 @@ def stopped(pid: int) -> Iterator[None]:
     import signal
 
     os.kill(pid, signal.SIGSTOP)
+    # The signal is on its way for as long as the process gets no processor.
+    while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
     try:
         yield
     finally:

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 from kale_serve_ext.config import Settings
+from kale_serve_ext.entities import DATASET, MODEL, TRANSFORMER, Artifact, Environment
 from kale_serve_ext.errors import ConflictError, InvalidInputError, InvalidNameError, NotFoundError
 from kale_serve_ext.metadata import open_metadata
 from kale_serve_ext.metadata.store import Metadata
 from kale_serve_ext.ml import Column, Signature
-from kale_serve_ext.records import DATASET, MODEL, TRANSFORMER, Artifact, Environment
 from tests.metadata.conftest import NOTEBOOK, model, python
 
 WHOLE = Artifact(
@@ -39,7 +39,7 @@ WHOLE = Artifact(
 
 def test_every_field_comes_back_as_it_went(metadata: Metadata) -> None:
     async def work() -> None:
-        written = await metadata.put_artifact(WHOLE, where=NOTEBOOK)
+        written = await metadata.put_artifact(WHOLE, provenance=NOTEBOOK)
         assert written.id > 0
         assert written.created > 1_700_000_000
         assert replace(written, id=0, created=0.0, updated=0.0) == WHOLE
@@ -52,16 +52,16 @@ def test_every_field_comes_back_as_it_went(metadata: Metadata) -> None:
 def test_versions_count_up_and_the_same_content_is_the_same_artifact(metadata: Metadata) -> None:
     async def work() -> None:
         put = metadata.put_artifact
-        first = await put(model(), where=NOTEBOOK)
-        named = await put(model(version="2.0-rc"), where=NOTEBOOK)
-        second = await put(model(), where=NOTEBOOK)
-        tenth = await put(model(version="10"), where=NOTEBOOK)
-        after = await put(model(), where=NOTEBOOK)
+        first = await put(model(), provenance=NOTEBOOK)
+        named = await put(model(version="2.0-rc"), provenance=NOTEBOOK)
+        second = await put(model(), provenance=NOTEBOOK)
+        tenth = await put(model(version="10"), provenance=NOTEBOOK)
+        after = await put(model(), provenance=NOTEBOOK)
         assert [a.version for a in (first, named, second, tenth, after)] == ["1", "2.0-rc", "2", "10", "11"]
-        again = await put(model(version="2.0-rc"), where=NOTEBOOK)
+        again = await put(model(version="2.0-rc"), provenance=NOTEBOOK)
         assert again == named
         with pytest.raises(ConflictError) as error:
-            await put(model(version="2.0-rc", digest="sha256:bb"), where=NOTEBOOK)
+            await put(model(version="2.0-rc", digest="sha256:bb"), provenance=NOTEBOOK)
         assert f"artifact {named.id}" in error.value.message
         assert error.value.field == "version"
         assert [a.id for a in await metadata.versions(MODEL, "iris")] == [
@@ -78,7 +78,7 @@ def test_versions_count_up_and_the_same_content_is_the_same_artifact(metadata: M
 def test_types_have_versions_of_their_own(metadata: Metadata) -> None:
     async def work() -> None:
         for type_ in (MODEL, TRANSFORMER, DATASET):
-            written = await metadata.put_artifact(replace(model(), type=type_), where=NOTEBOOK)
+            written = await metadata.put_artifact(replace(model(), type=type_), provenance=NOTEBOOK)
             assert (written.version, written.type) == ("1", type_)
         assert len(await metadata.versions(TRANSFORMER, "iris")) == 1
         assert await metadata.versions(MODEL, "unknown") == []
@@ -88,7 +88,7 @@ def test_types_have_versions_of_their_own(metadata: Metadata) -> None:
 
 def test_more_versions_than_a_page_holds(metadata: Metadata) -> None:
     async def work() -> None:
-        written = [await metadata.put_artifact(model(version=f"v{n}"), where=NOTEBOOK) for n in range(105)]
+        written = [await metadata.put_artifact(model(version=f"v{n}"), provenance=NOTEBOOK) for n in range(105)]
         found = await metadata.versions(MODEL, "iris")
         assert [a.id for a in found] == [a.id for a in reversed(written)]
         ids = [a.id for a in written]
@@ -106,7 +106,7 @@ def test_submits_at_once_from_several_processes_get_versions_of_their_own(metada
         from tests.metadata.conftest import NOTEBOOK, model
         async def work():
             metadata = open_metadata(Settings.from_environ())
-            done = await asyncio.gather(*(metadata.put_artifact(model(), where=NOTEBOOK) for _ in range(5)))
+            done = await asyncio.gather(*(metadata.put_artifact(model(), provenance=NOTEBOOK) for _ in range(5)))
             print(json.dumps([[a.id, a.version] for a in done]))
         asyncio.run(work())
     """
@@ -121,10 +121,12 @@ def test_submits_at_once_from_several_processes_get_versions_of_their_own(metada
 def test_the_same_version_submitted_at_once_is_one_artifact(metadata: Metadata) -> None:
     async def work() -> None:
         made = await asyncio.gather(
-            *(metadata.put_artifact(model(version="1.0"), where=NOTEBOOK) for _ in range(8)),
+            *(metadata.put_artifact(model(version="1.0"), provenance=NOTEBOOK) for _ in range(8)),
         )
         assert len({a.id for a in made}) == 1
-        others = [metadata.put_artifact(model(version="2.0", digest=f"sha256:{n}"), where=NOTEBOOK) for n in range(4)]
+        others = [
+            metadata.put_artifact(model(version="2.0", digest=f"sha256:{n}"), provenance=NOTEBOOK) for n in range(4)
+        ]
         answers = await asyncio.gather(*others, return_exceptions=True)
         assert sum(isinstance(a, ConflictError) for a in answers) == 3, answers
         assert len(await metadata.versions(MODEL, "iris")) == 2
@@ -171,7 +173,7 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_sent(artifact: Artifa
     # Nobody listens here: whatever gets past the check ends in another error.
     nowhere = open_metadata(Settings(metadata="grpc://127.0.0.1:9"))
     with pytest.raises(InvalidInputError) as error:
-        asyncio.run(nowhere.put_artifact(artifact, where=NOTEBOOK))
+        asyncio.run(nowhere.put_artifact(artifact, provenance=NOTEBOOK))
     assert error.value.field == field
     assert len(str(error.value)) < 1000
     assert isinstance(error.value, InvalidNameError) == (field in ("name", "version"))
@@ -179,14 +181,14 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_sent(artifact: Artifa
 
 def test_longest_names_are_kept(metadata: Metadata) -> None:
     longest = model("花" * 200, "v" * 54)
-    written = asyncio.run(metadata.put_artifact(longest, where=NOTEBOOK))
+    written = asyncio.run(metadata.put_artifact(longest, provenance=NOTEBOOK))
     assert (written.name, written.version) == (longest.name, longest.version)
 
 
 def test_a_failed_log_leaves_no_artifact(metadata: Metadata) -> None:
     async def work() -> None:
         with pytest.raises(NotFoundError):
-            await metadata.put_artifact(model(), where=NOTEBOOK, inputs=[12345])
+            await metadata.put_artifact(model(), provenance=NOTEBOOK, inputs=[12345])
         assert await metadata.versions(MODEL, "iris") == []
         await metadata.index.refresh(wait=None)
         assert (await metadata.index.page(types={MODEL}))[2] == 0
@@ -196,6 +198,6 @@ def test_a_failed_log_leaves_no_artifact(metadata: Metadata) -> None:
 
 def test_one_connection_serves_several_loops(metadata: Metadata) -> None:
     """As in a notebook: code that awaits runs on the kernel's loop, the rest on the background one."""
-    written = asyncio.run(metadata.put_artifact(model(), where=NOTEBOOK))
+    written = asyncio.run(metadata.put_artifact(model(), provenance=NOTEBOOK))
     for _ in range(3):
         assert asyncio.run(metadata.artifact(written.id)) == written

@@ -21,11 +21,19 @@ from pathlib import Path
 import pytest
 
 from kale_serve_ext.config import Settings
-from kale_serve_ext.errors import DeadlineExceededError, KaleServeError, MetadataUnavailableError
+from kale_serve_ext.engines.local.home import Home
+from kale_serve_ext.entities import MODEL
+from kale_serve_ext.errors import (
+    ConflictError,
+    DeadlineExceededError,
+    InvalidInputError,
+    KaleServeError,
+    MetadataUnavailableError,
+)
+from kale_serve_ext.locks import locked
 from kale_serve_ext.metadata import open_metadata
-from kale_serve_ext.metadata.engine import SCRIPT, socket_path
+from kale_serve_ext.metadata.engine import SCRIPT, nobody_serves, socket_path
 from kale_serve_ext.metadata.store import Metadata
-from kale_serve_ext.records import MODEL
 from tests.metadata.conftest import NOTEBOOK, alive, engine_pid, model, python, stopped, until
 
 
@@ -36,7 +44,7 @@ def test_eight_starters_at_once_share_one_engine(settings: Settings) -> None:
         from kale_serve_ext.metadata import open_metadata
         from tests.metadata.conftest import NOTEBOOK, model
         sys.stdin.read()  # All begin at the same moment.
-        asyncio.run(open_metadata(Settings.from_environ()).put_artifact(model(), where=NOTEBOOK))
+        asyncio.run(open_metadata(Settings.from_environ()).put_artifact(model(), provenance=NOTEBOOK))
     """
     gate, opener = os.pipe()
     starters = [
@@ -66,7 +74,7 @@ def test_a_killed_engine_comes_back_with_everything(metadata: Metadata, settings
     async def work() -> None:
         made = []
         for _ in range(3):
-            made.append(await metadata.put_artifact(model(), where=NOTEBOOK))
+            made.append(await metadata.put_artifact(model(), provenance=NOTEBOOK))
             os.kill(engine_pid(settings), signal.SIGKILL)
         assert await metadata.versions(MODEL, "iris") == made[::-1]
 
@@ -75,14 +83,14 @@ def test_a_killed_engine_comes_back_with_everything(metadata: Metadata, settings
 
 def test_a_kill_in_the_middle_of_writes_loses_nothing_acknowledged(metadata: Metadata, settings: Settings) -> None:
     async def work() -> None:
-        made = [await metadata.put_artifact(model(), where=NOTEBOOK)]
+        made = [await metadata.put_artifact(model(), provenance=NOTEBOOK)]
 
         def reached(number: int) -> bool:
             return len(made) >= number
 
         async def write() -> None:
             for _ in range(15):
-                made.append(await metadata.put_artifact(model(), where=NOTEBOOK))
+                made.append(await metadata.put_artifact(model(), provenance=NOTEBOOK))
 
         async def kill() -> None:
             for wanted in (4, 9, 13):
@@ -132,7 +140,7 @@ def test_it_ends_when_unused_and_starts_again(settings: Settings) -> None:
     metadata = open_metadata(replace(settings, metadata_idle=0.5))
 
     async def work() -> None:
-        made = await metadata.put_artifact(model(), where=NOTEBOOK)
+        made = await metadata.put_artifact(model(), provenance=NOTEBOOK)
         first = engine_pid(settings)
         await asyncio.to_thread(until, lambda: not alive(first), "the idle engine to end")
         assert not socket_path(settings).exists()
@@ -148,7 +156,7 @@ def test_it_ends_when_its_folder_is_swept_away(metadata: Metadata, settings: Set
     """Temporary folders are cleaned; who comes then needs an engine that can be reached."""
 
     async def work() -> None:
-        made = await metadata.put_artifact(model(), where=NOTEBOOK)
+        made = await metadata.put_artifact(model(), provenance=NOTEBOOK)
         first = engine_pid(settings)
         shutil.rmtree(settings.runtime_dir)
         await asyncio.to_thread(until, lambda: not alive(first), "the engine to notice")
@@ -213,7 +221,7 @@ def test_a_cancelled_call_is_given_up(metadata: Metadata, settings: Settings) ->
 def test_health_tells_without_starting_anything(metadata: Metadata, settings: Settings) -> None:
     async def work() -> None:
         state, message, _ = await metadata.health()
-        assert (state, "when it is needed" in message) == ("ready", True)
+        assert (state, "on demand" in message) == ("ready", True)
         assert not socket_path(settings).exists()
         await metadata.prepare()
         assert (await metadata.health())[0] == "ready"
@@ -234,6 +242,8 @@ def test_a_python_without_the_wheel_is_told_as_such(settings: Settings) -> None:
         asyncio.run(without.artifact(1))
     assert "ml_metadata" in error.value.message
     assert sys.executable in error.value.hint
+    # Not that it starts on demand: there was one, and it did not.
+    assert asyncio.run(without.health()) == ("error", error.value.message, error.value.hint)
 
 
 def test_a_database_that_is_none_is_told_as_such(metadata: Metadata, settings: Settings) -> None:
@@ -259,7 +269,7 @@ def test_another_runtime_folder_reaches_the_same_engine(
     """A shell may have no ``XDG_RUNTIME_DIR`` where the server has one; there is still one engine for one database."""
 
     async def work() -> None:
-        made = await metadata.put_artifact(model(), where=NOTEBOOK)
+        made = await metadata.put_artifact(model(), provenance=NOTEBOOK)
         first = engine_pid(settings)
         other = open_metadata(replace(settings, runtime_dir=other_runtime))
         assert await other.artifact(made.id) == made
@@ -303,6 +313,39 @@ def test_an_engine_that_lost_its_database_to_another_machine_ends(metadata: Meta
         note.write_text(json.dumps({"host": "node-7", "boot": "b", "pid": 1}))
     until(lambda: not alive(pid), "the engine to end")
     assert json.loads(note.read_text())["host"] == "node-7"
+
+
+def test_a_runtime_folder_too_deep_for_sockets_is_told(settings: Settings, tmp_path: Path) -> None:
+    deep = replace(settings, runtime_dir=str(tmp_path / ("d" * 100)))
+    with pytest.raises(InvalidInputError, match=r"may have 10[37] bytes") as error:
+        open_metadata(deep)
+    assert "KALE_SERVE_RUNTIME_DIR" in error.value.hint
+    assert not Path(deep.runtime_dir).exists()
+    # The longest that the message allows will do.
+    room = int(error.value.hint.split()[-2])
+    with tempfile.TemporaryDirectory(prefix="ks-") as short:
+        longest = replace(settings, runtime_dir=f"{short}/{'d' * (room - len(short) - 1)}")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(Home.of(longest, "default", "service").socket))
+
+
+@pytest.mark.parametrize("variable", ["TMPDIR", "XDG_RUNTIME_DIR"])
+def test_a_default_runtime_folder_too_deep_for_sockets_is_not_taken(
+    variable: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As TMPDIR is on macOS and under SLURM."""
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv(variable, str(deep))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    found = replace(settings, runtime_dir="").sockets
+    try:
+        assert found.parent == Path(f"/tmp/kale-serve-{os.getuid()}")
+        assert found.stat().st_mode & 0o777 == 0o700
+        assert not list(deep.iterdir())
+    finally:
+        found.rmdir()
 
 
 def test_its_log_is_bounded(settings: Settings, metadata: Metadata) -> None:
@@ -353,3 +396,35 @@ def _engines(settings: Settings) -> list[int]:
 
     database = str(settings.data_dir / "metadata" / "mlmd.db")
     return [p.pid for p in psutil.process_iter(["cmdline"]) if database in (p.info["cmdline"] or []) and alive(p.pid)]
+
+
+def test_no_process_is_killed_for_the_number_in_the_note(settings: Settings) -> None:
+    """In containers with one data directory a number may be another process's: the engine's socket is taken away."""
+    data = settings.data_dir / "metadata"
+    data.mkdir(parents=True)
+    address = settings.sockets / "other.sock"
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        note = {"host": socket.gethostname(), "pid": other.pid, "address": f"unix:{address}"}
+        (data / "owner.json").write_text(json.dumps(note), "utf-8")
+        with (
+            locked(data / "owner.lock"),
+            pytest.raises(MetadataUnavailableError, match="did not exit"),
+            nobody_serves(settings, timeout=0.5),
+        ):
+            pass
+    assert not address.exists()
+    other.communicate(b"\n", timeout=30)
+    assert other.returncode == 0
+
+
+def test_a_note_is_as_old_as_its_file_system_says(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's clock may be ahead of the file server's."""
+    data = settings.data_dir / "metadata"
+    data.mkdir(parents=True)
+    (data / "owner.json").write_text(json.dumps({"host": "elsewhere", "pid": 1}), "utf-8")
+    ahead = time.time() + 3600
+    monkeypatch.setattr(time, "time", lambda: ahead)
+    with pytest.raises(ConflictError, match="the machine elsewhere"), nobody_serves(settings, timeout=0.5):
+        pass

@@ -17,7 +17,7 @@ import pytest
 from kale_serve_ext.config import Settings
 from kale_serve_ext.errors import BackendUnavailableError, MetadataUnavailableError
 from kale_serve_ext.metadata import environment, open_metadata
-from kale_serve_ext.metadata.pythons import Interpreter, find_python, probe, wheel_for, why_none
+from kale_serve_ext.metadata.pythons import FoundPython, find_python, probe, wheel_for, why_none
 from tests.metadata.conftest import NOTEBOOK, alive, model, until
 
 _ENSURE = """
@@ -74,7 +74,7 @@ def test_an_interrupted_one_is_made_anew_and_a_race_makes_one(bare: Settings) ->
     assert not (folder / "trace").exists()
 
     # And it works, as the user gets it.
-    made = asyncio.run(metadata.put_artifact(model(), where=NOTEBOOK))
+    made = asyncio.run(metadata.put_artifact(model(), provenance=NOTEBOOK))
     assert made.version == "1"
     asyncio.run(metadata.close())
 
@@ -148,7 +148,7 @@ def test_a_named_python_is_used_as_it_is(settings: Settings) -> None:
     near = os.path.relpath(settings.metadata_python)
     assert environment.ready_python(replace(settings, metadata_python=near)) == settings.metadata_python
     for wrong in ("/no/such/python", str(settings.data_dir.parent)):
-        with pytest.raises(MetadataUnavailableError, match="is not there"):
+        with pytest.raises(MetadataUnavailableError, match="does not exist"):
             environment.ready_python(replace(settings, metadata_python=wrong))
 
 
@@ -161,8 +161,8 @@ def test_the_wheel_in_the_running_environment_is_used_there(
     assert environment.ready_python(bare) == sys.executable
 
 
-def _linux(minor: int, glibc: str = "2.36", machine: str = "x86_64") -> Interpreter:
-    return Interpreter("/usr/bin/python3", (3, minor), "Linux", machine, libc=("glibc", glibc))
+def _linux(minor: int, glibc: str = "2.36", machine: str = "x86_64") -> FoundPython:
+    return FoundPython("/usr/bin/python3", (3, minor), "Linux", machine, libc=("glibc", glibc))
 
 
 @pytest.mark.parametrize(
@@ -177,16 +177,16 @@ def _linux(minor: int, glibc: str = "2.36", machine: str = "x86_64") -> Interpre
         (_linux(14, "2.41"), None),
         (_linux(11, "2.12"), None),
         (_linux(11, "2.41", "aarch64"), None),
-        (Interpreter("", (3, 11), "Linux", "x86_64", libc=("", "")), None),
-        (Interpreter("", (3, 11), "Linux", "x86_64", "pypy", libc=("glibc", "2.39")), None),
-        (Interpreter("", (3, 13), "Linux", "x86_64", libc=("glibc", "2.39"), free_threaded=True), None),
-        (Interpreter("", (3, 12), "Darwin", "arm64", macos="14.1"), "1.21.0"),
-        (Interpreter("", (3, 9), "Darwin", "arm64", macos="14.1"), None),
-        (Interpreter("", (3, 12), "Darwin", "x86_64", macos="14.1"), None),
-        (Interpreter("", (3, 11), "Windows", "amd64"), None),
+        (FoundPython("", (3, 11), "Linux", "x86_64", libc=("", "")), None),
+        (FoundPython("", (3, 11), "Linux", "x86_64", "pypy", libc=("glibc", "2.39")), None),
+        (FoundPython("", (3, 13), "Linux", "x86_64", libc=("glibc", "2.39"), free_threaded=True), None),
+        (FoundPython("", (3, 12), "Darwin", "arm64", macos="14.1"), "1.21.0"),
+        (FoundPython("", (3, 9), "Darwin", "arm64", macos="14.1"), None),
+        (FoundPython("", (3, 12), "Darwin", "x86_64", macos="14.1"), None),
+        (FoundPython("", (3, 11), "Windows", "amd64"), None),
     ],
 )
-def test_which_wheel_fits(python: Interpreter, wheel: str | None) -> None:
+def test_which_wheel_fits(python: FoundPython, wheel: str | None) -> None:
     assert wheel_for(python) == wheel
 
 
@@ -195,11 +195,11 @@ def test_which_wheel_fits(python: Interpreter, wheel: str | None) -> None:
     [
         (_linux(13), "Python 3.13", "Install Python 3.11"),
         (_linux(11, machine="aarch64"), "Linux on aarch64", "KALE_SERVE_METADATA=grpc://"),
-        (Interpreter("", (3, 11), "Linux", "x86_64", libc=("", "")), "without glibc", "KALE_SERVE_METADATA=grpc://"),
-        (Interpreter("", (3, 11), "Windows", "amd64"), "Windows", "KALE_SERVE_METADATA=grpc://"),
+        (FoundPython("", (3, 11), "Linux", "x86_64", libc=("", "")), "without glibc", "KALE_SERVE_METADATA=grpc://"),
+        (FoundPython("", (3, 11), "Windows", "amd64"), "Windows", "KALE_SERVE_METADATA=grpc://"),
     ],
 )
-def test_why_there_is_none_in_one_sentence(python: Interpreter, says: str, advises: str) -> None:
+def test_why_there_is_none_in_one_sentence(python: FoundPython, says: str, advises: str) -> None:
     message, hint = why_none(python)
     assert says in message
     assert advises in hint

@@ -7,25 +7,25 @@ from dataclasses import replace
 
 import pytest
 
+from kale_serve_ext.entities import DATASET, KFP_MODEL, MODEL, TRANSFORMER, ServiceRef
 from kale_serve_ext.errors import NotFoundError
 from kale_serve_ext.metadata.proto import mlmd_pb2 as pb
+from kale_serve_ext.metadata.provenance import Provenance
 from kale_serve_ext.metadata.store import Metadata
-from kale_serve_ext.metadata.where import Where
-from kale_serve_ext.records import DATASET, KFP_MODEL, MODEL, TRANSFORMER, ServiceRef
 from tests.metadata.conftest import NOTEBOOK, model
 
 IRIS = ServiceRef("local", "localhost", "default", "iris")
-PANEL = Where("server", "JupyterLab")
+PANEL = Provenance("server", "JupyterLab")
 
 
 def test_an_artifact_tells_what_made_it_and_what_it_became(metadata: Metadata) -> None:
     async def work() -> None:
         put = metadata.put_artifact
-        step = Where("pipeline", "train", run="run-1", step="fit")
-        data = await put(replace(model("flowers"), type=DATASET), where=NOTEBOOK)
-        vectorizer = await put(replace(model("Vectorizer"), type=TRANSFORMER), where=NOTEBOOK)
-        made = await put(model(), where=step, inputs=[data.id, vectorizer.id])
-        await metadata.record_deployment(IRIS, [made.id, vectorizer.id], where=PANEL)
+        step = Provenance("pipeline", "train", run="run-1", step="fit")
+        data = await put(replace(model("flowers"), type=DATASET), provenance=NOTEBOOK)
+        vectorizer = await put(replace(model("Vectorizer"), type=TRANSFORMER), provenance=NOTEBOOK)
+        made = await put(model(), provenance=step, inputs=[data.id, vectorizer.id])
+        await metadata.record_deployment(IRIS, [made.id, vectorizer.id], provenance=PANEL)
 
         found = await metadata.lineage(made.id)
         (log,) = found.produced_by
@@ -48,7 +48,7 @@ def test_an_artifact_tells_what_made_it_and_what_it_became(metadata: Metadata) -
 
 def test_an_artifact_without_inputs_or_uses(metadata: Metadata) -> None:
     async def work() -> None:
-        made = await metadata.put_artifact(model(), where=Where("script", "train.py"))
+        made = await metadata.put_artifact(model(), provenance=Provenance("script", "train.py"))
         found = await metadata.lineage(made.id)
         assert [s.context for s in found.produced_by] == ["train.py"]
         assert (found.consumed_by, found.related) == ((), {})
@@ -62,9 +62,9 @@ def test_a_conflict_leaves_the_log_as_failed(metadata: Metadata) -> None:
     """The race that the first look cannot see: the version is taken between the look and the write."""
 
     async def work() -> None:
-        data = await metadata.put_artifact(replace(model("flowers"), type=DATASET), where=NOTEBOOK)
+        data = await metadata.put_artifact(replace(model("flowers"), type=DATASET), provenance=NOTEBOOK)
         rivals = [
-            metadata.put_artifact(model(version="1", digest=f"sha256:{n}"), where=NOTEBOOK, inputs=[data.id])
+            metadata.put_artifact(model(version="1", digest=f"sha256:{n}"), provenance=NOTEBOOK, inputs=[data.id])
             for n in range(4)
         ]
         answers = await asyncio.gather(*rivals, return_exceptions=True)
@@ -78,16 +78,16 @@ def test_a_conflict_leaves_the_log_as_failed(metadata: Metadata) -> None:
 
 def test_where_an_artifact_is_served(metadata: Metadata) -> None:
     async def work() -> None:
-        first, second = [await metadata.put_artifact(model(), where=NOTEBOOK) for _ in range(2)]
+        first, second = [await metadata.put_artifact(model(), provenance=NOTEBOOK) for _ in range(2)]
         other = replace(IRIS, name="other")
         assert await metadata.deployments(first.id) == []
         record = metadata.record_deployment
-        execution = await record(IRIS, [first.id], where=PANEL)
-        assert await record(IRIS, [first.id], where=PANEL) == execution
-        await record(other, [first.id], where=PANEL)
+        execution = await record(IRIS, [first.id], provenance=PANEL)
+        assert await record(IRIS, [first.id], provenance=PANEL) == execution
+        await record(other, [first.id], provenance=PANEL)
         assert set(await metadata.deployments(first.id)) == {IRIS, other}
         # An update serves another version in place of the first.
-        await record(IRIS, [second.id], where=PANEL)
+        await record(IRIS, [second.id], provenance=PANEL)
         assert await metadata.deployments(first.id) == [other]
         assert await metadata.deployments(second.id) == [IRIS]
         await metadata.end_deployment(other)
@@ -97,7 +97,7 @@ def test_where_an_artifact_is_served(metadata: Metadata) -> None:
         states = {s.state for s in (await metadata.lineage(first.id)).consumed_by}
         assert states == {"COMPLETE"}
         with pytest.raises(NotFoundError):
-            await record(IRIS, [10**6], where=PANEL)
+            await record(IRIS, [10**6], provenance=PANEL)
         assert await metadata.deployments(second.id) == [IRIS]
 
     asyncio.run(work())
@@ -115,7 +115,7 @@ def test_models_of_kubeflow_pipelines_are_read(metadata: Metadata) -> None:
         (step,) = (await metadata.lineage(run)).produced_by
         assert (step.type, step.name, step.context) == ("system.ContainerExecution", "train", "run-42")
         # Ours and theirs are served alike.
-        await metadata.record_deployment(IRIS, [run], where=PANEL)
+        await metadata.record_deployment(IRIS, [run], provenance=PANEL)
         assert await metadata.deployments(run) == [IRIS]
         await metadata.index.refresh()
         rows, _, total = await metadata.index.page(types={MODEL, KFP_MODEL}, search="MODEL", format="sklearn")

@@ -12,10 +12,10 @@ import grpc
 import pytest
 
 from kale_serve_ext.config import Settings
+from kale_serve_ext.entities import DATASET, MODEL, ServiceRef
 from kale_serve_ext.errors import InvalidInputError, MetadataUnavailableError
 from kale_serve_ext.metadata import open_metadata
-from kale_serve_ext.metadata.where import Where
-from kale_serve_ext.records import DATASET, MODEL, ServiceRef
+from kale_serve_ext.metadata.provenance import Provenance
 from tests.metadata.conftest import NOTEBOOK, model
 
 
@@ -26,10 +26,10 @@ def test_the_same_calls_work_against_a_server(settings: Settings, server: str) -
         metadata = open_metadata(remote)
         assert (await metadata.health())[0] == "ready"
         await metadata.prepare()
-        data = await metadata.put_artifact(replace(model("d"), type=DATASET), where=NOTEBOOK)
-        made = await metadata.put_artifact(model(), where=NOTEBOOK, inputs=[data.id])
+        data = await metadata.put_artifact(replace(model("d"), type=DATASET), provenance=NOTEBOOK)
+        made = await metadata.put_artifact(model(), provenance=NOTEBOOK, inputs=[data.id])
         ref = ServiceRef("cluster", "kind", "user", "iris")
-        await metadata.record_deployment(ref, [made.id], where=Where("server", "JupyterLab"))
+        await metadata.record_deployment(ref, [made.id], provenance=Provenance("server", "JupyterLab"))
         assert await metadata.deployments(made.id) == [ref]
         assert (await metadata.lineage(made.id)).produced_by[0].inputs == (data.id,)
         assert await metadata.versions(MODEL, "iris") == [made]
@@ -71,7 +71,7 @@ def test_a_server_that_is_no_mlmd_is_told_as_such(settings: Settings) -> None:
     other.start()
     try:
         metadata = open_metadata(replace(settings, metadata=f"grpc://127.0.0.1:{port}"))
-        with pytest.raises(MetadataUnavailableError, match="does not know the method GetArtifactsByID"):
+        with pytest.raises(MetadataUnavailableError, match="does not support the method GetArtifactsByID"):
             asyncio.run(metadata.artifact(1))
         asyncio.run(metadata.close())
     finally:
@@ -102,7 +102,7 @@ def test_a_proxy_is_not_asked(settings: Settings, server: str, monkeypatch: pyte
     ],
 )
 def test_a_setting_that_names_no_server_is_refused(setting: str) -> None:
-    with pytest.raises(InvalidInputError, match="names no server"):
+    with pytest.raises(InvalidInputError, match="does not name a server"):
         open_metadata(Settings(metadata=setting))
 
 

@@ -13,4 +13,4 @@ def test_an_upload_is_told_by_tenths_in_a_terminal() -> None:
     assert len(lines) == 11
     assert (lines[0], lines[5]) == ("Uploading iris: 0 of 1000 MB\n", "Uploading iris: 500 of 1000 MB\n")
     shown.uploading("names", 0, 0)
-    assert lines[-1] == "Uploading names: 0 of 0 MB\n"
+    assert lines[-1] == "Uploading names\n"

@@ -10,6 +10,7 @@ from textwrap import dedent
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 from kale_serve_ext.config import Settings
 
@@ -134,9 +135,33 @@ def test_magics_serve_and_ask(cell: Run) -> None:
     assert re.search(r"^by-magic +Ready +LogisticRegression 1\.0\.0 +http://127\.0\.0\.1:", text(listed), re.MULTILINE)
     assert "<table" in html(listed)
     assert isinstance(logged, list)
-    assert text(by_json) == '{\n  "predictions": [\n    0\n  ]\n}'
-    assert by_json[0]["data"]["application/json"] == {"predictions": [0]}  # type: ignore[index]  # a bundle
-    assert '"predictions": [\n    0,\n    0\n  ]' in text(by_expression)
+    # As text: of JSON, JupyterLab shows a tree that is folded.
+    assert [list(output["data"]) for output in by_json] == [["text/plain"]]  # type: ignore[call-overload]  # a bundle
+    assert text(by_json) == '{"predictions": [0]}'
+    assert text(by_expression) == '{"predictions": [0, 0]}'
+
+
+def test_the_plans_warnings_and_the_recorded_rows_are_shown_with_the_progress(cell: Run) -> None:
+    cell(
+        """
+        from kale.common.artifacts import Model
+
+        recorded = Model(model, name="recorded", example=features.to_numpy()).submit_artifact()
+        limited = {"limits": {"nvidia.com/gpu": "1"}}
+        %load_ext kale_serve_ext
+        """
+    )
+    made = cell("%serve recorded --name recorded --verify require --config limited")
+    assert re.search(r"⚠</span> [^<]*nvidia.com/gpu", html(made))
+    assert "20 recorded rows answered as in the notebook" in html(made)
+    assert "✓ 20 recorded rows answered as in the notebook" in text(made)
+
+    made = cell("%serve recorded --name recorded --method predict_proba")
+    assert "recorded rows answered" not in html(made)
+    likely = cell("endpoint = Endpoint('recorded'); endpoint.service.method, endpoint.verify()")
+    assert "predict_proba" in text(likely)
+    assert "the answers of predict are recorded, and predict_proba answers" in text(likely)
+    cell("endpoint.delete()")
 
 
 def test_a_cell_becomes_a_transformer(cell: Run) -> None:
@@ -166,7 +191,7 @@ def test_a_cell_becomes_a_transformer(cell: Run) -> None:
         ("%serve nothing_like_it", "neither a variable, nor an id, nor the name of a logged Model"),
         ("%serve model", "is a LogisticRegression, not a submitted artifact"),
         ("%serve 999999", "There is no artifact 999999"),
-        ("%serve model_artifact --name Illegal", "not a legal name"),
+        ("%serve model_artifact --name Illegal", "not a valid InferenceService name"),
         ("%serve model_artifact --protocol v9", "invalid choice"),
         ("%serve model_artifact --config }{", "neither JSON nor a Python expression"),
         ("%serve model_artifact --config nothing_like_it", "name 'nothing_like_it' is not defined"),
@@ -189,6 +214,23 @@ def test_bad_use_gets_one_clear_line(cell: Run, source: str, told: str) -> None:
     assert "UsageError" in printed or "error:" in printed
     assert told in printed
     assert "Traceback" not in printed
+
+
+def test_an_error_tells_what_is_wrong_and_where_it_was_asked(cell: Run) -> None:
+    with pytest.raises(CellExecutionError) as raised:
+        cell(
+            """
+            from kale.serve import Endpoint
+            def ask(name):
+                return Endpoint(name).predict([[1.0]])
+            ask("nobody")
+            """
+        )
+    shown = raised.value.traceback.rpartition("------------------")[2].strip()
+    assert re.match(r"NotFoundError: .*'nobody'", shown), shown
+    assert "return Endpoint(name).predict([[1.0]])" in shown
+    assert 'ask("nobody")' in shown
+    assert "kale_serve_ext" not in shown
 
 
 @pytest.mark.parametrize("magic", ["%serve", "%services", "%service_logs", "%%transformer", "%%predict"])

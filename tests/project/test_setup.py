@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -157,3 +158,43 @@ def test_constraints_are_names_and_versions_only(path: str) -> None:
 @pytest.mark.parametrize("path", ["yarn.lock", "ui-tests/yarn.lock"])
 def test_lock_files_name_no_registry(path: str) -> None:
     assert "://" not in (ROOT / path).read_text("utf-8")
+
+
+class TestBump:
+    @pytest.fixture
+    def checkout(self, tmp_path: Path) -> Path:
+        (tmp_path / "package.json").write_text('{\n  "name": "x",\n  "version": "0.1.0"\n}\n')
+        (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n### Added\n\n- This.\n")
+        return tmp_path
+
+    @pytest.fixture
+    def bump(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Path], None]:
+        monkeypatch.syspath_prepend(str(SCRIPTS))
+        release: Callable[[str, Path], None] = _script("release").bump
+        return release
+
+    def test_sets_the_one_version_and_dates_the_changes(
+        self, checkout: Path, bump: Callable[[str, Path], None]
+    ) -> None:
+        bump("0.2.0-rc.1", checkout)
+
+        assert (checkout / "package.json").read_text() == '{\n  "name": "x",\n  "version": "0.2.0-rc.1"\n}\n'
+        changes = (checkout / "CHANGELOG.md").read_text()
+        assert re.search(r"## Unreleased\n\n## 0\.2\.0-rc\.1 – \d{4}-\d\d-\d\d\n\n### Added\n\n- This\.\n$", changes)
+
+    @pytest.mark.parametrize(
+        ("version", "said"), [("v1", "no version"), ("0.1.0", "already"), ("1.0", "no version"), ("", "no version")]
+    )
+    def test_changes_nothing_where_it_is_no_new_version(
+        self, checkout: Path, bump: Callable[[str, Path], None], version: str, said: str
+    ) -> None:
+        before = [path.read_text() for path in sorted(checkout.iterdir())]
+        with pytest.raises(SystemExit, match=said):
+            bump(version, checkout)
+        assert [path.read_text() for path in sorted(checkout.iterdir())] == before
+
+    def test_wants_something_to_release(self, checkout: Path, bump: Callable[[str, Path], None]) -> None:
+        (checkout / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n## 0.1.0\n\n### Added\n")
+        with pytest.raises(SystemExit, match="nothing under Unreleased"):
+            bump("0.2.0", checkout)
+        assert '"0.1.0"' in (checkout / "package.json").read_text()

@@ -17,12 +17,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import pytest
 from kserve import InferenceGRPCClient, InferInput, InferRequest
+from sklearn.datasets import load_iris
 
+from kale_serve_ext import formats
 from kale_serve_ext.digest import digest_of
-from kale_serve_ext.runner.edge import MAX_REQUEST_BYTES
+from kale_serve_ext.runner.asgi_guard import MAX_REQUEST_BYTES
+from kale_serve_ext.runner.versions import skews
 
 Start = Callable[..., "Served"]
 
@@ -107,7 +111,8 @@ class Served:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+            with error:
+                return error.code, json.load(error)
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -212,6 +217,60 @@ def test_what_cannot_be_loaded_ends_the_process_with_the_reason(
     assert lines[-1].startswith(f"The {role} m cannot be served: ")
     assert words in lines[-1]
     assert "Traceback (most recent call last):" in lines
+
+
+def test_an_estimator_answers_with_its_own_method(start: Start, tmp_path: Path) -> None:
+    features, target = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[target]
+    fitted = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1).fit(features, names)
+    folder = _folder(tmp_path)
+    formats.by_name("lightgbm").save(fitted, folder)
+    made_with = f"lightgbm==1.0.0 numpy=={np.__version__} python==3.1.4"
+    settings = {"KALE_SERVE_KIND": "lightgbm", "KALE_SERVE_PACKAGES": made_with}
+    rows = features[::60].tolist()
+    classes = start("predictor", "--model_dir", folder, wait=False, **settings)
+    shares = start("predictor", "--model_dir", folder, wait=False, KALE_SERVE_METHOD="predict_proba", **settings)
+    cannot = start("predictor", "--model_dir", folder, wait=False, KALE_SERVE_METHOD="transform", **settings)
+    for served in (classes, shares):
+        served.wait_ready()
+
+    asked = {"instances": rows}
+    assert classes.ask("/v1/models/m:predict", asked) == (
+        200,
+        {"predictions": np.asarray(fitted.predict(features[::60])).tolist()},
+    )
+    status, answer = shares.ask("/v1/models/m:predict", asked)
+    assert status == 200
+    assert isinstance(answer, dict)
+    assert np.allclose(answer["predictions"], fitted.predict_proba(features[::60]))
+
+    differs = f"made with lightgbm 1.0.0 (here: {lightgbm.__version__}), python 3.1.4 (here: 3."
+    assert f"m was {differs}" in classes.log()
+    assert cannot.process.wait(60) == 1
+    last = cannot.log().splitlines()[-1]
+    assert "has no method transform" in last
+    assert f"It was {differs}" in last
+
+
+@pytest.mark.parametrize(
+    ("made_with", "here", "told"),
+    [
+        ("", {}, []),
+        ("scikit-learn==1.9.1 python==3.11.7", {"scikit-learn": "1.9.0", "python": "3.11.2"}, []),
+        ("scikit-learn==1.9.1", {"scikit-learn": "1.10.1"}, ["scikit-learn 1.9.1 (here: 1.10.1)"]),
+        ("joblib==1.4 polars==1.2", {"joblib": "1.4.2"}, ["polars 1.2 (here: none)"]),
+        ("xgboost-cpu==3.2.0", {"xgboost": "3.2.1"}, []),
+        ("xgboost==3.2.0", {"xgboost-cpu": "2.1"}, ["xgboost 3.2.0 (here: 2.1)"]),
+    ],
+)
+def test_other_versions_are_told_by_their_numbers(made_with: str, here: dict[str, str], told: list[str]) -> None:
+    assert skews(made_with, lambda name: here.get(name, "")) == told
+
+
+def test_a_kind_that_does_not_exist_is_refused(start: Start, tmp_path: Path) -> None:
+    served = start("predictor", "--model_dir", _folder(tmp_path), wait=False, KALE_SERVE_KIND="onnx")
+    assert served.process.wait(60) == 2
+    assert "KALE_SERVE_KIND is 'onnx': it may be one of custom, sklearn, xgboost, lightgbm." in served.log()
 
 
 def test_it_ends_at_once_while_it_loads(start: Start, tmp_path: Path) -> None:

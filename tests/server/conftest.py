@@ -26,7 +26,9 @@ from sklearn.linear_model import LogisticRegression
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from traitlets.config import Config
 
+from kale_serve_ext import modelmeta
 from kale_serve_ext.config import Settings
+from kale_serve_ext.modelmeta import ModelMeta, Recorded
 from kale_serve_ext.server.extension import KaleServeApp
 from kale_serve_ext.server.routes import NAME_SPACE
 
@@ -147,7 +149,8 @@ def real_settings(tmp_path_factory: pytest.TempPathFactory, metadata_python: str
 def real_server(real_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a Jupyter server in a process of its own. At the end every service is deleted.
 
-    ``model.joblib`` is under its root, and its route ``/peek`` tells which modules it has imported.
+    ``model.joblib`` is under its root, and so is the folder ``recorded``, whose model has recorded rows. Its route
+    ``/peek`` tells which modules it has imported.
     """
     home = tmp_path_factory.mktemp("home")
     process = _start(home, real_settings)
@@ -182,6 +185,11 @@ def _start(home: Path, own: Settings) -> subprocess.Popen[bytes]:
     (home / "modules" / "peek.py").write_text(PEEK)
     model = LogisticRegression().fit([[0.0, 1.0], [1.0, 0.0]], [0, 1])
     joblib.dump(model, home / "root" / "model.joblib")
+    (home / "root" / "recorded").mkdir()
+    joblib.dump(model, home / "root" / "recorded" / "model.joblib")
+    # The second of its recorded answers is not the model's own.
+    rows = Recorded(([0.0, 1.0], [1.0, 0.0]), (0, 5))
+    modelmeta.write(home / "root" / "recorded", ModelMeta(methods=("predict",), recorded=rows))
     config = {
         "ServerApp": {
             "jpserver_extensions": {"kale_serve_ext": True, "peek": True},
@@ -196,22 +204,19 @@ def _start(home: Path, own: Settings) -> subprocess.Popen[bytes]:
         },
     }
     (home / "config" / "jupyter_server_config.json").write_text(json.dumps(config))
-    return subprocess.Popen(
-        [sys.executable, "-m", "jupyter_server", "--ServerApp.port=0", "--no-browser", "--allow-root"],
-        env={
-            **os.environ,
-            **own.to_environ(),
-            "KUBECONFIG": str(home / "no-kubeconfig"),
-            "JUPYTER_TOKEN": TOKEN,
-            "JUPYTER_CONFIG_DIR": str(home / "config"),
-            "JUPYTER_DATA_DIR": str(home / "jupyter"),
-            "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-            "PYTHONPATH": os.pathsep.join([str(home / "modules"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
-        },
-        cwd=home,
-        stdout=subprocess.DEVNULL,
-        stderr=(home / "log").open("wb"),
-    )
+    environ = {
+        **os.environ,
+        **own.to_environ(),
+        "KUBECONFIG": str(home / "no-kubeconfig"),
+        "JUPYTER_TOKEN": TOKEN,
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "jupyter"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "PYTHONPATH": os.pathsep.join([str(home / "modules"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
+    }
+    command = [sys.executable, "-m", "jupyter_server", "--ServerApp.port=0", "--no-browser", "--allow-root"]
+    with (home / "log").open("wb") as log:
+        return subprocess.Popen(command, env=environ, cwd=home, stdout=subprocess.DEVNULL, stderr=log)
 
 
 def _address(home: Path, process: subprocess.Popen[bytes]) -> str:

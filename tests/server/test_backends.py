@@ -10,8 +10,8 @@ import pytest
 
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.base import EngineInfo
+from kale_serve_ext.entities import ServiceRef
 from kale_serve_ext.errors import BackendUnavailableError, NotFoundError
-from kale_serve_ext.records import ServiceRef
 from kale_serve_ext.server.backends import Backends
 
 ONE = EngineInfo("local", "localhost", "one")

@@ -218,3 +218,35 @@ class TestFixed:
         assert (await read(api, "health"))["engine_by"] == "configured"
         assert (await refused(api, kind="cluster", context="one"))[0] == 403
         assert not (settings.data_dir / "engine.json").exists()
+
+
+async def test_a_service_is_changed_where_it_is_and_not_where_new_ones_go(
+    api: Fetch, settings: Settings, cluster: ApiServer
+) -> None:
+    folder = settings.data_dir / "services" / "default" / "iris"
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text("a service even so")
+    container = {"predictor": {"containers": [{"image": "example.org/own:1"}]}}
+
+    async def post(path: str, place: tuple[str, str, str] | None, name: str = "iris") -> tuple[int, dict[str, object]]:
+        body: dict[str, object] = {"name": "iris", "config": container, "update": True}
+        if place:
+            body["ref"] = {"engine": place[0], "context": place[1], "namespace": place[2], "name": name}
+            body["name"] = "iris" if name == "other" else ""
+        response = await api(path, method="POST", body=json.dumps(body), raise_error=False)
+        return response.code, json.loads(response.body)
+
+    assert (await post("plan", None))[1]["exists"] is False
+    cluster.asked.clear()
+    assert (await post("plan", HERE))[1]["exists"] is True
+    status, told = await post("services", HERE)
+    assert (status, told["reason"]) == (422, "Plan")
+    assert "the local engine runs logged artifacts only" in str(told["message"])
+    for path in ("plan", "services"):
+        status, told = await post(path, HERE, "gone")
+        assert (status, told["message"]) == (404, "There is no service gone in the namespace default of this machine.")
+        status, told = await post(path, ("cluster", "far", "team-a"))
+        assert (status, str(told["message"])[:19]) == (404, "No engine 'cluster'")
+        status, told = await post(path, HERE, "other")
+        assert (status, told["field"]) == (400, "name")
+    assert cluster.asked == []

@@ -48,7 +48,9 @@ def test_the_api_keeps_to_its_document(case: Case, server: httpx.Client, model_i
         name_what_exists(case, model_id)
     # Of unknown parameters of a query nothing is said; JupyterLab adds its own.
     answers = [*CHECKS, checks.negative_data_rejection] if case.operation.body else CHECKS
-    case.call_and_validate(base_url=str(server.base_url).rstrip("/"), headers=dict(server.headers), checks=answers)
+    base_url = str(server.base_url).rstrip("/")
+    # Registering a file opens it in a process of its own, which takes as long as the libraries take to be imported.
+    case.call_and_validate(base_url=base_url, headers=dict(server.headers), checks=answers, timeout=120)
 
 
 def name_what_exists(case: Case, model_id: int) -> None:
@@ -60,7 +62,9 @@ def name_what_exists(case: Case, model_id: int) -> None:
     if "follow" in case.query:
         case.query["follow"] = False  # it would end an hour later
     if isinstance(case.body, dict):
-        known = {"model_id": model_id, "path": "model.joblib"} if len(str(case.body)) % 2 else {}
+        known: dict[str, object] = {"model_id": model_id} if len(str(case.body)) % 2 else {}
+        if len(str(case.body)) % 8 == 0:  # a process is started for each
+            known["path"] = "model.joblib"
         # A paused service would answer the later requests with 503 alone; 64 replicas are too many for a test.
         for key, value in {**known, "paused": False, "replicas": 2}.items():
             if type(case.body.get(key)) is type(value):

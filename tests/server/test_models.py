@@ -8,19 +8,19 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPResponse
 
-from kale_serve_ext.metadata.where import Where
+from kale_serve_ext.entities import KFP_MODEL, MODEL, TRANSFORMER, Artifact
+from kale_serve_ext.metadata.provenance import Provenance
 from kale_serve_ext.ml import Column, Signature
-from kale_serve_ext.records import KFP_MODEL, MODEL, TRANSFORMER, Artifact
 from kale_serve_ext.server.extension import KaleServeApp
 
 Fetch = Callable[..., Awaitable[HTTPResponse]]
 
-NOTEBOOK = Where("notebook", "work/train.ipynb", run="kernel-1")
+NOTEBOOK = Provenance("notebook", "work/train.ipynb", run="kernel-1")
 
 
 async def log(app: KaleServeApp, name: str, version: str = "", type: str = MODEL, **more: object) -> Artifact:
     artifact = Artifact(type=type, name=name, version=version, uri=f"file:///{name}", **more)  # type: ignore[arg-type]
-    return await app.backends.metadata.put_artifact(artifact, where=NOTEBOOK)
+    return await app.backends.metadata.put_artifact(artifact, provenance=NOTEBOOK)
 
 
 async def test_models_come_newest_first_with_their_newest_version_whole(api: Fetch, app: KaleServeApp) -> None:
@@ -38,7 +38,7 @@ async def test_models_come_newest_first_with_their_newest_version_whole(api: Fet
     latest = page["items"][0]["latest"]
     assert (latest["id"], latest["version"], latest["description"]) == (newest.id, "2.0.0", "<b>My</b> model")
     assert latest["signature"]["sample"] == [1.5, None]
-    assert latest["signature"]["columns"] == [{"name": "a", "dtype": "float64"}, {"name": "b", "dtype": "float64"}]
+    assert [(c["name"], c["dtype"]) for c in latest["signature"]["columns"]] == [("a", "float64"), ("b", "float64")]
 
     page = json.loads((await api("transformers")).body)
     assert [item["latest"]["name"] for item in page["items"]] == ["vectorizer"]

@@ -26,7 +26,7 @@ async def refused(fetch: Fetch, path: str, **request: object) -> tuple[int, dict
     assert error.value.response is not None
     assert error.value.response.headers["Content-Type"] == "application/json"
     body = json.loads(error.value.response.body)
-    assert set(body) == {"message", "reason", "hint", "field"}
+    assert set(body) == {"message", "reason", "hint", "field", "request"}
     assert body["message"]
     assert "Traceback" not in json.dumps(body)
     return error.value.code, body
@@ -138,3 +138,26 @@ async def test_a_polling_panel_is_no_activity(api: Fetch, app: KaleServeApp) -> 
     assert settings["api_last_activity"] == "long ago"
     await api("openapi.json")
     assert settings["api_last_activity"] != "long ago"
+
+
+async def test_bodies_under_way_are_bounded_together(api: Fetch, app: KaleServeApp) -> None:
+    held = app.bodies.limit - 1000
+    assert app.bodies.take(held)
+    with pytest.raises(HTTPClientError) as error:
+        await api("plan", method="POST", body=json.dumps({"name": "x" * 2000}))
+    assert error.value.response is not None
+    assert (error.value.code, error.value.response.headers["Retry-After"]) == (503, "1")
+    assert "too large together" in json.loads(error.value.response.body)["message"]
+    app.bodies.give_back(held)
+    status, _ = await refused(api, "plan", method="POST", body=json.dumps({"name": "x" * 2000}))
+    assert status == 400
+    assert app.bodies.held == 0
+
+
+async def test_a_request_over_the_limit_for_all_together_is_a_413(api: Fetch, app: KaleServeApp) -> None:
+    app.bodies.limit = 1000
+    status, told = await refused(api, "plan", method="POST", body=json.dumps({"name": "x" * 2000}))
+    assert (status, told["reason"]) == (413, "TooLarge")
+    assert told["message"] == "The request is larger than 1,000 bytes."
+    assert "max_body_bytes" in told["hint"]
+    assert app.bodies.held == 0

@@ -67,7 +67,8 @@ def test_what_stands_in_front_of_the_model(
     ("error", "answered", "kind"),
     [
         (httpx.ConnectError("refused"), False, Undelivered),
-        (httpx.RemoteProtocolError("disconnected"), False, Undelivered),
+        # It was sent, and may be what ended the server.
+        (httpx.RemoteProtocolError("disconnected"), False, PredictionError),
         (httpx.RemoteProtocolError("incomplete"), True, PredictionError),
         (httpx.ReadError("reset"), False, PredictionError),
         (httpx.ConnectTimeout("late"), False, DeadlineExceededError),
@@ -79,17 +80,26 @@ def test_what_may_be_sent_again(error: httpx.TransportError, answered: bool, kin
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"),
+    ("code", "details", "kind"),
     [
-        (grpc.StatusCode.UNAVAILABLE, Undelivered),
-        (grpc.StatusCode.CANCELLED, Undelivered),
-        (grpc.StatusCode.DEADLINE_EXCEEDED, DeadlineExceededError),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, TooLargeError),
-        (grpc.StatusCode.INTERNAL, PredictionError),
+        (
+            grpc.StatusCode.UNAVAILABLE,
+            "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Connection refused",
+            Undelivered,
+        ),
+        # What a server that goes away has not begun.
+        (grpc.StatusCode.CANCELLED, "CANCELLED", Undelivered),
+        (grpc.StatusCode.CANCELLED, "by the model", PredictionError),
+        (grpc.StatusCode.UNAVAILABLE, "Stream removed (Socket closed)", PredictionError),
+        (grpc.StatusCode.UNAVAILABLE, "Cancelling all calls", PredictionError),
+        (grpc.StatusCode.UNAVAILABLE, "Model is not ready", PredictionError),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, "why", DeadlineExceededError),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "why", TooLargeError),
+        (grpc.StatusCode.INTERNAL, "why", PredictionError),
     ],
 )
-def test_by_grpc(code: grpc.StatusCode, kind: type[Exception]) -> None:
-    error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details="why")
+def test_by_grpc(code: grpc.StatusCode, details: str, kind: type[Exception]) -> None:
+    error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=details)
 
     assert type(of_grpc("iris", error, 1.0)) is kind
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kale_serve_ext.records import KFP_MODEL, MODEL, Artifact
+from kale_serve_ext.entities import KFP_MODEL, MODEL, Artifact
 from kale_serve_ext.serving.layout import check_layout
 
 
@@ -45,3 +46,12 @@ def test_the_files_of_a_snapshot_are_looked_at(tmp_path: Path) -> None:
     assert ".joblib" in told.message
     (tmp_path / "model.joblib").write_bytes(b"weights")
     assert check_layout(artifact) == []
+
+
+def test_a_file_that_only_this_packages_server_reads_is_known_by_its_own_names(tmp_path: Path) -> None:
+    artifact = Artifact(MODEL, "m", "1", tmp_path.as_uri(), format="xgboost", details={"file_kind": "pickle"})
+    [told] = check_layout(artifact)
+    assert "holds no model file" in told.message
+    (tmp_path / "model.pkl").write_bytes(b"a pickle")
+    assert check_layout(artifact) == []
+    assert [c.code for c in check_layout(replace(artifact, details={}))] == ["ModelFile"]

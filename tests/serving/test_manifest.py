@@ -8,13 +8,16 @@ import pytest
 
 from kale_serve_ext.engines.base import Manifest, Staged
 from kale_serve_ext.engines.kserve import canaries_of, share_asked
+from kale_serve_ext.entities import MODEL, TRANSFORMER, Artifact
 from kale_serve_ext.ml import JSON
-from kale_serve_ext.records import MODEL, TRANSFORMER, Artifact
+from kale_serve_ext.serving.canary import artifact_ids, changed, reshared
+from kale_serve_ext.serving.changes import differences
 from kale_serve_ext.serving.config import normalise
-from kale_serve_ext.serving.manifest import Part, Wanted, artifact_ids, build, changed, has_container, overlay, reshared
-from kale_serve_ext.serving.plan import differences
+from kale_serve_ext.serving.containers import has_container
+from kale_serve_ext.serving.manifest import ServedArtifact, Wanted, build
+from kale_serve_ext.serving.manifest_view import serves_format, wire_name
+from kale_serve_ext.serving.overlay import overlay
 from kale_serve_ext.serving.status import protocol_of, runtime_of
-from kale_serve_ext.serving.wire import serves_format, wire_name
 
 IRIS = Artifact(MODEL, "iris", "2", uri="file:///s/sha256/aa", digest="sha256:aa", format="sklearn", id=12)
 CUSTOM = Artifact(
@@ -29,8 +32,8 @@ CUSTOM = Artifact(
 SCALE = Artifact(TRANSFORMER, "scale", "1", uri="file:///s/sha256/bb", digest="sha256:bb", format="functional", id=13)
 
 
-def part(artifact: Artifact, python: str = "/opt/a/bin/python") -> Part:
-    return Part(artifact, Staged(artifact.uri), python)
+def part(artifact: Artifact, python: str = "/opt/a/bin/python") -> ServedArtifact:
+    return ServedArtifact(artifact, Staged(artifact.uri), python)
 
 
 def wanted(**changes: object) -> Wanted:
@@ -84,7 +87,7 @@ def test_a_version_beside_another_says_all_for_itself_and_can_take_its_place() -
     config = normalise({"predictor": {"min_replicas": 2, "max_replicas": 3, "node_selector": {"disk": "fast"}}})
     before = build(wanted(config=config, mode="Standard"))
     newer = part(replace(IRIS, version="3", id=21, digest="sha256:dd", uri="file:///s/sha256/dd"), "/opt/b/bin/python")
-    both = build(wanted(model=newer, config=config, canary=20, beside=before))
+    both = build(wanted(model=newer, config=config, canary=20, canary_of=before))
     # The service goes on as it was.
     assert both["metadata"] == before["metadata"]
     assert both["spec"]["predictor"] == before["spec"]["predictor"]  # type: ignore[call-overload,index]
@@ -119,24 +122,24 @@ def test_a_version_beside_another_says_all_for_itself_and_can_take_its_place() -
 
 def test_a_version_without_a_share_is_promoted_with_the_replicas_of_the_service() -> None:
     before = build(wanted(config=normalise({"predictor": {"min_replicas": 3}})))
-    both = build(wanted(canary=0, beside=before))
+    both = build(wanted(canary=0, canary_of=before))
     assert share_asked(both) == 0
     assert reshared(both, 100) == before
 
 
 def test_what_goes_along_with_a_version_beside_another() -> None:
     secret = "serving.kserve.io/storageSecretName"
-    pinned = build(wanted(model=Part(IRIS, Staged("pvc://own/iris", node="n1"))))
-    newer = Part(replace(IRIS, id=21), Staged("s3://b/iris", {secret: "keys"}))
-    both = build(wanted(model=newer, beside=pinned, canary=20, transformer=part(SCALE)))
-    assert secret not in notes_of(both["metadata"])
+    pinned = build(wanted(model=ServedArtifact(IRIS, Staged("pvc://own/iris", node="n1"))))
+    newer = ServedArtifact(replace(IRIS, id=21), Staged("s3://b/iris", {secret: "keys"}))
+    both = build(wanted(model=newer, canary_of=pinned, canary=20, transformer=part(SCALE)))
+    assert secret not in annotations_of(both["metadata"])
     [entry] = canaries_of(both)
-    assert notes_of(entry["predictor"])[secret] == "keys"
+    assert annotations_of(entry["predictor"])[secret] == "keys"
     assert artifact_ids(both) == [12, 21]
     # With a transformer the engine refuses it, and for that has to see it.
     assert "transformer" in both["spec"]  # type: ignore[operator]
-    promoted = reshared(build(wanted(model=newer, beside=pinned, canary=20)), 100)
-    assert notes_of(promoted["metadata"])[secret] == "keys"
+    promoted = reshared(build(wanted(model=newer, canary_of=pinned, canary=20)), 100)
+    assert annotations_of(promoted["metadata"])[secret] == "keys"
     # Its files lie elsewhere.
     assert "nodeSelector" not in promoted["spec"]["predictor"]  # type: ignore[call-overload,index,operator]
     assert artifact_ids(promoted) == [21]
@@ -153,11 +156,11 @@ def test_the_newest_of_several_versions_is_the_one_that_goes() -> None:
     assert [c["predictor"] for c in canaries_of(reshared(several, 0))] == [{"name": "a"}]
     assert share_asked(reshared(several, 30)) == 30
     # KServe wants names of their own.
-    [entry] = canaries_of(build(wanted(beside=several, canary=20)))
+    [entry] = canaries_of(build(wanted(canary_of=several, canary=20)))
     assert entry["predictor"]["name"] == "canary-2"  # type: ignore[call-overload,index]
 
 
-def notes_of(one: JSON) -> dict[str, JSON]:
+def annotations_of(one: JSON) -> dict[str, JSON]:
     assert isinstance(one, dict)
     found = one["annotations"]
     assert isinstance(found, dict)
@@ -227,7 +230,7 @@ def test_a_transformer_is_told_of_v2() -> None:
 
 def test_code_runs_from_the_image_that_the_engine_names() -> None:
     theirs = {"transformer": {"container": {"image": "mine:2"}}}
-    code = Part(SCALE, Staged("s3://b/scale", image="registry/code:1"))
+    code = ServedArtifact(SCALE, Staged("s3://b/scale", image="registry/code:1"))
 
     assert container(build(wanted(transformer=code)), "transformer")["image"] == "registry/code:1"
     assert container(build(wanted(transformer=code, config=theirs)), "transformer")["image"] == "mine:2"
@@ -321,14 +324,54 @@ def test_an_update_changes_what_is_served_and_nothing_else() -> None:
     assert {(d.path, d.before, d.after) for d in differences(before, after)} == {
         ("metadata.annotations.kale-serve-ext/model-digest", "sha256:aa", None),
         ("metadata.annotations.kale-serve-ext/model-version", "2", "3"),
-        ("metadata.annotations.kale-serve-ext/transformer-digest", "sha256:bb", None),
-        ("metadata.annotations.kale-serve-ext/transformer-name", "scale", None),
-        ("metadata.annotations.kale-serve-ext/transformer-python", "/opt/a/bin/python", None),
-        ("metadata.annotations.kale-serve-ext/transformer-version", "1", None),
         ("metadata.labels.kale-serve-ext/model-id", "12", "15"),
-        ("metadata.labels.kale-serve-ext/transformer-id", "13", None),
         ("spec.predictor.model.storageUri", "file:///s/sha256/aa", "file:///s/sha256/dd"),
     }
+
+
+def test_settings_are_laid_over_those_that_are_there() -> None:
+    before = build(
+        wanted(
+            transformer=part(SCALE),
+            protocol="v2",
+            config=normalise(
+                {
+                    "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "1"}],
+                    "env_from": [{"secretRef": {"name": "s"}}],
+                    "limits": {"memory": "1Gi"},
+                    "predictor": {"min_replicas": 2, "node_selector": {"disk": "fast"}, "args": ["--workers", "2"]},
+                    "transformer": {"image": "mine/t:1", "args": ["--quick"]},
+                }
+            ),
+        )
+    )
+    config = normalise(
+        {
+            "env": [{"name": "B", "value": "2"}],
+            "env_from": [{"secretRef": {"name": "s"}}, {"secretRef": {"name": "t"}}],
+            "limits": {"cpu": "1"},
+            "predictor": {"max_replicas": 4, "node_selector": {"zone": "a"}},
+            "transformer": {"image": "mine/t:2"},
+        }
+    )
+
+    after = build(wanted(transformer=part(SCALE), config=config, onto=before))
+    again = build(wanted(transformer=part(SCALE), config=config, onto=after))
+
+    spec = after["spec"]
+    assert isinstance(spec, dict)
+    predictor, transformer = spec["predictor"], spec["transformer"]
+    assert (predictor["minReplicas"], predictor["maxReplicas"]) == (2, 4)
+    assert predictor["nodeSelector"] == {"disk": "fast", "zone": "a"}
+    model = predictor["model"]
+    assert model["args"] == ["--workers", "2"]
+    assert model["resources"] == {"limits": {"memory": "1Gi", "cpu": "1"}}
+    assert model["env"] == [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+    assert model["envFrom"] == [{"secretRef": {"name": "s"}}, {"secretRef": {"name": "t"}}]
+    container = transformer["containers"][0]
+    # It speaks the protocol of now, whatever else it was given.
+    assert (container["image"], container["args"]) == ("mine/t:2", ["--model_name", "iris", "--quick"])
+    assert again == after
 
 
 def test_an_update_with_the_transformer_keeps_all_about_it() -> None:
@@ -405,14 +448,14 @@ def variables(manifest: Manifest, name: str) -> dict[str, JSON]:
 
 
 def test_pods_are_kept_to_the_node_that_has_the_files_until_they_need_it_no_more() -> None:
-    near = Part(IRIS, Staged("pvc://home/iris", node="n1"))
+    near = ServedArtifact(IRIS, Staged("pvc://home/iris", node="n1"))
     config = normalise({"node_selector": {"disk": "fast"}})
     before = build(wanted(model=near, config=config))
     assert "'nodeSelector': {'kubernetes.io/hostname': 'n1', 'disk': 'fast'}" in str(before["spec"])
     # The user's own word counts more.
     own = normalise({"predictor": {"node_selector": {"kubernetes.io/hostname": "n2"}}})
     assert "n2" in str(build(wanted(model=near, config=own))["spec"])
-    moved = overlay(before, build(wanted(model=Part(IRIS, Staged("s3://b/iris")))))
+    moved = overlay(before, build(wanted(model=ServedArtifact(IRIS, Staged("s3://b/iris")))))
     assert "'nodeSelector': {'disk': 'fast'}" in str(moved["spec"])
-    elsewhere = overlay(before, build(wanted(model=Part(IRIS, Staged("pvc://home/iris", node="n3")))))
+    elsewhere = overlay(before, build(wanted(model=ServedArtifact(IRIS, Staged("pvc://home/iris", node="n3")))))
     assert "'kubernetes.io/hostname': 'n3'" in str(elsewhere["spec"])

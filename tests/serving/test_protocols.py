@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import scipy.sparse  # type: ignore[import-untyped]  # scipy has no types
+import scipy.sparse
 
 from kale_serve_ext.errors import InvalidInputError, PredictionError
 from kale_serve_ext.ml import JSON
@@ -126,14 +126,14 @@ def test_named_columns_become_tensors() -> None:
         ("", "v1", "not valid JSON"),
         (b"\xff\xfe", "v1", "not text in UTF-8"),
         ("[" * 100_000, "v1", "nested too deeply"),
-        (object(), "v1", "cannot be sent to a model"),
+        pytest.param(object(), "v1", "cannot be sent to a model", id="an object"),
         (None, "v1", "cannot be sent to a model"),
-        ({"a": object()}, "v1", "cannot be sent to a model"),
+        pytest.param({"a": object()}, "v1", "cannot be sent to a model", id="an object in a dict"),
         ([[float("inf")]], "v1", "infinity"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "v1", "two columns named 'a'"),
         ([[1, 2], [3]], "v2", "same length"),
         ([[1, 2], 3], "v2", "same length"),
-        ([{"a": 1}, {"b": 2}], "v2", "no form in protocol v2"),
+        ([{"a": 1}, {"b": 2}], "v2", "cannot be represented in protocol v2"),
     ],
     ids=lambda value: str(value)[:40],
 )

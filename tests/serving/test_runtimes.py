@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from kale_serve_ext.engines.base import Check, Runtime
-from kale_serve_ext.records import MODEL, Artifact, Environment
-from kale_serve_ext.serving.runtimes import choices, in_order, misfit
+from kale_serve_ext.entities import MODEL, Artifact, Environment
+from kale_serve_ext.serving.runtimes import Asked, about_differences, choices, in_order, misfit
 
 SKLEARN = Runtime("kserve-sklearnserver", "scikit-learn", ("sklearn",), ("v1", "v2"), python="/opt/a/bin/python")
 XGBOOST = Runtime("kserve-xgbserver", "XGBoost", ("xgboost",), ("v1", "v2"), python="/opt/a/bin/python")
@@ -35,11 +35,11 @@ MODEL_ARTIFACT = Artifact(
     ],
 )
 def test_a_misfit_says_why(runtime: Runtime, model_format: str, protocol: str, reason: str) -> None:
-    assert misfit(runtime, model_format, protocol) == reason
+    assert misfit(runtime, model_format, Asked(protocol)) == reason
 
 
 def test_kserves_own_server_comes_before_mlserver_for_v2() -> None:
-    made = choices([MLSERVER, XGBOOST, SKLEARN], MODEL_ARTIFACT, "v2", {})
+    made = choices([MLSERVER, XGBOOST, SKLEARN], MODEL_ARTIFACT, Asked("v2"), {})
 
     assert [(c.name, c.fits, c.chosen) for c in made] == [
         ("kserve-sklearnserver", True, True),
@@ -55,14 +55,14 @@ def test_of_two_alike_the_models_own_python_comes_first() -> None:
 
 
 def test_the_runtime_asked_for_is_chosen() -> None:
-    made = choices([SKLEARN, MLSERVER], MODEL_ARTIFACT, "v2", {}, wanted="kserve-mlserver")
+    made = choices([SKLEARN, MLSERVER], MODEL_ARTIFACT, Asked("v2"), {}, wanted="kserve-mlserver")
 
     assert [c.name for c in made if c.chosen] == ["kserve-mlserver"]
 
 
 def test_what_the_engine_found_out_keeps_a_runtime_from_being_chosen() -> None:
     missing = Check("error", "InterpreterMissing", "The Python /opt/a/bin/python is gone.")
-    made = choices([SKLEARN, MLSERVER], MODEL_ARTIFACT, "v2", {SKLEARN.name: [missing]})
+    made = choices([SKLEARN, MLSERVER], MODEL_ARTIFACT, Asked("v2"), {SKLEARN.name: [missing]})
 
     assert (made[0].fits, made[0].reason) == (False, "The Python /opt/a/bin/python is gone.")
     assert [c.name for c in made if c.chosen] == ["kserve-mlserver"]
@@ -71,8 +71,65 @@ def test_what_the_engine_found_out_keeps_a_runtime_from_being_chosen() -> None:
 def test_a_warning_does_not() -> None:
     skew = Check("warning", "VersionSkew", "scikit-learn is 1.4 there.")
 
-    assert choices([SKLEARN], MODEL_ARTIFACT, "v1", {SKLEARN.name: [skew]})[0].chosen
+    assert choices([SKLEARN], MODEL_ARTIFACT, Asked("v1"), {SKLEARN.name: [skew]})[0].chosen
 
 
 def test_nothing_is_chosen_where_nothing_fits() -> None:
-    assert not any(c.chosen for c in choices([XGBOOST], MODEL_ARTIFACT, "v1", {}))
+    assert not any(c.chosen for c in choices([XGBOOST], MODEL_ARTIFACT, Asked("v1"), {}))
+
+
+OWN = Runtime(
+    "kale-serve-ext", "ours", ("custom", "sklearn", "xgboost", "lightgbm"), ("v1", "v2"), image="ours", preference=9
+)
+STOCK = replace(XGBOOST, python="")
+REGRESSOR = replace(MODEL_ARTIFACT, format="xgboost", details={"methods": ["predict"]})
+CLASSIFIER = replace(REGRESSOR, details={"methods": ["predict", "predict_proba"]})
+SERVERS = [replace(MLSERVER, preference=3), STOCK, OWN]
+
+
+@pytest.mark.parametrize(
+    ("artifact", "asked", "chosen"),
+    [
+        (REGRESSOR, Asked("v1"), "kserve-xgbserver"),
+        (CLASSIFIER, Asked("v1"), "kale-serve-ext"),
+        (CLASSIFIER, Asked("v2"), "kale-serve-ext"),
+        (CLASSIFIER, Asked("v1", "predict_proba"), "kale-serve-ext"),
+        (REGRESSOR, Asked("v1", verify="require"), "kale-serve-ext"),
+        # It was logged before anything was recorded.
+        (replace(REGRESSOR, details={}), Asked("v1"), "kserve-xgbserver"),
+    ],
+)
+def test_the_server_that_answers_as_the_model_did_comes_first(artifact: Artifact, asked: Asked, chosen: str) -> None:
+    assert [c.name for c in choices(SERVERS, artifact, asked, {}) if c.chosen] == [chosen]
+
+
+def test_the_picker_shows_what_each_would_answer_otherwise() -> None:
+    shown = {c.name: (c.fits, c.reason) for c in choices(SERVERS, CLASSIFIER, Asked("v1"), {})}
+    assert shown["kserve-xgbserver"] == (
+        True,
+        "would not answer as the model did: It answers probabilities instead of classes.",
+    )
+    assert shown["kale-serve-ext"] == (True, "")
+    asked = {c.name: (c.fits, c.reason) for c in choices(SERVERS, CLASSIFIER, Asked("v1", "predict_proba"), {})}
+    assert asked["kserve-xgbserver"] == (False, "has no choice of methods, and predict_proba was asked for")
+
+
+def test_the_plan_says_why_a_server_was_chosen() -> None:
+    [told] = about_differences(OWN, SERVERS, CLASSIFIER, Asked("v1"), named=False)
+    assert (told.level, told.code) == ("ok", "OwnServer")
+    assert told.message == (
+        "kale-serve-ext serves it: kserve-xgbserver would not answer as the model did. "
+        "It answers probabilities instead of classes."
+    )
+    [told] = about_differences(OWN, SERVERS, CLASSIFIER, Asked("v1", "predict_proba"), named=False)
+    assert told.message.endswith("kserve-xgbserver has no choice of methods, and predict_proba was asked for.")
+    assert about_differences(OWN, SERVERS, CLASSIFIER, Asked("v1"), named=True) == []
+    assert about_differences(STOCK, SERVERS, REGRESSOR, Asked("v1"), named=False) == []
+    assert about_differences(OWN, [OWN], CLASSIFIER, Asked("v1"), named=False) == []
+
+
+def test_the_plan_warns_of_a_server_that_was_asked_for_and_answers_otherwise() -> None:
+    [told] = about_differences(STOCK, SERVERS, CLASSIFIER, Asked("v1"), named=True)
+    assert (told.level, told.code, told.field) == ("warning", "StockDiffers", "runtime")
+    assert told.message.endswith("would not answer as the model did. It answers probabilities instead of classes.")
+    assert told.hint == 'runtime="kale-serve-ext" answers as the model did.'

@@ -15,8 +15,9 @@ from kale_serve_ext.engines.base import (
     RevisionShare,
     ServiceState,
 )
-from kale_serve_ext.records import ServiceRef
+from kale_serve_ext.entities import ServiceRef
 from kale_serve_ext.serving.status import describe
+from kale_serve_ext.serving.types import Replicas
 
 REF = ServiceRef("local", "localhost", "default", "iris")
 MANIFEST: Manifest = {
@@ -275,10 +276,30 @@ def test_a_damaged_service_is_still_told() -> None:
             ["done Start the predictor", "done Load the model", "done Answer requests"],
         ),
         (state(manifest=PAUSED), []),
+        # In a service that failed, nothing is under way.
+        (
+            state(component(replica()), component(CRASHED, name="transformer")),
+            [
+                "done Start the predictor",
+                "waiting Load the model",
+                "done Start the transformer",
+                "failed Load the transformer",
+                "waiting Answer requests",
+            ],
+        ),
+        (
+            state(component(replica()), conditions=(Condition("PredictorReady", "False", "ModelLoadFailed"),)),
+            ["done Start the predictor", "failed Load the model", "waiting Answer requests"],
+        ),
     ],
 )
 def test_steps(given: ServiceState, steps: list[str]) -> None:
     assert [f"{s.state} {s.title}" for s in describe(given).steps] == steps
+
+
+def test_replicas_are_counted_for_each_component() -> None:
+    made = describe(state(component(ready(), replica(), wanted=2), component(ready(), name="transformer")))
+    assert made.replicas == (Replicas("predictor", 1, 2), Replicas("transformer", 1, 1))
 
 
 def test_the_log_of_what_failed_comes_along() -> None:
@@ -290,3 +311,11 @@ def test_a_long_reason_is_cut() -> None:
     made = describe(state(component(replace(CRASHED, last_log=f"ValueError: {'x' * 10**6}"))))
 
     assert len(made.reason) < 600
+
+
+def test_its_text_leaves_the_manifest_out_with_its_secrets() -> None:
+    """It ends up in notebooks, which are handed on."""
+    env = [{"name": "DB_PASSWORD", "value": "hunter2"}]
+    service = describe(state(manifest={**MANIFEST, "spec": {"predictor": {"model": {"env": env}}}}))
+    assert "hunter2" in str(service.manifest)
+    assert "hunter2" not in repr(service)

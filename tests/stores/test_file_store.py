@@ -162,6 +162,18 @@ def test_a_link_to_outside_is_refused(store: FileStore, model: Path, target: str
     assert (kept(store), staged(store)) == ([], [])
 
 
+def test_the_way_out_of_a_linked_folder_leads_out(store: FileStore, model: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "table").write_text("rows")
+    (model / "data").symlink_to(data, target_is_directory=True)
+    with pytest.raises(InvalidInputError) as error:
+        store.put(model)
+    assert "cp -rL" in error.value.hint
+    subprocess.run(["cp", "-rL", model, tmp_path / "copy"], check=True)
+    assert (store.path(store.put(tmp_path / "copy").uri) / "data" / "table").read_text() == "rows"
+
+
 @pytest.mark.parametrize("target", [".", "..", "link"])
 def test_a_loop_of_links_is_refused(store: FileStore, model: Path, target: str) -> None:
     (model / "inner" / "link").symlink_to(target)
@@ -268,11 +280,11 @@ def test_a_put_can_be_taken_back_unless_somebody_else_relies_on_it(store: FileSt
 
 
 def test_staged_files_are_adopted_and_the_stage_goes_away(store: FileStore) -> None:
-    with store.stage() as stage:
-        (stage / "model").mkdir()
-        (stage / "model" / "model.bst").write_bytes(b"x")
-        snapshot = store.put(stage / "model", adopt=True)
-        assert not (stage / "model").exists()
+    with store.workspace() as workspace:
+        (workspace / "model").mkdir()
+        (workspace / "model" / "model.bst").write_bytes(b"x")
+        snapshot = store.put(workspace / "model", adopt=True)
+        assert not (workspace / "model").exists()
     assert (store.path(snapshot.uri) / "model.bst").read_bytes() == b"x"
     assert staged(store) == []
 
@@ -308,10 +320,10 @@ def test_kill_9_in_the_middle_leaves_no_snapshot_and_the_next_one_clears_up(
 
 
 def test_work_in_progress_is_not_taken_for_leftovers(store: FileStore, model: Path) -> None:
-    with store.stage() as stage:
-        (stage / "half").write_bytes(b"x")
+    with store.workspace() as workspace:
+        (workspace / "half").write_bytes(b"x")
         store.put(model)
-        assert (stage / "half").exists()
+        assert (workspace / "half").exists()
 
 
 def test_many_processes_may_put_the_same_at_once(store: FileStore, model: Path) -> None:
@@ -371,11 +383,11 @@ def test_a_full_disk_is_told_and_leaves_nothing(tiny_disk: Path, tmp_path: Path)
     store = FileStore(tiny_disk / "store")
     big = tmp_path / "big"
     big.write_bytes(os.urandom(2 << 20))
-    with pytest.raises(StorageFullError, match="No room") as caught:
+    with pytest.raises(StorageFullError, match="No space") as caught:
         store.put(big)
     assert "KALE_SERVE_STORE" in caught.value.hint
-    with pytest.raises(StorageFullError), store.stage() as stage:
-        (stage / "x").write_bytes(bytes(2 << 20))
+    with pytest.raises(StorageFullError), store.workspace() as workspace:
+        (workspace / "x").write_bytes(bytes(2 << 20))
     assert (kept(store), staged(store)) == ([], [])
     assert store.health()[:2] == ("error", f"The disk of {store.root} is full.")
     small = tmp_path / "small"

@@ -53,7 +53,7 @@ export class Lab {
     timeout = 90_000
   ): Promise<void> {
     await expect(
-      this.row(this.services, name).getByRole('status')
+      this.row(this.services, name).getByRole('status').first()
     ).toContainText(phase, { timeout });
   }
 
@@ -104,6 +104,8 @@ export class Lab {
       'data-jp-theme-light',
       attribute
     );
+    // JupyterLab covers the page while it changes.
+    await expect(this.page.locator('#jupyterlab-splash')).toHaveCount(0);
   }
 }
 

@@ -52,6 +52,8 @@ test('a model is served from its row, with a runtime and a transformer', async (
   await choose(dialog.getByLabel('Transformer', { exact: true }), /iris-names/);
   const serve = dialog.getByRole('button', { name: 'Serve', exact: true });
   await expect(serve).toBeEnabled();
+  const plan = dialog.getByRole('region', { name: 'Plan' });
+  await expect(plan).toHaveAttribute('aria-busy', 'false');
   await picture('serve', dialog);
   await serve.click();
 
@@ -68,7 +70,10 @@ test('a test request from the form gets an answer', async () => {
   await form.getByRole('button', { name: 'Send' }).click();
   const answer = form.getByRole('region', { name: 'Answer' });
 
-  await expect(answer).toContainText(/setosa|versicolor|virginica/);
+  // As long as a test request may take: the first one also connects, and a cluster may be busy.
+  await expect(answer).toContainText(/setosa|versicolor|virginica/, {
+    timeout: 70_000
+  });
   await expect(answer).toContainText(/\d ?ms/);
   await picture('predict', form);
 });

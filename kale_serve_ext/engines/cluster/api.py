@@ -24,10 +24,10 @@ from ...errors import (
 )
 from ...ml import JSON
 from ..base import Manifest
+from ..fields import mapping, mappings, number, text
 from ..kserve import MANAGER
 from . import credentials
-from .fields import mapping, mappings, number, text
-from .managers import conflict
+from .field_ownership import conflict
 
 if TYPE_CHECKING:
     import ssl
@@ -60,6 +60,7 @@ _PAGE = 500
 """Objects in one part of a list."""
 _GONE = 410
 _UNAUTHORIZED = 401
+_MODIFIED = re.compile("the object has been modified|uid mismatch")
 _UNKNOWN_FIELD = re.compile(r"\.([\w.\[\]]+): field not declared in schema")
 _NO_RIGHT = "Ask the namespace's owner for this right."
 _NO_NAMESPACE = "Have the namespace made, or choose another one."
@@ -81,6 +82,34 @@ class LoggedOutError(PermissionDeniedError):
     @property
     def reason(self) -> str:
         return "PermissionDenied"
+
+
+class LostAnswerError(BackendUnavailableError):
+    """The connection broke, or something in between answered: nobody knows whether the request was carried out."""
+
+    @property
+    def reason(self) -> str:
+        return "BackendUnavailable"
+
+
+class LateAnswerError(DeadlineExceededError):
+    """There was no answer in time: nobody knows whether the request was carried out."""
+
+    @property
+    def reason(self) -> str:
+        return "DeadlineExceeded"
+
+
+class ModifiedError(ConflictError):
+    """The object is not the version any more that the request was for; nothing was changed."""
+
+    @property
+    def reason(self) -> str:
+        return "Conflict"
+
+
+UNANSWERED = (LostAnswerError, LateAnswerError)
+"""After these nobody knows whether a request was carried out."""
 
 
 class Api:
@@ -161,12 +190,13 @@ class Api:
     async def stream(
         self, path: str, query: Mapping[str, str], *, silence: float | None = READ_TIMEOUT
     ) -> AsyncGenerator[str, None]:
-        """Pieces of an answer's text as they come.
+        """Pieces of an answer's text as they come; first an empty one, once the request is granted.
 
         Args:
             silence: seconds that may pass without one; None where it may be silent for as long as its connection lives.
         """
         async with self._answer("GET", path, query, read=silence) as answer:
+            yield ""
             async for piece in answer.aiter_text():
                 yield piece
 
@@ -299,15 +329,20 @@ class Api:
                     break
             raise _told(status, _parsed(text), path)
         except httpx.TimeoutException as error:
-            raise DeadlineExceededError(
+            is_sent = not isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout))
+            raise (LateAnswerError if is_sent else DeadlineExceededError)(
                 f"The API server of {self._place.context!r} did not answer in time.",
                 hint="Check the network, or try again.",
             ) from error
-        except httpx.TransportError as error:
+        except httpx.ConnectError as error:
             raise self._unreachable(error) from error
+        except httpx.TransportError as error:
+            raise self._unreachable(error, LostAnswerError) from error
 
-    def _unreachable(self, error: Exception) -> BackendUnavailableError:
-        return BackendUnavailableError(
+    def _unreachable(
+        self, error: Exception, kind: type[BackendUnavailableError] = BackendUnavailableError
+    ) -> BackendUnavailableError:
+        return kind(
             f"The API server of {self._place.context!r} cannot be reached: {str(error) or type(error).__name__}.",
             hint="Check the network and the kubeconfig's context.",
         )
@@ -317,8 +352,8 @@ def _read(text: str | bytes) -> Manifest:
     try:
         return cast("Manifest", json.loads(text))
     except ValueError as error:
-        raise BackendUnavailableError(
-            "The API server's answer cannot be read.", hint="A proxy in between may have answered in its place."
+        raise LostAnswerError(
+            "The API server's answer cannot be read.", hint="A proxy may have answered instead."
         ) from error
 
 
@@ -335,7 +370,7 @@ def _told(status: int, body: Mapping[str, JSON], path: str) -> KaleServeError:
     message = str(body.get("message") or f"HTTP {status}")
     if status == _UNAUTHORIZED:
         return LoggedOutError(
-            "The API server does not know this login any more.", hint="Log in again, and mend the kubeconfig."
+            "Your credentials for the cluster have expired.", hint="Log in again, or fix the kubeconfig."
         )
     if status == 403:
         # The message names the verb and the resource.
@@ -346,14 +381,19 @@ def _told(status: int, body: Mapping[str, JSON], path: str) -> KaleServeError:
     if status == 404:
         return NotFoundError(message, hint=_NO_NAMESPACE if message.startswith("namespaces ") else "")
     if status == 409:
+        if _MODIFIED.search(message):
+            return ModifiedError(f"The cluster refuses: {message}", hint="Try again.")
         return conflict(body) or ConflictError(f"The cluster refuses: {message}", hint="Change it where it was made.")
     if unknown := _UNKNOWN_FIELD.search(message):
         # Told as a failure of the server's own.
         return InvalidInputError(
-            f"The cluster does not know {unknown[1]}.", hint="What defines it there may be older than the field."
+            f"The cluster does not know {unknown[1]}.", hint="Its version may not have this field yet."
         )
     if status in (400, 422):
         return InvalidInputError(f"The cluster refuses this: {message}")
     if status in (408, 504):
-        return DeadlineExceededError(f"The API server: {message}", hint="Try again.")
-    return BackendUnavailableError(f"The API server answers {status}: {message}", hint=f"At {path}. Try again.")
+        return LateAnswerError(f"The API server: {message}", hint="Try again.")
+    # The latter from what is behind the API server: its storage may have written it all the same.
+    is_lost = status == 502 or message.startswith("etcdserver:")
+    kind = LostAnswerError if is_lost else BackendUnavailableError
+    return kind(f"The API server answers {status}: {message}", hint=f"At {path}. Try again.")

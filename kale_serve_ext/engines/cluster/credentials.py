@@ -147,7 +147,7 @@ def load(place: Place) -> Credentials:
     except Exception as error:  # a broken entry makes the client raise whatever it leads to
         raise BackendUnavailableError(
             f"The credentials of the context {place.context!r} cannot be read: {_told(error)}.",
-            hint="Log in again, or mend the kubeconfig.",
+            hint="Log in again, or fix the kubeconfig.",
         ) from error
     if made.proxy != proxy or made.tls_server_name:
         raise BackendUnavailableError(

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from ...entities import DNS_LABEL
 from ...errors import DeadlineExceededError, InvalidNameError, NotFoundError, PermissionDeniedError
-from ...records import DNS_LABEL
+from ..fields import mappings, name_of
+from .access_review import Right, may
 from .api import Api
 from .credentials import Place
-from .fields import mappings, name_of
-from .rights import Right, may
 
 T = TypeVar("T")
 
@@ -68,7 +68,9 @@ async def check_may_serve(place: Place, namespace: str) -> None:
     """
     if not DNS_LABEL.fullmatch(namespace):
         raise InvalidNameError(
-            f"{namespace[:100]!r} cannot be a namespace.", hint="Use small letters, digits and '-'.", field="namespace"
+            f"{namespace[:100]!r} cannot be a namespace.",
+            hint="Use lowercase letters, digits and '-'.",
+            field="namespace",
         )
     async with _opened(place) as api:
         await _within_limit(_require_kind(api, place), place)
@@ -100,7 +102,7 @@ async def _require_kind(api: Api, place: Place) -> None:
     if not await _has_kind(api):
         raise NotFoundError(
             f"The cluster of {place.context!r} has no InferenceServices ({_GROUP}/v1beta1).",
-            hint="Have KServe installed in it, or choose another context.",
+            hint="Install KServe in it, or choose another context.",
             field="context",
         )
 

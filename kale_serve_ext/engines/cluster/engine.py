@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -11,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from ...config import Settings
+from ...entities import Artifact
 from ...errors import (
     BackendUnavailableError,
     ConflictError,
@@ -21,7 +23,6 @@ from ...errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from ...records import Artifact
 from ..base import (
     Check,
     Component,
@@ -29,29 +30,35 @@ from ..base import (
     EngineInfo,
     LogEvent,
     Manifest,
+    OnProgress,
+    Revision,
     Runtime,
     ServiceEvent,
     ServiceState,
     Staged,
-    Told,
+    Version,
 )
-from ..kserve import KNATIVE, STOP, canaries_of
+from ..fields import mapping, mappings, name_of
+from ..kserve import KNATIVE, OWN_RUNTIME, STOP, canaries_of
 from ..metrics import read_metrics
-from . import objects as paths
+from . import api_objects as paths
 from . import runtimes
 from .api import Api
+from .api_objects import read_all, read_one
+from .applying import Apply, find
 from .credentials import IN_CLUSTER, Place, find_place
+from .deployment_mode import GATEWAY_API, KNATIVE_API, about_mode, check_pause, mode_of
 from .eventlog import log_events
-from .fields import mapping, mappings, name_of
+from .field_ownership import to_apply
 from .logs import stream
-from .managers import to_apply
-from .modes import GATEWAY_API, KNATIVE_API, about_mode, check_pause, mode_of
-from .objects import read_all, read_one
 from .poddefaults import labels_from
-from .reach.connections import Connections
-from .state import Objects, service_state, wanted_log
+from .reach.connections import ClusterConnections
+from .service_objects import Objects
+from .state import service_state, wanted_log
 from .storage.staging import Staging
 from .watching import watch_all
+
+log = logging.getLogger(__name__)
 
 _DELETED_WITHIN = 120.0
 _LOG_LINES = 20
@@ -78,7 +85,7 @@ class ClusterEngine:
         self._logs: dict[str, tuple[str, str]] = {}
         self._groups: dict[str, tuple[float, bool]] = {}
         self._staging = Staging(settings, self._place, self._namespace, self._api)
-        self._connections = Connections(settings, self._place, self._namespace, self._api)
+        self._connections = ClusterConnections(settings, self._place, self._namespace, self._api)
 
     @property
     def info(self) -> EngineInfo:
@@ -94,7 +101,8 @@ class ClusterEngine:
         except PermissionDeniedError:
             # As for the account of a Kubeflow notebook.
             cluster_wide = None
-        return runtimes.in_order(namespaced, cluster_wide, __version__, artifact.format if artifact else "")
+        image = self._settings.cluster_image or f"{OWN_RUNTIME}/predictor:{__version__}"
+        return runtimes.in_order(namespaced, cluster_wide, image, artifact.format if artifact else "")
 
     async def check(self, artifact: Artifact, runtime: Runtime) -> list[Check]:
         found = await self._staging.check(artifact)
@@ -107,8 +115,8 @@ class ClusterEngine:
     async def address(self, artifact: Artifact) -> Staged:
         return await self._staging.address(artifact)
 
-    async def stage(self, artifact: Artifact, told: Told | None = None) -> Staged:
-        return await self._staging.stage(artifact, told)
+    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Staged:
+        return await self._staging.stage(artifact, on_progress)
 
     async def unstage(self, staged: Staged) -> None:
         for one in staged.owned:
@@ -117,9 +125,10 @@ class ClusterEngine:
 
     async def dry_run(self, manifest: Manifest, *, force: bool = False) -> list[Check]:
         try:
-            live = await self._live(name_of(manifest))
+            path = self._path_of(manifest)
+            live = await find(self._api, path)
             body = to_apply(live, manifest)
-            stored = await self._api.apply(self._path_of(manifest), body, dry_run=True, force=force)
+            stored = await self._api.apply(path, body, dry_run=True, force=force)
             has_knative = mode_of(stored) != KNATIVE or await self._has(KNATIVE_API)
             has_gateway = not canaries_of(stored) or await self._has(GATEWAY_API)
         except (InvalidInputError, ConflictError, PermissionDeniedError) as error:
@@ -129,25 +138,28 @@ class ClusterEngine:
         accepted = Check("ok", "Accepted", f"The cluster {self._place.context!r} would accept it.")
         return [accepted, *about_mode(stored, live, has_knative=has_knative, has_gateway=has_gateway)]
 
-    async def apply(self, manifest: Manifest, staged: Sequence[Staged] = (), *, force: bool = False) -> ServiceState:
-        live = await self._live(name_of(manifest))
-        path = self._path_of(manifest)
+    async def apply(
+        self,
+        manifest: Manifest,
+        staged: Sequence[Staged] = (),
+        *,
+        force: bool = False,
+        over: Version | None = None,
+        by: str = "",
+        back_to: int = 0,
+    ) -> ServiceState:
         owned = [o for s in staged for o in s.owned]
-        made: list[str] = []
-        stored: Manifest = {}
+        work = Apply(self._api, self._staging, self._path_of(manifest), manifest, owned, force=force)
+        stored = await work.carry_out(over)
         try:
-            for one in owned:
-                made += filter(None, [await self._staging.make(one)])
-            stored = await self._api.apply(path, to_apply(live, manifest), force=force)
-            for one in owned:
-                await self._staging.own(one, stored)
-        except BaseException:
-            # What a service that was there before names by now stays for it.
-            for left in [] if stored and live else [path, *made] if stored else made:
-                with contextlib.suppress(KaleServeError):
-                    await self._api.delete(left)
+            return await self.get(name_of(stored))
+        except asyncio.CancelledError:
+            await work.take_back(is_given_up=True)
             raise
-        return await self.get(name_of(stored))
+
+    async def revisions(self, name: str) -> list[Revision]:
+        state = await self.get(name)
+        return [Revision(state.revision, state.manifest, state.updated)]
 
     async def set_paused(self, name: str, paused: bool) -> ServiceState:
         if paused:
@@ -194,7 +206,7 @@ class ClusterEngine:
                 return
             await asyncio.sleep(0.5)
         raise DeadlineExceededError(
-            f"{name!r} is being deleted, and still there after {_DELETED_WITHIN:g} s.", hint="Look at its events."
+            f"{name!r} is still being deleted after {_DELETED_WITHIN:g} s.", hint="Look at its events."
         )
 
     async def logs(
@@ -213,7 +225,11 @@ class ClusterEngine:
                 yield piece
 
     async def events(self, name: str) -> list[LogEvent]:
-        return log_events(await self._objects(name))
+        found = await self._objects(name)
+        if not found.events:
+            # Where it is the right to see them that lacks, this says so.
+            await self._api.get(paths.EVENTS.format(self._namespace), limit="1")
+        return log_events(found)
 
     async def metrics(self, name: str, component: Component = "predictor") -> str:
         return await read_metrics(self, name, component)
@@ -230,13 +246,6 @@ class ClusterEngine:
         await self._connections.close()
         await self._api.close()
         self._staging.close()
-
-    async def _live(self, name: str) -> Manifest | None:
-        """The service as the API server has it."""
-        try:
-            return await self._api.get(paths.service(self._namespace, name))
-        except NotFoundError:
-            return None
 
     async def _has(self, group: str) -> bool:
         """Whether the cluster has a group of kinds, by its path; as of a minute ago."""

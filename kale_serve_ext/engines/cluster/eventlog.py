@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ...ml import JSON
 from ..base import LogEvent, Manifest
-from .fields import mapping, number, seconds, text
-
-if TYPE_CHECKING:
-    from .state import Objects
+from ..fields import mapping, number, seconds, text
+from .service_objects import Objects
 
 _NO_METRICS = ("FailedGetResourceMetric", "FailedComputeMetricsReplicas")
 """Every autoscaler's, where the cluster has no metrics-server."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ...errors import InvalidInputError, NotFoundError
 from ..base import Component, Manifest
-from . import objects as paths
+from ..fields import mapping, mappings, name_of, text
+from . import api_objects as paths
 from .api import READ_TIMEOUT
-from .fields import mapping, mappings, name_of, text
 from .pods import is_ending, of_component
-from .state import Objects
+from .service_objects import Objects
 
 if TYPE_CHECKING:
     from .api import Api

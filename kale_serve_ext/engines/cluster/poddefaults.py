@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ...errors import NotFoundError
 from ...ml import JSON
 from ..base import Manifest
-from . import objects as paths
-from .fields import labels_of, mapping, mappings, text
+from ..fields import labels_of, mapping, mappings, text
+from . import api_objects as paths
 
 if TYPE_CHECKING:
     from .api import Api

@@ -12,7 +12,8 @@ from typing import Literal
 
 from ...ml import JSON
 from ..base import LogEvent, Manifest
-from .fields import condition, labels_of, mapping, mappings, name_of, number, owner_of, seconds, text
+from ..durations import in_words
+from ..fields import condition, labels_of, mapping, mappings, name_of, number, owner_of, seconds, text
 
 COMPONENT = "component"
 """The label that says which component of its service an object is of."""
@@ -40,8 +41,13 @@ _PASSING = re.compile(r"failed to sync \w+ cache: timed out waiting for the cond
 """What a busy node says of a secret or config that it has not heard of yet."""
 _BINDS_WITHIN = 60.0
 """Seconds in which a new claim may get its volume without anything being wrong."""
-_SILENT_PROBES = 6
-"""Failed probes, ten seconds apart as KServe sets them, from which on they are worth a word."""
+_SILENT_PROBES = 3
+"""Failed probes, ten seconds apart as KServe sets them, from which on they are worth a word: as many as make Kubernetes
+take a container for not ready."""
+_SLOW_AFTER = 60.0
+"""Seconds of loading from which on it is said for how long, also where no failed probe is heard of."""
+_REFUSED = re.compile(r":(\d+)\b[^:]*: connect: connection refused")
+"""How a probe fails where nothing listens on its port."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +83,11 @@ def judge(pod: Manifest, component: str, events: Sequence[LogEvent], now: float)
     if scheduled.get("status") == "False":
         return _without_node(pod, scheduled, events, now)
     for one in _first_ones(pod, status):
-        verdict = _container(pod, one, component, events)
+        verdict = _container(pod, one, component, events, now)
         if verdict.exit_code != 0 or verdict.state != "Terminated":
             return verdict
     statuses = sorted(mappings(status.get("containerStatuses")), key=lambda s: s.get("name") != _SERVER)
-    verdicts = [_container(pod, one, component, events) for one in statuses]
+    verdicts = [_container(pod, one, component, events, now) for one in statuses]
     if not verdicts:
         return Verdict("Waiting", message=_preparing(events))
     if is_ready(pod):
@@ -177,7 +183,9 @@ def _first_ones(pod: Manifest, status: Mapping[str, JSON]) -> list[Mapping[str, 
     ]
 
 
-def _container(pod: Manifest, status: Mapping[str, JSON], component: str, events: Sequence[LogEvent]) -> Verdict:
+def _container(
+    pod: Manifest, status: Mapping[str, JSON], component: str, events: Sequence[LogEvent], now: float
+) -> Verdict:
     name = text(status.get("name"))
     state = mapping(status.get("state"))
     last = mapping(mapping(status.get("lastState")).get("terminated"))
@@ -196,7 +204,7 @@ def _container(pod: Manifest, status: Mapping[str, JSON], component: str, events
         if base.restarts and not before:
             # A busy node forgets the end of the run before.
             return replace(base, state="Waiting", reason="CrashLoopBackOff", message="It ended, and was started again.")
-        return replace(base, message=_loading(name, component, before, events))
+        return replace(base, message=_loading(name, component, before, events, now - started if started else 0.0))
     waiting = mapping(state.get("waiting"))
     reason = text(waiting.get("reason"))
     message = text(waiting.get("message"))
@@ -243,8 +251,8 @@ def _was_ready(pod: Manifest, started: float) -> bool:
     return ready.get("status") == "False" and 0 < started < seconds(ready.get("lastTransitionTime"))
 
 
-def _loading(name: str, component: str, before: bool, events: Sequence[LogEvent]) -> str:
-    """What a container is at that runs and is not ready."""
+def _loading(name: str, component: str, before: bool, events: Sequence[LogEvent], age: float) -> str:
+    """What a container is at that runs and is not ready, ``age`` seconds after it was started."""
     if name == _DOWNLOADER:
         return "Downloading the model."
     if name != _SERVER:
@@ -253,9 +261,12 @@ def _loading(name: str, component: str, before: bool, events: Sequence[LogEvent]
     probed = f": {probes[-1].message}" if probes else ""
     if before:
         return f"The {component} runs, but does not answer any more{probed}"
-    if probes and probes[-1].count >= _SILENT_PROBES:
-        return f"The {component} runs, but does not answer yet{probed}"
-    return f"The {component} is loading."
+    since = f", {in_words(age)} after it was started" if age else ""
+    if not probes or probes[-1].count < _SILENT_PROBES:
+        return f"The {component} is loading{since if age >= _SLOW_AFTER else ''}."
+    refused = _REFUSED.search(probes[-1].message)
+    what = f"nothing listens on its port {refused[1]}" if refused else "is not ready"
+    return f"The {component} runs, but {what}{since}{probed}"
 
 
 def _preparing(events: Sequence[LogEvent]) -> str:

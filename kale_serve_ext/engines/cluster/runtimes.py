@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..base import Manifest, Runtime
-from .fields import mapping, mappings, name_of
+from ..fields import mapping, mappings, name_of
+from ..kserve import OWN_RUNTIME
 
-_OWN = "kale-serve-ext"
+_OWN_FORMATS = ("custom", "sklearn", "xgboost", "lightgbm")
 
 STOCK: tuple[Runtime, ...] = tuple(
     Runtime(name, title, formats, protocols, assumed=True)
@@ -28,7 +29,7 @@ STOCK: tuple[Runtime, ...] = tuple(
 
 
 def in_order(
-    namespaced: Sequence[Manifest], cluster_wide: Sequence[Manifest] | None, version: str, model_format: str = ""
+    namespaced: Sequence[Manifest], cluster_wide: Sequence[Manifest] | None, image: str, model_format: str = ""
 ) -> list[Runtime]:
     """Every enabled runtime, in the order in which KServe would take them for a model of this format.
 
@@ -38,7 +39,7 @@ def in_order(
 
     Args:
         cluster_wide: None where they may not be read.
-        version: of this package's image, which serves the user's own code.
+        image: this package's, which serves the user's own code, and models with all that they knew in the notebook.
     """
 
     def rank(given: Manifest) -> tuple[bool, bool, int, str]:
@@ -54,7 +55,7 @@ def in_order(
         found += [r for r in STOCK if r.name not in known]
     else:
         found += [_runtime(r) for r in sorted(cluster_wide, key=rank) if _enabled(r) and name_of(r) not in known]
-    found.append(Runtime(_OWN, "Your own code", ("custom",), ("v1", "v2"), image=f"{_OWN}/predictor:{version}"))
+    found.append(Runtime(OWN_RUNTIME, f"{OWN_RUNTIME} model server", _OWN_FORMATS, ("v1", "v2"), image=image))
     return [replace(runtime, preference=place) for place, runtime in enumerate(found)]
 
 

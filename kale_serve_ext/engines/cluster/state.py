@@ -8,41 +8,22 @@ from the pods.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from ...entities import ServiceRef
 from ...ml import JSON
-from ...records import ServiceRef
 from ..base import Condition, Manifest, ServiceState
-from ..kserve import MODE, OF_SERVICE
+from ..fields import annotations_of, labels_of, mapping, mappings, name_of, number, owner_of, seconds, text
+from ..kserve import MANAGER, MODE, OF_SERVICE
+from .components import LiveComponent, component_state, condition_of, is_to_come, live_components
+from .deployment_mode import can_roll_back, can_split, is_before_pause, is_split, mode_of, shares_of
 from .eventlog import about, by_object, is_about
-from .fields import labels_of, mapping, mappings, name_of, notes_of, number, owner_of, seconds, text
-from .managers import is_ours
-from .modes import can_split, is_before_pause, is_split, mode_of, shares_of
-from .parts import Part, component_state, condition_of, parts_of
+from .field_ownership import is_ours
+from .service_objects import Objects
 
+_OURS = f"{MANAGER}/"
 _OF_THE_WEBHOOK = ("modelFormat", MODE)
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _BAD_SPECS = ("InvalidPredictorSpec", "NoSupportingRuntime", "RuntimeNotRecognized", "RuntimeDisabled")
-
-
-@dataclass(frozen=True)
-class Objects:
-    """What the API server has of one InferenceService; dicts as it gives them."""
-
-    service: Manifest
-    """The InferenceService."""
-    deployments: Sequence[Manifest] = ()
-    """Those of this service."""
-    replicasets: Sequence[Manifest] = ()
-    pods: Sequence[Manifest] = ()
-    events: Sequence[Manifest] = ()
-    """The core/v1 events of the service, its deployments, replicasets and pods."""
-    knative: Sequence[Manifest] = ()
-    """The Knative Services that its components are in Knative mode."""
-    revisions: Sequence[Manifest] = ()
-    """And their revisions."""
-    routes: Sequence[Manifest] | None = ()
-    """The HTTPRoutes of the Gateway API that lead to it; None where they may not be read."""
 
 
 def service_state(
@@ -62,12 +43,18 @@ def service_state(
     """
     metadata = mapping(objects.service.get("metadata"))
     generation = number(metadata.get("generation"))
-    parts = parts_of(objects, now)
+    parts = live_components(objects, now)
+    shares = shares_of(objects, has_gateway=has_gateway)
+    answering = [part for part in parts if not is_to_come(objects, part)]
+    serving = min((part.serving for part in answering), default=0)
+    if len(answering) < len(parts):
+        serving = min(serving, generation - 1)
     return ServiceState(
         ref=ServiceRef("cluster", context, text(metadata.get("namespace")), text(metadata.get("name"))),
         manifest=_manifest(objects.service),
         revision=generation,
-        serving_revision=min((part.serving for part in parts), default=0),
+        serving_revision=serving,
+        serving_manifest=_serving_manifest(objects, answering) if 0 < serving < generation else None,
         components=tuple(component_state(part, logs) for part in parts),
         conditions=_conditions(objects, parts),
         url=_url(objects.service),
@@ -77,16 +64,17 @@ def service_state(
         deleting=bool(metadata.get("deletionTimestamp")),
         ours=is_ours(objects.service),
         mode=mode_of(objects.service),
-        shares=shares_of(objects, has_gateway=has_gateway),
+        shares=shares,
         can_pause=not is_before_pause(objects.service) and not is_split(objects.service),
         can_split=can_split(objects.service, has_gateway=has_gateway),
+        can_roll_back=can_roll_back(objects.service, shares),
     )
 
 
 def wanted_log(objects: Objects) -> tuple[str, str, bool] | None:
     """(pod, container, previous): whose last lines say why the newest revision failed; None where nothing ended."""
     generation = number(mapping(objects.service.get("metadata")).get("generation"))
-    for part in parts_of(objects, None):
+    for part in live_components(objects, None):
         for one in part.pods:
             verdict = one.verdict
             if one.revision == generation and not one.ready and verdict.exit_code is not None:
@@ -141,7 +129,25 @@ def _by(objects: Sequence[Manifest], key: Callable[[Manifest], str]) -> dict[str
     return found
 
 
-def _conditions(objects: Objects, parts: Sequence[Part]) -> tuple[Condition, ...]:
+def _serving_manifest(objects: Objects, answering: Sequence[LiveComponent]) -> Manifest | None:
+    """The service with the components that answer, and what their oldest pods that are ready say of themselves."""
+    ready = [one for part in answering for one in part.pods if one.ready]
+    if not ready:
+        return None
+    pod = min(ready, key=lambda one: one.revision).pod
+    made = _manifest(objects.service)
+    spec, metadata = mapping(made.get("spec")), mapping(made.get("metadata"))
+    gone = {"predictor", "transformer"} - {part.component for part in answering}
+    of_gone = tuple(f"{_OURS}{component}-" for component in gone)
+    described: dict[str, JSON] = {**metadata}
+    for kind, said in (("labels", labels_of(pod)), ("annotations", annotations_of(pod))):
+        others = {k: v for k, v in mapping(metadata.get(kind)).items() if not k.startswith(_OURS)}
+        own = {k: v for k, v in said.items() if k.startswith(_OURS) and not k.startswith(of_gone)}
+        described[kind] = {**others, **own}
+    return {**made, "metadata": described, "spec": {k: v for k, v in spec.items() if k not in gone}}
+
+
+def _conditions(objects: Objects, parts: Sequence[LiveComponent]) -> tuple[Condition, ...]:
     """KServe's, and what it says elsewhere in words of its own."""
     status = mapping(objects.service.get("status"))
     found = [condition_of(c) for c in mappings(status.get("conditions"))]
@@ -156,7 +162,7 @@ def _conditions(objects: Objects, parts: Sequence[Part]) -> tuple[Condition, ...
     return (*found, failure) if failure else tuple(found)
 
 
-def _model_failure(objects: Objects, parts: Sequence[Part]) -> Condition | None:
+def _model_failure(objects: Objects, parts: Sequence[LiveComponent]) -> Condition | None:
     """What modelStatus has against the spec or the model.
 
     It is about the first pod alone and stays as it was when that comes right, so pods are believed before it.
@@ -185,9 +191,9 @@ def _manifest(service: Manifest) -> Manifest:
     """The service as somebody would write it: without status, and without what the webhook leaves empty."""
     metadata = mapping(service.get("metadata"))
     kept: dict[str, JSON] = {k: metadata[k] for k in ("name", "namespace", "labels") if k in metadata}
-    notes = {k: v for k, v in notes_of(service).items() if k != _APPLIED and _is_somebodys(k, metadata)}
-    if notes:
-        kept["annotations"] = notes
+    annotations = {k: v for k, v in annotations_of(service).items() if k != _APPLIED and _is_somebodys(k, metadata)}
+    if annotations:
+        kept["annotations"] = annotations
     spec = {k: _without_defaults(v) for k, v in mapping(service.get("spec")).items()}
     # The items of a list do not say what they are.
     kind = text(service.get("kind")) or "InferenceService"

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from ...errors import BackendUnavailableError, KaleServeError, NotFoundError, PermissionDeniedError
 from ..base import Manifest
+from ..fields import mapping, text
 from .api import Gone, LoggedOutError
-from .fields import mapping, text
-from .objects import KINDS, SERVICES
-from .state import Objects, grouped
+from .api_objects import KINDS, SERVICES
+from .service_objects import Objects
+from .state import grouped
 
 if TYPE_CHECKING:
     from .api import Api

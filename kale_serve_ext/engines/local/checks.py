@@ -8,19 +8,19 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ...entities import Artifact
 from ...errors import InvalidInputError
 from ...ml import JSON
-from ...records import Artifact
 from ..base import Check, Manifest, Runtime
+from ..fields import mapping
 from ..kserve import CANARY
 from .interpreters import Interpreter
 from .launch import FORMATS, Launch, launches
 from .processes import this_host
 from .resources import in_mib
-from .state import mapping
 
 _NEEDED = {"sklearn": ("scikit-learn", "joblib"), "xgboost": ("xgboost",), "lightgbm": ("lightgbm",)}
-_SAME_AS = {"xgboost": ("xgboost-cpu",)}
+_SAME_AS = {"xgboost": ("xgboost-cpu",), "xgboost-cpu": ("xgboost",)}
 _KSERVE = "kserve>=0.20,<0.22"
 _OLDEST_KSERVE = (0, 15)
 _OLDEST_PYTHON = (3, 10)
@@ -154,7 +154,7 @@ def _resources(launch: Launch) -> list[Check]:
 
 def _ignored(component: str, spec: Mapping[str, JSON]) -> list[Check]:
     checks = [
-        Check("warning", "NotLocal", f"The local engine does without {what} (spec.{component}.{field}).")
+        Check("warning", "NotLocal", f"The local engine ignores {what} (spec.{component}.{field}).")
         for field, what in _IGNORED.items()
         if spec.get(field)
     ]

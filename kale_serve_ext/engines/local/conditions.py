@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from ..base import ComponentState, Condition, Replica
+from ..base import Component, ComponentState, Condition, Replica
 
 Verdict = tuple[Literal["True", "False", "Unknown"], str, str]
 
 
 def conditions(
-    components: Sequence[ComponentState], paused: bool, before: Mapping[str, Condition], now: float
+    components: Sequence[ComponentState],
+    paused: bool,
+    before: Mapping[str, Condition],
+    now: float,
+    late: Mapping[Component, tuple[str, str]] = {},
 ) -> dict[str, Condition]:
-    """The conditions by type; ``last_transition`` is kept where the status did not change."""
+    """The conditions by type; ``last_transition`` is kept where the status did not change.
+
+    Args:
+        late: reason and message of the components whose newest revision takes too long.
+    """
     found: dict[str, Verdict] = {}
     for component in components:
         found[f"{component.component.capitalize()}Ready"] = _component(component, paused)
@@ -26,6 +34,7 @@ def conditions(
         found["IngressReady"] = ("False", "Stopped" if paused else f"{title.removesuffix('Ready')}NotReady", "")
         found["Ready"] = ("False", reason, message)
     found["Stopped"] = ("True", "Stopped", "") if paused else ("False", "", "")
+    found |= {f"{c.capitalize()}Progressing": ("False", *why) for c, why in late.items()}
     return {title: _condition(title, verdict, before.get(title), now) for title, verdict in found.items()}
 
 

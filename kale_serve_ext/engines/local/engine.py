@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from ...config import Settings
+from ...entities import Artifact
 from ...errors import (
     InvalidInputError,
     InvalidNameError,
     NotFoundError,
     ServiceNotReadyError,
 )
-from ...records import Artifact
+from ...source.installed import distributions_of_modules
 from ..base import (
     Check,
     Component,
@@ -28,20 +29,25 @@ from ..base import (
     EngineInfo,
     LogEvent,
     Manifest,
+    OnProgress,
+    Revision,
     Runtime,
     ServiceEvent,
     ServiceState,
     Staged,
-    Told,
+    Version,
 )
+from ..fields import mapping
 from ..metrics import read_metrics
 from . import checks, eventlog, interpreters
-from .connections import Connections
-from .folders import CONTEXT, Folders
+from .connections import LocalConnections
+from .folders import Folders
 from .home import check_name, services_dir
+from .imports import check_modules, needs_of_artifact
+from .info import info
 from .launch import launches
 from .runtimes import runtimes
-from .state import Ports, mapping, read_status
+from .state import Ports, read_status
 from .tail import stream
 from .watch import watch_services
 
@@ -53,17 +59,13 @@ T = TypeVar("T")
 _WAIT = "Wait until it is ready, resume it if it is paused, or look at its logs."
 
 
-def info(namespace: str) -> EngineInfo:
-    return EngineInfo(kind="local", context=CONTEXT, namespace=namespace)
-
-
 class LocalEngine:
     """The :class:`~kale_serve_ext.engines.base.Engine` of this machine, for one namespace."""
 
     def __init__(self, settings: Settings, namespace: str) -> None:
         self._settings = settings
         self._namespace = check_name(namespace, "namespace")
-        self._connections = Connections()
+        self._connections = LocalConnections()
         self._folders = Folders(settings, self._namespace)
         # Threads of its own: files and processes of one's own home must not wait behind anybody else's slow calls.
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="kale-serve-local")
@@ -79,12 +81,13 @@ class LocalEngine:
         found = [*checks.check_format(artifact), *checks.check_files(artifact)]
         if runtime.python:
             found += checks.check_interpreter(artifact, runtime, await interpreters.inspect(runtime.python))
+            found += await self._imports(artifact, runtime.python)
         return found
 
     async def address(self, artifact: Artifact) -> Staged:
         return Staged(artifact.uri)
 
-    async def stage(self, artifact: Artifact, told: Told | None = None) -> Staged:
+    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Staged:
         parts = urlsplit(artifact.uri)
         if parts.scheme != "file":
             raise InvalidInputError(
@@ -100,7 +103,16 @@ class LocalEngine:
     async def dry_run(self, manifest: Manifest, *, force: bool = False) -> list[Check]:
         return await self._in_thread(checks.check_manifest, manifest)
 
-    async def apply(self, manifest: Manifest, staged: Sequence[Staged] = (), *, force: bool = False) -> ServiceState:
+    async def apply(
+        self,
+        manifest: Manifest,
+        staged: Sequence[Staged] = (),
+        *,
+        force: bool = False,
+        over: Version | None = None,
+        by: str = "",
+        back_to: int = 0,
+    ) -> ServiceState:
         metadata = mapping(manifest.get("metadata"))
         name = str(metadata.get("name") or "")
         if str(metadata.get("namespace") or self._namespace) != self._namespace:
@@ -111,8 +123,11 @@ class LocalEngine:
             )
         check_name(name)
         launches(manifest)
-        await self._in_thread(self._folders.apply, name, manifest)
+        await self._in_thread(self._folders.apply, name, manifest, over, by, back_to)
         return await self.get(name)
+
+    async def revisions(self, name: str) -> list[Revision]:
+        return await self._in_thread(self._folders.revisions, name)
 
     async def set_paused(self, name: str, paused: bool) -> ServiceState:
         await self._in_thread(self._folders.set_paused, name, paused)
@@ -163,19 +178,19 @@ class LocalEngine:
 
     @contextlib.asynccontextmanager
     async def connect(self, name: str, component: Component | None = None) -> AsyncIterator[Connection]:
-        ports = await self._ports(name, component)
+        ports, revision = await self._ports(name, component)
         url, address = f"http://127.0.0.1:{ports.http}", f"127.0.0.1:{ports.grpc}"
 
         async def channel() -> grpc.aio.Channel:
             return self._connections.grpc(address)
 
         yield Connection(
-            http=self._connections.http(url),
+            http=self._connections.http(url, revision),
             url=url,
             grpc=channel if ports.grpc else None,
             arrays_by_grpc=bool(ports.grpc),
             blocking_grpc=(lambda: self._connections.blocking_grpc(address)) if ports.grpc else None,
-            blocking_http=self._connections.blocking_http(url),
+            blocking_http=self._connections.blocking_http(url, revision),
         )
 
     async def pod_labels(self) -> dict[str, str]:
@@ -185,7 +200,15 @@ class LocalEngine:
         await self._connections.close()
         self._threads.shutdown(wait=False)
 
-    async def _ports(self, name: str, component: Component | None) -> Ports:
+    async def _imports(self, artifact: Artifact, python: str) -> list[Check]:
+        needs = await self._in_thread(needs_of_artifact, artifact)
+        missing = await interpreters.missing_modules(python, needs.certain | needs.possible)
+        if not missing:
+            return []
+        return check_modules(artifact, python, needs, missing, await self._in_thread(distributions_of_modules))
+
+    async def _ports(self, name: str, component: Component | None) -> tuple[Ports, int]:
+        """Where the component is, and the revision that answers there."""
         home = self._folders.known_home(name)
         status = self._folders.lately(home)
         if status is None:
@@ -195,14 +218,17 @@ class LocalEngine:
                 why = state.failure or "Nothing runs it since the machine was restarted."
                 raise ServiceNotReadyError(f"The service {name} is not running: {why}", phase=phase, hint=_WAIT)
             status = await self._in_thread(read_status, home)
-        has_transformer = status is not None and any(c.component == "transformer" for c in status.components)
+        # One that is still to come stands before nothing: the predictor goes on as the entry.
+        has_transformer = status is not None and any(
+            c.component == "transformer" and (c.ready or not status.serving_revision) for c in status.components
+        )
         if component == "explainer" or (component == "transformer" and not has_transformer):
             raise NotFoundError(f"The service {name} has no {component}.", hint="Ask its predictor.")
         key = "predictor" if component == "predictor" and has_transformer else "entry"
         ports = status.ports.get(key) if status else None
-        if ports is None:
+        if status is None or ports is None:
             raise ServiceNotReadyError(f"The service {name} has no address yet.", phase="Pending", hint=_WAIT)
-        return ports
+        return ports, status.serving_revision
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)

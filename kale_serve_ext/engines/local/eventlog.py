@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..base import LogEvent
+from .state import known_fields
 
 _MAX_BYTES = 200_000
 
@@ -45,6 +46,7 @@ def read(path: Path) -> list[LogEvent]:
 def _parsed(line: str) -> LogEvent | None:
     """None for a line that was cut off by a crash or a full disk."""
     try:
-        return LogEvent(**json.loads(line))
+        given = json.loads(line)
+        return LogEvent(**{name: given[name] for name in known_fields(LogEvent, given)})
     except (ValueError, TypeError):
         return None

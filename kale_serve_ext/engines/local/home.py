@@ -16,6 +16,7 @@ from ...config import Settings, private_dir
 from ...errors import BackendUnavailableError, InvalidNameError
 from ...locks import locked
 from ...ml import JSON
+from ...runner.access import USER, Access
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -30,7 +31,7 @@ def check_name(name: str, what: str = "service") -> str:
         shown = name if len(name) <= 80 else f"{name[:80]}…"
         raise InvalidNameError(
             f"{shown!r} cannot be the name of a {what}.",
-            hint="Use up to 63 lower-case letters, digits and hyphens; begin with a letter, end with no hyphen.",
+            hint="Use up to 63 lowercase letters, digits and hyphens; begin with a letter, end with no hyphen.",
             field="name",
         )
     return name
@@ -44,11 +45,16 @@ class Home:
     name: str
     folder: Path
     runtime: Path
+    access: Access | None = None
+    """Whom its processes answer from now on; None where the settings do not say, and what it was told last holds. A
+    supervisor is told when it starts and when it is asked to look again."""
 
     @classmethod
     def of(cls, settings: Settings, namespace: str, name: str) -> Home:
         check_name(name)
-        return cls(namespace, name, services_dir(settings, namespace) / name, settings.sockets)
+        is_given = settings.local_access or settings.local_hostnames
+        access = Access.of(settings.local_access or USER, settings.local_hostnames) if is_given else None
+        return cls(namespace, name, services_dir(settings, namespace) / name, settings.sockets, access)
 
     @property
     def spec(self) -> Path:
@@ -93,7 +99,7 @@ class Home:
             except TimeoutError as exc:
                 raise BackendUnavailableError(
                     f"Another process has been changing the service {self.name} for {timeout:.0f} seconds.",
-                    hint="Try again; if it stays so, look for a hanging process of yours.",
+                    hint="Try again; if this persists, look for a hung process of yours.",
                 ) from exc
             yield
 

@@ -12,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 from ...errors import InvalidInputError
 from ...ml import JSON
 from ..base import Component, Manifest
+from ..containers import check_container
+from ..fields import mapping
+from ..kserve import MODEL_KIND
 from .resources import amount
-from .state import mapping
 
 PREFIX = "kale-serve-ext/"
 IDLE_LIMIT = f"{PREFIX}idle-limit"
@@ -59,14 +61,15 @@ def launches(manifest: Manifest) -> list[Launch]:
         InvalidInputError: the manifest asks for something that cannot be run here; names the field.
     """
     spec = mapping(manifest.get("spec"))
-    notes = mapping(mapping(manifest.get("metadata")).get("annotations"))
+    annotations = mapping(mapping(manifest.get("metadata")).get("annotations"))
     predictor = mapping(spec.get("predictor"))
     transformer = mapping(spec.get("transformer"))
     if spec.get("explainer"):
         raise InvalidInputError("Explainers do not run on the local engine.", hint="Leave spec.explainer out.")
-    made = [_predictor(predictor, notes, "predictor" if transformer else "entry")]
+    idle_limit(manifest)
+    made = [_predictor(predictor, annotations, "predictor" if transformer else "entry")]
     if transformer:
-        made.append(_transformer(transformer, notes, made[0].protocol))
+        made.append(_transformer(transformer, annotations, made[0].protocol))
     return made
 
 
@@ -76,10 +79,12 @@ def idle_limit(manifest: Manifest) -> float:
     return amount(text, IDLE_LIMIT) if text else 0.0
 
 
-def _predictor(spec: Mapping[str, JSON], notes: Mapping[str, JSON], listener: str) -> Launch:
+def _predictor(spec: Mapping[str, JSON], annotations: Mapping[str, JSON], listener: str) -> Launch:
     model = mapping(spec.get("model"))
+    check_container(model, "spec.predictor.model", unique=False)
     if not model:
-        return _container("predictor", "custom", spec, notes, listener, "model", "")
+        # As it is written for a cluster, where this package's server is a container for models too.
+        return _container("predictor", _own_kind(spec) or "custom", spec, annotations, listener, "model", "")
     kind = str(mapping(model.get("modelFormat")).get("name") or "")
     if kind not in FORMATS:
         raise InvalidInputError(
@@ -91,9 +96,9 @@ def _predictor(spec: Mapping[str, JSON], notes: Mapping[str, JSON], listener: st
         component="predictor",
         kind=kind,
         path=_folder(str(model.get("storageUri") or ""), "spec.predictor.model.storageUri"),
-        python=str(notes.get(f"{PREFIX}predictor-python") or sys.executable),
+        python=_python(annotations, "predictor"),
         listener=listener,
-        digest=str(notes.get(f"{PREFIX}model-digest") or ""),
+        digest=str(annotations.get(f"{PREFIX}model-digest") or ""),
         protocol=str(model.get("protocolVersion") or "v1").removeprefix("grpc-"),
         args=_args(model),
         env=environment(model),
@@ -103,21 +108,30 @@ def _predictor(spec: Mapping[str, JSON], notes: Mapping[str, JSON], listener: st
     )
 
 
-def _transformer(spec: Mapping[str, JSON], notes: Mapping[str, JSON], protocol: str) -> Launch:
-    return _container("transformer", "transformer", spec, notes, "entry", "transformer", protocol)
+def _own_kind(spec: Mapping[str, JSON]) -> str:
+    """The format of a model that this package's server has in a container; empty of people's own code."""
+    containers = spec.get("containers")
+    first = mapping(containers[0]) if isinstance(containers, list) and containers else {}
+    kind = environment(first).get(MODEL_KIND, "")
+    return kind if kind in FORMATS else ""
+
+
+def _transformer(spec: Mapping[str, JSON], annotations: Mapping[str, JSON], protocol: str) -> Launch:
+    return _container("transformer", "transformer", spec, annotations, "entry", "transformer", protocol)
 
 
 def _container(
     component: Component,
     kind: str,
     spec: Mapping[str, JSON],
-    notes: Mapping[str, JSON],
+    annotations: Mapping[str, JSON],
     listener: str,
     role: str,
     protocol: str,
 ) -> Launch:
     containers = spec.get("containers")
     first = mapping(containers[0]) if isinstance(containers, list) and containers else {}
+    check_container(first, f"spec.{component}.containers[0]", unique=False)
     env = environment(first)
     uri = env.pop("STORAGE_URI", "")
     if not uri:
@@ -131,9 +145,9 @@ def _container(
         component=component,
         kind=kind,
         path=_folder(uri, f"STORAGE_URI of the {component}"),
-        python=str(notes.get(f"{PREFIX}{component}-python") or sys.executable),
+        python=_python(annotations, component),
         listener=listener,
-        digest=str(notes.get(f"{PREFIX}{role}-digest") or ""),
+        digest=str(annotations.get(f"{PREFIX}{role}-digest") or ""),
         protocol=protocol or env.get("PROTOCOL", "v1"),
         module_name=env.pop("KALE_SERVE_MODULE", ""),
         class_name=env.pop("KALE_SERVE_CLASS", ""),
@@ -157,9 +171,18 @@ def environment(container: Mapping[str, JSON]) -> dict[str, str]:
     return found
 
 
+def _python(annotations: Mapping[str, JSON], component: Component) -> str:
+    name = f"{PREFIX}{component}-python"
+    given = str(annotations.get(name) or sys.executable)
+    if "\0" in given:
+        raise InvalidInputError(f"The annotation {name} is {given[:200]!r}, which is not a path.", field="runtime")
+    return given
+
+
 def _folder(uri: str, field_name: str) -> str:
     parts = urlsplit(uri)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+    is_local = parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/")
+    if not is_local or "\0" in unquote(parts.path):
         raise InvalidInputError(
             f"{field_name} is {uri[:200]!r}; the local engine reads snapshots of this machine (file:///…) only.",
             hint="Log the artifact with the file store.",

@@ -5,35 +5,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
 import os
-import signal
 import socket
-import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
 from ...runner import task as runner_task
 from ..base import Replica
+from ..durations import in_words
 from .environ import for_runner
 from .launch import Launch
 from .listener import Listener
 from .logfiles import LogFile
-from .processes import Identity, kill_group, started, this_boot, this_host
-from .resources import in_mib
+from .processes import Identity, ended, kill_group, of_process
+from .resources import in_mib, limit_cpu
+from .watched import Watched
 
 BOOT = Path(runner_task.__file__).with_name("boot.py")
 LONGEST_DELAY = 300.0
 """Seconds between restarts of a process that keeps failing, in the end."""
+_LONGEST_POWER = 10
 STABLE_AFTER = 60.0
 """Seconds of being ready after which earlier failures no longer count for the delay."""
 SILENT_AFTER = 3 * runner_task.ACTIVITY_PERIOD
 """Seconds without a report after which a ready process is told as silent."""
+SLOW_AFTER = 30.0
+"""Seconds without being ready after which a process that runs is told as not listening; said anew whenever it has been
+twice as long."""
 UNRESPONSIVE = "Unresponsive"
+MODEL_NOT_READY = "ModelNotReady"
 MEMORY_PERIOD = 0.25
 """Seconds between looks at a limited process's memory."""
 
@@ -92,6 +95,8 @@ class Process:
         self._killed_because = ""
         self._ending = False
         self._silence: asyncio.TimerHandle | None = None
+        self._slowness: asyncio.TimerHandle | None = None
+        self._doing = ""
         self._task = asyncio.create_task(self._live())
 
     @property
@@ -99,7 +104,7 @@ class Process:
         """The running process, to be found again by another supervisor."""
         if self._process is None:
             return None
-        return Identity(self._process.pid, started(self._process.pid), this_boot(), this_host())
+        return of_process(self._process.pid)
 
     def view(self) -> Replica:
         return Replica(
@@ -136,7 +141,7 @@ class Process:
         """
         self._ending = True
         self._retry_now.set()
-        if self._process is not None and self.ready:
+        if self._process is not None and (self.ready or self._reason == MODEL_NOT_READY):
             self._command({"do": "drain", "idle": idle, "grace": grace})
             await asyncio.wait([self._task], timeout=idle + grace + 2.0)
         if self._process is not None:
@@ -150,6 +155,9 @@ class Process:
                 code = await self._run()
             except OSError as exc:
                 code, self._failed_with = None, f"{self.launch.python} cannot be started: {exc}"
+            except Exception as exc:  # whatever it is, it must not leave the service waiting without a word
+                code, self._failed_with = None, f"It cannot be started: {type(exc).__name__}: {exc}"
+                traceback.print_exc()
             if self._is_ending():
                 break
             self._told_end(code)
@@ -162,8 +170,8 @@ class Process:
         """One run, from start to end; returns the exit code."""
         ours, theirs = socket.socketpair()
         self._failed_with = self._killed_because = ""
-        self._log.begin()
         try:
+            self._log.begin()
             command = [self.launch.python, str(BOOT), "runner.main", "--channel", str(theirs.fileno())]
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -179,40 +187,46 @@ class Process:
                 cwd=self._work,
                 env=for_runner(self._environment, self.launch.env, self.launch.cpu_limit),
             )
-        except OSError:
+        except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
         self._process = process
-        if self._is_ending():
-            # Stopped while it was being started: nobody else knows of it yet.
-            kill_group(process.pid)
-        self._limit_cpu(process.pid)
-        self._started = time.time()
-        if not self._exit_code:
-            self._message = f"The {self.launch.component}'s Python is starting."
-        self._state = "Running"
-        self._changed()
-        reader, self._commands = await asyncio.open_connection(sock=ours)
-        self._commands.write(self._task_line() + b"\n")
-        pump = asyncio.create_task(self._pump(process.stdout))
-        watch = asyncio.create_task(self._watch_memory(process.pid))
-        reports = asyncio.create_task(self._reports(reader))
+        tasks = [asyncio.create_task(self._pump(process.stdout))]
         try:
-            code = await process.wait()
+            if self._is_ending():
+                # Stopped while it was being started: nobody else knows of it yet.
+                kill_group(process.pid)
+            limit_cpu(process.pid, self.launch.cpu_limit)
+            self._started = time.time()
+            self._does(f"The {self.launch.component}'s Python is starting")
+            self._slowness = asyncio.get_running_loop().call_later(SLOW_AFTER, self._told_slow, SLOW_AFTER)
+            self._state = "Running"
+            self._changed()
+            reader, self._commands = await asyncio.open_connection(sock=ours)
+            self._commands.write(self._task_line() + b"\n")
+            tasks.append(asyncio.create_task(self._reports(reader, process.pid)))
+            watch = asyncio.create_task(self._watch_memory(process.pid))
+            try:
+                return await process.wait()
+            finally:
+                watch.cancel()
         finally:
             # Whatever the process started goes with it, and lets go of the log's pipe.
             kill_group(process.pid)
-            watch.cancel()
-            await asyncio.wait([pump, reports], timeout=2.0)
-            pump.cancel()
-            reports.cancel()
-            self._commands.close()
+            await process.wait()
+            await asyncio.wait(tasks, timeout=2.0)
+            for task in tasks:
+                task.cancel()
+            if self._commands is None:
+                ours.close()
+            else:
+                self._commands.close()
             self._listen_for_silence(False)
+            self._end_slowness()
             self._process = self._commands = None
             self.loaded = self.ready = False
-        return code
 
     def _task_line(self) -> bytes:
         return (
@@ -230,6 +244,7 @@ class Process:
                 class_name=self.launch.class_name,
                 predictor_host=self._predictor_host,
                 args=self.launch.args,
+                access=self._listener.access,
             )
             .to_json()
             .encode()
@@ -239,29 +254,71 @@ class Process:
         if self._commands is not None:
             self._commands.write(json.dumps(command).encode() + b"\n")
 
-    async def _reports(self, reader: asyncio.StreamReader) -> None:
+    async def _reports(self, reader: asyncio.StreamReader, pid: int) -> None:
+        try:
+            await self._follow(reader)
+        except Exception as exc:  # its code is the model's own, and can write there too
+            self._failed_with = f"What it reports cannot be understood: {type(exc).__name__}: {exc}"
+            kill_group(pid)
+
+    async def _follow(self, reader: asyncio.StreamReader) -> None:
         async for line in reader:
             report = json.loads(line)
             event = report["event"]
-            if event == "alive" and self._reason != UNRESPONSIVE:
+            if event == "alive" and self._reason not in (UNRESPONSIVE, MODEL_NOT_READY):
                 self._listen_for_silence(self.ready)
                 continue
-            if event == "loading" and not self._exit_code:
-                self._message = f"The {self.launch.component} is loading."
+            if event == "loading":
+                self._does(f"The {self.launch.component} is loading")
             elif event == "loaded":
                 self.loaded = True
+                self._does(f"The {self.launch.component} has loaded")
                 if self.accepting:
                     self._command({"do": "accept"})
             elif event == "ready":
                 self._told_ready()
-            elif event == "active":
-                self.last_active = time.time()
+            elif event == "unready":
+                self._told_unready(str(report["message"]))
+            elif event in ("active", "alive"):
+                if event == "active":
+                    self.last_active = time.time()
+                if self._reason == MODEL_NOT_READY:
+                    self._told_ready()
             elif event == "draining":
                 self.ready = False
             elif event == "failed":
                 self._failed_with = str(report["message"])
             self._listen_for_silence(self.ready)
             self._changed()
+
+    def _does(self, what: str) -> None:
+        """What it is at before it is ready. After a failure, how that came stays said until it has come right."""
+        self._doing = what
+        if not self._exit_code:
+            self._message = f"{what}."
+
+    def _told_slow(self, after: float) -> None:
+        """The process runs and does not listen, ``after`` seconds since it was started."""
+        if self.loaded and not self.accepting:
+            # It would: those that take over with it are not so far.
+            pass
+        elif not self._exit_code:
+            port = self._listener.ports.http
+            last = self._log.last_lines(1, 300).strip()
+            self._message = (
+                f"{self._doing}, but nothing of it listens on port {port}, {in_words(after)} after it was started: its "
+                "process runs and has not reported that it is ready. "
+                + (f"Its last output: {last}" if last else "It has written nothing.")
+            )
+            if after == SLOW_AFTER:
+                self._event("Warning", "Unhealthy", f"{self.name}: {self._message}")
+            self._changed()
+        self._slowness = asyncio.get_running_loop().call_later(after, self._told_slow, 2 * after)
+
+    def _end_slowness(self) -> None:
+        if self._slowness is not None:
+            self._slowness.cancel()
+            self._slowness = None
 
     def _listen_for_silence(self, on: bool) -> None:
         """From now on again: what is ready speaks up every few seconds."""
@@ -280,7 +337,15 @@ class Process:
         )
         self._changed()
 
+    def _told_unready(self, message: str) -> None:
+        """The process listens and its model is not ready: it goes on running, and is ready when the model says so."""
+        if self._reason != MODEL_NOT_READY:
+            self._event("Warning", MODEL_NOT_READY, f"{self.name}: {message}")
+        self.ready = False
+        self._reason, self._message = MODEL_NOT_READY, message
+
     def _told_ready(self) -> None:
+        self._end_slowness()
         self.ready = True
         self._ready_since = self.last_active = time.time()
         self._reason = self._message = self._last_log = ""
@@ -297,12 +362,12 @@ class Process:
             self._state, self._reason, self._message = "Terminated", "OOMKilled", self._killed_because
         else:
             self._state, self._reason = "Waiting", "CrashLoopBackOff"
-            self._message = self._failed_with or _ended(code)
+            self._message = self._failed_with or ended(code)
         self._event("Warning", "OOMKilled" if self._killed_because else "Error", f"{self.name}: {self._message}")
         self._changed()
 
     async def _pause(self) -> None:
-        delay = min(LONGEST_DELAY, 2.0 ** (self._failures - 1))
+        delay = min(LONGEST_DELAY, 2.0 ** min(self._failures - 1, _LONGEST_POWER))
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._retry_now.wait(), delay)
         self._retry_now.clear()
@@ -320,37 +385,8 @@ class Process:
         limit = self.launch.memory_limit
         if not limit:
             return
-        watched = psutil.Process(pid)
-        while True:
-            try:
-                used = sum(p.memory_info().rss for p in [watched, *watched.children(recursive=True)])
-            except psutil.Error:
-                return
-            if used > limit:
-                self._killed_because = f"It used {in_mib(used)} of {in_mib(limit)}."
-                kill_group(pid)
-                return
-            await asyncio.sleep(MEMORY_PERIOD)
-
-    def _limit_cpu(self, pid: int) -> None:
-        if not self.launch.cpu_limit or sys.platform != "linux":
-            return
-        available = sorted(os.sched_getaffinity(0))
-        count = min(len(available), max(1, math.ceil(self.launch.cpu_limit)))
-        # Spread over the cores, or every limited service would sit on the first ones.
-        first = pid % len(available)
-        cores = [available[(first + i) % len(available)] for i in range(count)]
-        with contextlib.suppress(ProcessLookupError):
-            os.sched_setaffinity(pid, cores)
-
-
-def _ended(code: int | None) -> str:
-    if code is None:
-        return "It could not be started."
-    if code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = str(-code)
-        return f"It was killed by {name}."
-    return f"It ended with exit code {code}."
+        watched = Watched(pid, limit, MEMORY_PERIOD)
+        used = await watched.until_over()
+        self._killed_because = f"It used {in_mib(used)} of {in_mib(limit)}."
+        watched.kill()
+        kill_group(pid)

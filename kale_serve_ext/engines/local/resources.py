@@ -1,7 +1,11 @@
-"""Kubernetes' amounts of memory and CPU."""
+"""Kubernetes' amounts of memory and CPU, and how a process is held to its cores."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import os
+import sys
 from decimal import Decimal, InvalidOperation
 
 from ...errors import InvalidInputError
@@ -32,7 +36,7 @@ def amount(text: str, field: str) -> float:
         value = Decimal(digits) * _UNITS[text[len(digits) :]] if digits == digits.strip() else Decimal(-1)
     except (InvalidOperation, KeyError):
         value = Decimal(-1)
-    if not value.is_finite() or value <= 0:
+    if not (value.is_finite() and 0 < float(value) < math.inf):
         raise InvalidInputError(
             f"{field} is {text[:40]!r}, which is not an amount.",
             hint="Write it as Kubernetes does: 500m, 2, 512Mi, 4Gi.",
@@ -42,3 +46,17 @@ def amount(text: str, field: str) -> float:
 
 def in_mib(size: float) -> str:
     return f"{size / 2**20:.0f} MiB"
+
+
+def limit_cpu(pid: int, cpus: float) -> None:
+    """Let a process run on so many cores, rounded up, where the system can do that (Linux); 0 is no limit."""
+    if not cpus or sys.platform != "linux":
+        return
+    available = sorted(os.sched_getaffinity(0))
+    count = min(len(available), max(1, math.ceil(cpus)))
+    # Spread over the cores, or every limited service would sit on the first ones.
+    first = pid % len(available)
+    cores = [available[(first + i) % len(available)] for i in range(count)]
+    # One that has ended already, or a container whose cores are given to others: it runs without this limit.
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(pid, cores)

@@ -14,7 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from ...runner.access import Access
 from ..base import Component, ComponentState
+from ..durations import in_words
+from ..kserve import OLD_KEPT
 from .launch import Launch
 from .listener import Listener
 from .logfiles import prune
@@ -28,11 +31,17 @@ ROLLOUT_IDLE = 5.0
 """Seconds that an old revision keeps idle connections for one more request."""
 GRACE = 30.0
 """Seconds that running requests may take when their process is replaced."""
+PROGRESS_SECONDS = 600.0
+"""Seconds after which a revision that has not replaced the one before is told as late: a Deployment's default too."""
 HURRY = 5.0
 """The same when the service is paused or deleted."""
 
 
-class Part:
+def _message(processes: list[Process]) -> str:
+    return next((v.message for p in processes if not p.loaded and (v := p.view()).message), "")
+
+
+class ComponentRollout:
     """One component: the processes that serve, those that are to replace them, and those on their way out."""
 
     def __init__(self, launch: Launch) -> None:
@@ -40,6 +49,8 @@ class Part:
         self.current: list[Process] = []
         self.next: list[Process] = []
         self.retiring: list[Process] = []
+        self.began = 0.0
+        """When the newest revision's processes were first started, on the monotonic clock."""
 
     @property
     def processes(self) -> list[Process]:
@@ -67,6 +78,7 @@ class Rollout:
         changed: Callable[[], None],
         event: Event,
         why: Callable[[], dict[str, str]],
+        access: Callable[[], Access],
     ) -> None:
         self._service = service
         self._folders = folders
@@ -75,7 +87,8 @@ class Rollout:
         self._changed = changed
         self._event = event
         self._why = why
-        self._parts: dict[Component, Part] = {}
+        self._access = access
+        self._parts: dict[Component, ComponentRollout] = {}
         self._wanted: list[Launch] = []
         self._revision = 0
         self._listeners: dict[str, Listener] = {}
@@ -97,10 +110,15 @@ class Rollout:
 
     @property
     def serving_revision(self) -> int:
-        """The oldest revision among the components that answer; 0 while one of them has nobody who answers."""
-        parts = [self._parts.get(w.component) for w in self._wanted]
-        answering = [part.answering if part else [] for part in parts]
-        return min(max(p.revision for p in found) for found in answering) if parts and all(answering) else 0
+        """The oldest revision among the components that answer together; 0 while one of them has nobody who answers.
+
+        These are the components that took over last: one that is still to be added does not count, as the others answer
+        without it until it has loaded.
+        """
+        serving = [part.answering for part in self._parts.values() if part.current or part.retiring]
+        if not self._wanted or not serving or not all(serving):
+            return 0
+        return min(max(p.revision for p in found) for found in serving)
 
     @property
     def last_active(self) -> float:
@@ -124,7 +142,7 @@ class Rollout:
         """Do what can be done now. Cheap, and without effect when nothing changed."""
         self.listen(w.listener for w in self._wanted)
         for launch in self._wanted:
-            self._prepare(self._parts.setdefault(launch.component, Part(launch)), launch)
+            self._prepare(self._parts.setdefault(launch.component, ComponentRollout(launch)), launch)
         self._take_over()
         self._retire()
         for key, listener in list(self._listeners.items()):
@@ -139,13 +157,35 @@ class Rollout:
         """The components as they are; ``wanted`` are those to tell about also when nothing runs."""
         made = []
         for launch in wanted:
-            part = self._parts.get(launch.component, Part(launch))
+            part = self._parts.get(launch.component, ComponentRollout(launch))
             shown = [*part.current, *part.next] or [
                 p for p in (*part.retiring, *self._ending) if p.launch.component == launch.component
             ]
             views = tuple(p.view() for p in shown)
-            made.append(ComponentState(launch.component, launch.replicas, len(part.answering), views))
+            # Of those that answer, the newest count: the old ones that are kept beside them would hide one that fails.
+            ready = sum(p.ready for p in part.current) or len(part.answering)
+            made.append(ComponentState(launch.component, launch.replicas, ready, views))
         return tuple(made)
+
+    def late(self) -> dict[Component, tuple[str, str]]:
+        """Reason and message for each component whose newest revision has not replaced the one before for long."""
+        found: dict[Component, tuple[str, str]] = {}
+        for component, part in self._parts.items():
+            old = part.retiring or (part.current if part.next else [])
+            lasted = time.monotonic() - part.began
+            if not old or lasted < PROGRESS_SECONDS:
+                continue
+            before, after = max(p.revision for p in old), self._revision
+            if part.retiring:
+                what = (
+                    f"Revision {before} still answers beside revision {after}, whose processes have not all been ready"
+                )
+                found[component] = OLD_KEPT, f"{what} at one time for {in_words(lasted)}."
+            else:
+                message = _message(part.next)
+                what = f"Revision {after} has not loaded for {in_words(lasted)}{': ' if message else '.'}{message}"
+                found[component] = "ProgressDeadlineExceeded", what
+        return found
 
     async def close(self) -> None:
         """Stop everything and give the addresses back."""
@@ -157,7 +197,7 @@ class Rollout:
         for listener in self._listeners.values():
             listener.close()
 
-    def _prepare(self, part: Part, launch: Launch) -> None:
+    def _prepare(self, part: ComponentRollout, launch: Launch) -> None:
         part.launch = launch
         if part.current and part.current[0].launch.fingerprint == launch.fingerprint:
             self._stop(part.next, idle=0.0, grace=0.0)
@@ -169,6 +209,8 @@ class Rollout:
             if part.next and part.next[0].launch.fingerprint != launch.fingerprint:
                 self._stop(part.next, idle=0.0, grace=0.0)
                 part.next = []
+            if not part.next:
+                part.began = time.monotonic()
             self._scale(part.next, launch)
 
     def _scale(self, processes: list[Process], launch: Launch) -> None:
@@ -240,11 +282,11 @@ class Rollout:
     def _listener(self, key: str) -> Listener:
         wanted = self._ports.get(key)
         try:
-            made = Listener(wanted, self._why)
+            made = Listener(wanted, self._why, self._access)
         except OSError as exc:
             if exc.errno != errno.EADDRINUSE or wanted is None:
                 raise
-            made = Listener(None, self._why)
+            made = Listener(None, self._why, self._access)
             text = f"Port {wanted.http} or {wanted.grpc} is taken by another program; it moved to {made.ports.http}."
             self._event(key, "Warning", "PortTaken", text)
         self._ports[key] = made.ports

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...records import Artifact
+from ...entities import Artifact
 from ..base import Runtime
 
 SERVERS = {

@@ -13,12 +13,14 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TextIO
 
 from ...errors import BackendUnavailableError, InvalidInputError, KaleServeError
+from ...runner.access import Access
 from ...runner.task import ACTIVITY_PERIOD
 from . import eventlog
 from .conditions import conditions, trouble
@@ -27,10 +29,11 @@ from .home import Home, make_folder, write_json
 from .launch import Launch, idle_limit, launches
 from .processes import Identity, kill_all
 from .rollout import Rollout
-from .state import CorruptStateError, Spec, Status, read_spec, read_status
+from .state import Spec, StateError, Status, read_spec, read_status, write_spec
 
 HEARTBEAT = 60.0
-"""Seconds between signs of life for other machines that share the folder."""
+"""Seconds between signs of life for other machines that share the folder, and between looks at the description: whoever
+changed it may have died before telling."""
 _MAX_COMMAND = 4096
 
 
@@ -40,16 +43,19 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--runtime", type=Path, required=True)
     parser.add_argument("--ready-fd", type=int, required=True)
+    parser.add_argument("--access", type=json.loads)
     given = parser.parse_args(argv)
     # Whoever started this is not kept waiting, and has no corpse to bury when it ends.
     if os.fork():
         os._exit(0)
     os.setsid()
-    home = Home(given.folder.parent.name, given.folder.name, given.folder, given.runtime)
+    # Who has no setting for it does not tell, nor do kernels that began before an upgrade.
+    access = None if given.access is None else Access.from_json(given.access)
+    home = Home(given.folder.parent.name, given.folder.name, given.folder, given.runtime, access)
     with os.fdopen(given.ready_fd, "w") as starter:
         try:
             asyncio.run(_watch_over(home, starter))
-        except (OSError, KaleServeError, CorruptStateError) as exc:
+        except (OSError, KaleServeError, StateError) as exc:
             if not starter.closed:
                 starter.write(str(exc) or repr(exc))
             raise
@@ -68,13 +74,16 @@ class Supervisor:
         self._home = home
         self._spec = spec
         self._before = before
+        self._access = (before.access if before else None) or Access()
         self._me = Identity.mine()
         self._wake = asyncio.Event()
         self._leaving = False
         self._failure = ""
+        self._fault = ""
         self._launches: list[Launch] = []
         self._written: Status | None = None
         self._written_at = 0.0
+        self._compared_at = time.monotonic()
         self._conditions = {c.type: c for c in before.conditions} if before else {}
         self._rollout = Rollout(
             service=home.name,
@@ -84,6 +93,7 @@ class Supervisor:
             changed=self._wake.set,
             event=self._event,
             why=self._why,
+            access=lambda: self._access,
         )
 
     async def run(self, starter: TextIO) -> None:
@@ -95,18 +105,26 @@ class Supervisor:
         if self._before:
             # What an earlier supervisor left behind holds the addresses.
             await asyncio.to_thread(kill_all, self._before.children)
+        self._answer(self._home.access or self._access)
+        warning = self._access.warning()
+        if warning:
+            self._event("", "Warning", "ClientsUnknown", warning)
         self._home.socket.unlink(missing_ok=True)
         control = await asyncio.start_unix_server(self._obey, self._home.socket, limit=_MAX_COMMAND)
         try:
             self._rollout.listen(["entry"])
             self._want()
             self._step()
-            starter.write("ready")
-            starter.close()
+            with contextlib.suppress(BrokenPipeError):
+                # Whoever waited for it may be gone; the service is wanted all the same.
+                starter.write("ready")
+                starter.close()
             while not (self._leaving or (self._spec.deleting and self._rollout.is_stopped)):
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._period())
                 self._wake.clear()
+                if time.monotonic() - self._compared_at >= HEARTBEAT:
+                    self._compare()
                 self._step()
         finally:
             await self._rollout.close()
@@ -118,9 +136,25 @@ class Supervisor:
             # Somebody removed the folder: there is nothing to serve, and no way to say so.
             self._leave()
             return
-        self._rest_if_idle()
-        self._rollout.step()
+        try:
+            self._rest_if_idle()
+            self._rollout.step()
+            self._fault = ""
+        except Exception as exc:  # said, and tried again at the next step: what serves must not end for it
+            self._fault = self._told_error(exc, self._fault)
         self._write_status()
+
+    def _compare(self) -> None:
+        """Take over a description that is another than the one that is followed."""
+        self._compared_at = time.monotonic()
+        try:
+            spec = read_spec(self._home)
+        except (StateError, OSError):
+            # Whoever looks at the service is told.
+            return
+        if spec is not None and spec.mark != self._spec.mark:
+            self._spec = spec
+            self._want()
 
     def _want(self) -> None:
         """Take over what the description says."""
@@ -130,12 +164,22 @@ class Supervisor:
         except InvalidInputError as exc:
             self._launches = []
             self._failure = exc.message
+        except Exception as exc:
+            self._launches = []
+            self._failure = self._told_error(exc)
         self._rollout.want([] if self._spec.paused or self._spec.deleting else self._launches, self._spec.revision)
+
+    def _told_error(self, exc: Exception, before: str = "") -> str:
+        """What people are told of an error that nobody foresaw; the log has all of it, once."""
+        what = f"Its supervisor met an error: {type(exc).__name__}: {exc}"
+        if what != before:
+            traceback.print_exception(exc)
+        return what
 
     def _write_status(self) -> None:
         now = time.time()
         states = self._rollout.states(self._launches)
-        self._conditions = conditions(states, self._spec.paused, self._conditions, now)
+        self._conditions = conditions(states, self._spec.paused, self._conditions, now, self._rollout.late())
         status = Status(
             supervisor=self._me,
             socket=str(self._home.socket),
@@ -144,9 +188,11 @@ class Supervisor:
             components=states,
             conditions=tuple(self._conditions.values()),
             children=tuple(i for p in self._rollout.processes if (i := p.identity)),
-            failure=self._failure,
+            failure=self._failure or self._fault,
+            access=self._access,
+            follows=self._spec.mark,
         )
-        if status == self._written and now - self._written_at < HEARTBEAT:
+        if status == self._written and now - self._written_at < HEARTBEAT and self._home.status.exists():
             return
         try:
             write_json(self._home.status, replace(status, updated=now).to_json())
@@ -164,8 +210,8 @@ class Supervisor:
     def _phase(self) -> tuple[str, str]:
         if self._spec.deleting or self._leaving:
             return "Terminating", "It is being deleted."
-        if self._failure:
-            return "Failed", self._failure
+        if self._failure or self._fault:
+            return "Failed", self._failure or self._fault
         if self._spec.paused:
             return "Paused", "It is paused; resume it to send requests."
         states = self._rollout.states(self._launches)
@@ -176,25 +222,42 @@ class Supervisor:
         return "Loading", waiting.message if waiting else "It is starting."
 
     async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """``sync``: read the description again. Answered when that has begun."""
+        """``sync``: read the description again, for whom new processes have access. ``compare``: only if it is another
+        than the one that is followed. Answered when that has begun."""
         try:
             line = await reader.readline()
-            if json.loads(line).get("do") == "sync":
+            if not line:
+                # Somebody looked whether anybody listens.
+                return
+            command = json.loads(line)
+            if command.get("do") == "sync":
+                if "access" in command:
+                    self._answer(Access.from_json(command["access"]))
                 spec = read_spec(self._home)
                 if spec is not None:
                     self._spec = spec
                     self._want()
                 self._step()
                 self._wake.set()
+            elif command.get("do") == "compare":
+                self._compare()
+                self._step()
+                self._wake.set()
             writer.write(b'{"ok": true}\n')
             await writer.drain()
-        except (ValueError, CorruptStateError, ConnectionError) as exc:
+        except Exception as exc:  # whoever asks finds no answer, and what serves goes on
             sys.stderr.write(f"A command could not be followed: {exc}\n")
         finally:
             writer.close()
 
+    def _answer(self, access: Access) -> None:
+        """From now on, where that is another than before."""
+        before, self._access = self._access, access
+        if access != before and (self._before or self._written):
+            self._event("", "Normal", "AccessChanged", f"Processes that start from now on answer {access}.")
+
     def _rest_if_idle(self) -> None:
-        limit = idle_limit(self._spec.manifest)
+        limit = idle_limit(self._spec.manifest) if self._launches else 0.0
         if not limit or self._spec.paused or self._spec.deleting or not self._rollout.serving_revision:
             return
         # Requests are told about every so often only.
@@ -206,8 +269,8 @@ class Supervisor:
                 if spec is None or spec.deleting or spec != self._spec:
                     return
                 self._spec = spec.with_paused(True, time.time())
-                write_json(self._home.spec, self._spec.to_json())
-        except (BackendUnavailableError, CorruptStateError, OSError):
+                write_spec(self._home, self._spec)
+        except (BackendUnavailableError, StateError, OSError):
             # Somebody is changing the service right now, so it is not idle; or the disk is full, and it stays up.
             return
         self._event("", "Normal", "Idle", f"No request came for {limit:.0f} s: the service pauses.")

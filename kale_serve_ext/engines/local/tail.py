@@ -26,8 +26,7 @@ async def stream(
         text = await in_thread(follower.begin, lines)
     else:
         text = await in_thread(_last_lines, folder, component, lines, previous)
-    if text:
-        yield str(text)
+    yield str(text)
     while follow:
         await asyncio.sleep(_PERIOD)
         text = await in_thread(follower.more)

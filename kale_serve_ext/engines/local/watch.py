@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 from ...config import private_dir
-from ...records import ServiceRef
+from ...entities import ServiceRef
 from ..base import ServiceEvent, ServiceState
 
 LOOK_AGAIN = 2.0

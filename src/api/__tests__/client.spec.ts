@@ -111,7 +111,11 @@ describe('KaleServeClient', () => {
 describe('ApiError', () => {
   it('keeps an error of ours, and takes in any other', async () => {
     const { trans } = await import('../../__tests__/fixtures');
-    const ours = new ApiError({ status: 409, reason: 'Conflict', message: 'x' });
+    const ours = new ApiError({
+      status: 409,
+      reason: 'Conflict',
+      message: 'x'
+    });
     expect(ApiError.from(ours, trans)).toBe(ours);
     expect(ApiError.from('odd', trans).message).toBe('odd');
   });

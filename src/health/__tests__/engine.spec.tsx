@@ -34,7 +34,9 @@ async function setUp(change: Partial<Health> = {}, isOpen = true) {
   const model = new HealthModel({ client: server.client, trans });
   model.start();
   await settled();
-  const { container } = render(<HealthView model={model} onRefresh={jest.fn()} />);
+  const { container } = render(
+    <HealthView away={null} model={model} onRefresh={jest.fn()} />
+  );
   const user = userEvent.setup();
   if (isOpen) {
     await user.click(screen.getByRole('button', ENGINE));
@@ -115,14 +117,19 @@ describe('The header of the panel', () => {
     ).toEqual(['team-a', 'b']);
     await user.clear(namespace());
     await user.type(namespace(), ' b ');
-    server.on('GET health', makeHealth({ engine: { ...TEAM, namespace: 'b' } }));
+    server.on(
+      'GET health',
+      makeHealth({ engine: { ...TEAM, namespace: 'b' } })
+    );
     await user.click(submit());
     await act(settled);
     expect(chosen(server)).toEqual([
       { kind: 'cluster', context: 'kale', namespace: 'b' }
     ]);
     expect(screen.queryByRole('form')).toBeNull();
-    expect(screen.getByRole('button', ENGINE)).toHaveAccessibleName(/kale · b$/);
+    expect(screen.getByRole('button', ENGINE)).toHaveAccessibleName(
+      /kale · b$/
+    );
   });
 
   it('goes back to this machine, or to whatever is found', async () => {
@@ -197,7 +204,10 @@ describe('The header of the panel', () => {
     await user.selectOptions(place(), 'kale');
     await act(settled);
     const { violations } = await run(container, {
-      rules: { 'color-contrast': { enabled: false }, region: { enabled: false } }
+      rules: {
+        'color-contrast': { enabled: false },
+        region: { enabled: false }
+      }
     });
     expect(violations.map(v => [v.id, v.nodes[0].html])).toEqual([]);
   });

@@ -6,6 +6,13 @@ function fed(buffer: LineBuffer, ...pieces: string[]): string {
 }
 
 describe('LineBuffer', () => {
+  it('holds no terminal sequences, wherever a piece ends', () => {
+    const buffer = new LineBuffer(10);
+    buffer.push('\u001b[3');
+    buffer.push('1mred\u001b[0m\nab\u202ecd\r\u001b[2K100 %');
+    expect(buffer.toString()).toBe('red\n100 %');
+  });
+
   it('joins what was cut in the middle of a line', () => {
     expect(fed(new LineBuffer(10), 'a', 'b\nc', '\n')).toBe('ab\nc\n');
   });

@@ -14,9 +14,7 @@ const LOGS = 'GET services/local/localhost/default/iris/logs';
 
 async function setUp(server: FakeServer) {
   server.on('GET services', {
-    items: [
-      makeService('iris', { components: ['predictor', 'transformer'] })
-    ]
+    items: [makeService('iris', { components: ['predictor', 'transformer'] })]
   });
   const kale = makeKale(server);
   kale.services.start();
@@ -67,7 +65,7 @@ describe('LogsView', () => {
     expect(query.get('previous')).toBe('true');
     expect(query.get('follow')).toBe('false');
     expect(screen.getByRole('log')).toHaveTextContent(
-      'There was no run before this one.'
+      'There was no previous run.'
     );
   });
 
@@ -78,7 +76,10 @@ describe('LogsView', () => {
   });
 
   it('hangs up when it is closed', async () => {
-    const server = new FakeServer().on(LOGS, () => new Promise(() => undefined));
+    const server = new FakeServer().on(
+      LOGS,
+      () => new Promise(() => undefined)
+    );
     const { unmount } = await setUp(server);
     unmount();
     expect(server.of(LOGS)[0].signal.aborted).toBe(true);

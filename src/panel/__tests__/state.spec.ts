@@ -33,6 +33,28 @@ describe('PanelState', () => {
     expect(state.query).toBe('new');
   });
 
+  it('marks a row for a moment from when it is drawn', () => {
+    jest.useFakeTimers();
+    try {
+      const state = new PanelState();
+      state.mark('service:a', 'services');
+      // Its list may be long in coming.
+      jest.advanceTimersByTime(60_000);
+      expect(state.marked).toBe('service:a');
+      state.drawn('service:b');
+      state.drawn('service:a');
+      jest.advanceTimersByTime(2000);
+      state.mark('service:a', 'services');
+      jest.advanceTimersByTime(2000);
+      expect(state.marked).toBe('service:a');
+      jest.advanceTimersByTime(1000);
+      expect(state.marked).toBeNull();
+      state.dispose();
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it('starts afresh where what was saved makes no sense', async () => {
     const db = new StateDB();
     await db.save('kale-serve-ext:panel', { query: 7, open: 'x' });

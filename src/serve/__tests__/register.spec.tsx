@@ -48,10 +48,46 @@ describe('RegisterView', () => {
     });
   });
 
+  it('says that the model is being opened, and shows what came of it', async () => {
+    let answer = (): void => undefined;
+    const opened = new Promise<void>(resolve => {
+      answer = resolve;
+    });
+    const server = new FakeServer()
+      .on('GET kernels', { items: kernels })
+      .on('POST models', async () => {
+        await opened;
+        return {
+          status: 400,
+          json: {
+            message: 'iris.joblib cannot be opened.',
+            reason: 'InvalidInput',
+            hint: 'Save the model again.',
+            field: 'path'
+          }
+        };
+      });
+    const { user } = setUp(server);
+    expect(screen.queryByRole('status')).toBeNull();
+    await user.click(screen.getByRole('button', { name: 'Register' }));
+    expect(await screen.findByRole('status')).toHaveTextContent(
+      'Opening the model…'
+    );
+    expect(screen.getByRole('progressbar')).toBeInTheDocument();
+    answer();
+    const alert = await screen.findByRole('alert');
+    expect(alert).toHaveTextContent('iris.joblib cannot be opened.');
+    expect(alert).toHaveTextContent('Save the model again.');
+    expect(screen.queryByRole('status')).toBeNull();
+  });
+
   it('shows at its field what the server does not take', async () => {
     const server = new FakeServer()
       .on('GET kernels', { items: kernels })
-      .fail('POST models', 409, { message: 'Other content.', field: 'version' });
+      .fail('POST models', 409, {
+        message: 'Other content.',
+        field: 'version'
+      });
     const { registered, user } = setUp(server);
     await user.type(screen.getByLabelText('Version'), '1.0.0');
     await user.click(screen.getByRole('button', { name: 'Register' }));

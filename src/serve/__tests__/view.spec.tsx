@@ -14,7 +14,7 @@ import {
   makeService,
   trans
 } from '../../__tests__/fixtures';
-import type { Check, Plan, Service } from '../../api/types';
+import type { Artifact, Check, Plan, Service } from '../../api/types';
 import { ServeFormModel } from '../model';
 import { ServeView } from '../view';
 
@@ -26,9 +26,10 @@ function check(change: Partial<Check>): Check {
 async function setUp(
   plan: Plan | ((body: Record<string, unknown>) => Plan),
   isUpdate = false,
-  canSplit = false
+  canSplit = false,
+  details: Artifact['details'] = {}
 ) {
-  const newest = makeArtifact({ id: 2, version: '2.0.0' });
+  const newest = makeArtifact({ id: 2, version: '2.0.0', details });
   const older = makeArtifact({ id: 1, version: '1.0.0' });
   const server = new FakeServer()
     .on(
@@ -46,8 +47,8 @@ async function setUp(
           ? plan(sent.body as Record<string, unknown>)
           : plan
     }))
-    .on('POST services', makeService());
-  const events = new FakeEvents();
+    .on('POST services', makeService('iris', { phase: 'Pending' }));
+  const events = new FakeEvents(server);
   const kale = makeKale(server, events);
   const model = new ServeFormModel({
     client: kale.client,
@@ -90,6 +91,49 @@ describe('ServeView', () => {
       'Automatic: v1'
     );
     expect(serveButton()).toBeEnabled();
+  });
+
+  it('has nothing to update where nothing would change', async () => {
+    const { server } = await setUp(makePlan({ exists: true }), true);
+    const plan = screen.getByRole('region', { name: 'Plan' });
+    expect(plan).toHaveTextContent('No changes.');
+    expect(plan).not.toHaveTextContent('Ready to update');
+    expect(screen.getByRole('button', { name: 'Update' })).toBeDisabled();
+    expect(server.of('POST services')).toHaveLength(0);
+  });
+
+  it('serves nothing that turns out to be as it is already', async () => {
+    const change = { path: 'spec.x', before: 1, after: 2 };
+    const { server, model, user } = await setUp(
+      ({ method }) =>
+        makePlan({ exists: true, differences: method ? [] : [change] }),
+      true
+    );
+    act(() => {
+      model.method = 'predict';
+    });
+    await user.click(screen.getByRole('button', { name: 'Update' }));
+    expect(server.of('POST services')).toHaveLength(0);
+    expect(screen.getByText('No changes.')).toBeVisible();
+  });
+
+  it('tells a new version in words, not by its digests', async () => {
+    const uri = (digit: string) => `file:///s/sha256/${digit.repeat(64)}`;
+    const { user } = await setUp(
+      makePlan({
+        exists: true,
+        changes: ['model iris 1.0.0 → 1.1.0'],
+        differences: [
+          { path: 'spec.storageUri', before: uri('1'), after: uri('2') },
+          { path: 'spec.minReplicas', before: 1, after: 2 }
+        ]
+      }),
+      true
+    );
+    expect(screen.getByText('model iris 1.0.0 → 1.1.0')).toBeVisible();
+    await user.click(screen.getByRole('button', { name: 'Field by field' }));
+    expect(screen.getByText('spec.minReplicas')).toBeVisible();
+    expect(screen.queryByText('spec.storageUri')).toBeNull();
   });
 
   it('lets what is typed take the place of the proposed name', async () => {
@@ -181,22 +225,19 @@ describe('ServeView', () => {
     });
   });
 
-  it('shows how far the upload is that it waits for', async () => {
-    const { server, events, served, user } = await setUp(makePlan());
-    const answer = later<{ json: Service }>();
-    server.on('POST services', () => answer.promise);
-    const upload = { artifact: 'iris', done: 1.2e8, total: 3e8 };
-    act(() => events.tellUpload(upload));
-    expect(screen.queryByRole('progressbar')).toBeNull();
+  it('closes when the upload has begun', async () => {
+    const { server, served, user } = await setUp(makePlan());
+    const upload = { artifact: 'iris', done: 0, total: 3e8, error: '' };
+    const service = makeService('iris', {
+      phase: 'Uploading',
+      revision: 0,
+      upload
+    });
+    server.on('POST services', () => ({ status: 202, json: service }));
 
     await user.click(serveButton());
-    act(() => events.tellUpload(upload));
-    expect(
-      screen.getByRole('progressbar', { name: 'Uploading iris: 120 of 300 MB' })
-    ).toHaveValue(1.2e8);
-    answer.resolve({ json: makeService() });
+
     await waitFor(() => expect(served).toHaveLength(1));
-    expect(screen.queryByRole('progressbar')).toBeNull();
   });
 
   it('does not end its planning with the plan for what was chosen before', async () => {
@@ -271,9 +312,10 @@ describe('ServeView', () => {
   });
 
   it('shows what an update changes, and keeps the name', async () => {
-    await setUp(
+    const { user } = await setUp(
       makePlan({
         exists: true,
+        changes: ['model iris 1.0.0 → 1.1.0', 'transformer names 1: removed'],
         differences: [
           {
             path: 'spec.predictor.model.storageUri',
@@ -285,9 +327,36 @@ describe('ServeView', () => {
       true
     );
     expect(screen.getByLabelText('Name')).toHaveAttribute('readonly');
-    const table = screen.getByRole('table', { name: 'What changes' });
-    expect(table).toHaveTextContent('file:///afile:///b');
+    expect(
+      screen.getByRole('list', { name: 'What changes' })
+    ).toHaveTextContent('model iris 1.0.0 → 1.1.0transformer names 1: removed');
+    await user.click(screen.getByRole('button', { name: 'Field by field' }));
+    expect(screen.getByRole('table')).toHaveTextContent('file:///afile:///b');
     expect(screen.getByRole('button', { name: 'Update' })).toBeEnabled();
+  });
+
+  it('leaves the transformer that is there, unless it is to be removed', async () => {
+    const now = { id: 4, name: 'scale', version: '3' };
+    const { server, user } = await setUp(
+      makePlan({
+        changes: ['transformer names: changed'],
+        exists: true,
+        transformer_now: now
+      })
+    );
+    const select = screen.getByLabelText('Transformer');
+    expect(select).toHaveDisplayValue('Unchanged: scale, version 3');
+    await user.click(serveButton());
+    await user.selectOptions(select, 'None');
+    expect(select).toHaveDisplayValue('None');
+    await user.click(serveButton());
+    await waitFor(() => expect(server.of('POST services')).toHaveLength(2));
+    const [left, removed] = server.of('POST services').map(s => s.body);
+    expect(left).not.toHaveProperty('transformer_id');
+    expect(removed).toMatchObject({
+      transformer_id: null,
+      remove: ['transformer']
+    });
   });
 
   it('asks for a share where versions can have one', async () => {
@@ -309,6 +378,99 @@ describe('ServeView', () => {
     expect(screen.queryByLabelText('Share of requests (%)')).toBeNull();
   });
 
+  it('offers what the model can answer, and serves that', async () => {
+    const methods = ['predict', 'predict_proba'];
+    const { server, user } = await setUp(makePlan({ methods }));
+    const answer = screen.getByLabelText('Answer');
+    expect(answer).toHaveDisplayValue('Automatic: Classes (predict)');
+    await user.selectOptions(answer, 'Probabilities (predict_proba)');
+    await user.click(serveButton());
+    await waitFor(() => expect(server.of('POST services')).toHaveLength(1));
+    expect(server.of('POST services')[0].body).toMatchObject({
+      method: 'predict_proba'
+    });
+  });
+
+  it('asks for no method where there is but predict', async () => {
+    await setUp(makePlan({ methods: ['predict'] }));
+    expect(screen.queryByLabelText('Answer')).toBeNull();
+  });
+
+  it('says at the choice what is wrong with it', async () => {
+    await setUp(
+      makePlan({
+        ok: false,
+        method: '',
+        methods: ['transform'],
+        checks: [check({ field: 'method', message: 'PCA cannot predict.' })]
+      })
+    );
+    const answer = screen.getByLabelText('Answer');
+    expect(answer).toBeInvalid();
+    expect(answer).toHaveAccessibleDescription(/PCA cannot predict/);
+    expect(
+      within(answer).getByRole('option', {
+        name: 'Transformed rows (transform)'
+      })
+    ).toBeEnabled();
+  });
+
+  it('can require the recorded answers, where there are some', async () => {
+    const { server, user } = await setUp(makePlan(), false, false, {
+      recorded_rows: 12
+    });
+    const choice = screen.getByRole('checkbox', {
+      name: 'Require the recorded answers'
+    });
+    expect(choice).not.toBeChecked();
+    expect(choice).toHaveAccessibleDescription(/the recorded rows \(12\)/);
+    await user.click(choice);
+    await user.click(serveButton());
+    await waitFor(() => expect(server.of('POST services')).toHaveLength(1));
+    expect(server.of('POST services')[0].body).toMatchObject({
+      verify: 'require'
+    });
+  });
+
+  it('shows that they stay required, until that is chosen otherwise', async () => {
+    const { server, user } = await setUp(
+      makePlan({
+        exists: true,
+        verify: 'require',
+        changes: ['replicas 1 → 2']
+      }),
+      false,
+      false,
+      { recorded_rows: 12 }
+    );
+    const choice = screen.getByRole('checkbox', {
+      name: 'Require the recorded answers'
+    });
+    expect(choice).toBeChecked();
+    await user.click(choice);
+    expect(choice).not.toBeChecked();
+    await user.click(serveButton());
+    await waitFor(() => expect(server.of('POST services')).toHaveLength(1));
+    expect(server.of('POST services')[0].body).toMatchObject({
+      verify: 'warn'
+    });
+  });
+
+  it('says at that choice why it cannot be required', async () => {
+    const message = 'No rows are recorded.';
+    await setUp(
+      makePlan({ ok: false, checks: [check({ field: 'verify', message })] })
+    );
+    const choice = screen.getByRole('checkbox');
+    expect(choice).toBeInvalid();
+    expect(choice).toHaveAccessibleDescription(message);
+  });
+
+  it('does not offer to require answers that are not recorded', async () => {
+    await setUp(makePlan());
+    expect(screen.queryByRole('checkbox')).toBeNull();
+  });
+
   it('changes what others made, and their fields, only when told to', async () => {
     const plans = (body: Record<string, unknown>) => {
       const taken = check({ code: 'NotMadeHere', field: 'name' });
@@ -317,11 +479,11 @@ describe('ServeView', () => {
       return makePlan({ ok: checks.length === 0, checks });
     };
     const { server, user } = await setUp(plans);
-    const force = 'Take over the fields that others have set';
+    const force = 'Take over fields that others own';
     expect(screen.queryByRole('checkbox', { name: force })).toBeNull();
     await user.click(
       screen.getByRole('checkbox', {
-        name: 'Change this service, though it was not made here'
+        name: 'Change this service although it was created elsewhere'
       })
     );
     await user.click(await screen.findByRole('checkbox', { name: force }));
@@ -343,5 +505,42 @@ describe('ServeView', () => {
     ).toBeInTheDocument();
     await user.click(screen.getByRole('radio', { name: 'JSON' }));
     expect(screen.getByText(/"kind": "InferenceService"/)).toBeInTheDocument();
+  });
+
+  it('shows secrets of the manifest when they are asked for', async () => {
+    const env = [{ name: 'DB_PASSWORD', value: 'hunter2' }];
+    const { user } = await setUp(
+      makePlan({ manifest: { spec: { predictor: { model: { env } } } } })
+    );
+    await user.click(screen.getByRole('button', { name: 'Manifest' }));
+    expect(await screen.findByText(/name: DB_PASSWORD/)).toBeInTheDocument();
+    expect(screen.queryByText(/hunter2/)).not.toBeInTheDocument();
+    await user.click(
+      screen.getByRole('button', { name: 'Show secret values' })
+    );
+    expect(screen.getByText(/value: hunter2/)).toBeInTheDocument();
+    await user.click(
+      screen.getByRole('button', { name: 'Hide secret values' })
+    );
+    expect(screen.queryByText(/hunter2/)).not.toBeInTheDocument();
+  });
+
+  it('shows secrets among what changes when they are asked for', async () => {
+    const path = 'spec.predictor.model.env[DB_PASSWORD].value';
+    const { user } = await setUp(
+      makePlan({
+        exists: true,
+        differences: [{ path, before: 'hunter2', after: 'hunter3' }]
+      })
+    );
+    await user.click(
+      await screen.findByRole('button', { name: 'Field by field' })
+    );
+    expect(screen.getByText(path)).toBeInTheDocument();
+    expect(screen.queryByText(/hunter/)).not.toBeInTheDocument();
+    await user.click(
+      screen.getByRole('button', { name: 'Show secret values' })
+    );
+    expect(screen.getByText('hunter3')).toBeInTheDocument();
   });
 });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shlex
 import ssl
@@ -12,13 +13,13 @@ from urllib.parse import urlsplit
 
 from ....errors import InvalidInputError, NotFoundError, ServiceNotReadyError
 from ...base import Component, Connection, Manifest
+from ...fields import mapping, text
 from ...kserve import STANDARD, is_stopped
-from ...posting import Post, Poster
-from .. import objects as paths
+from ...sync_http import GATEWAY_RESTS, RESTS, Post, Poster
+from .. import api_objects as paths
 from ..api import KEEP_ALIVE
 from ..credentials import IN_CLUSTER, Place
-from ..fields import mapping, text
-from ..modes import answering, mode_of, own_deployment
+from ..deployment_mode import answering, mode_of, own_deployment
 from . import transports
 from .podlink import PodLink
 
@@ -70,7 +71,7 @@ class _Client:
     post: Post | None
 
 
-class Connections:
+class ClusterConnections:
     """Ways to the services of one namespace. Use it from one loop."""
 
     def __init__(self, settings: Settings, place: Place, namespace: str, api: Api) -> None:
@@ -81,19 +82,31 @@ class Connections:
         self._inside = place.context == IN_CLUSTER
         self._ingress = settings.cluster_ingress.rstrip("/")
         self._clients: dict[str, _Client] = {}
+        self._replaced: list[_Client] = []
         self._links: dict[str, PodLink] = {}
         self._users: dict[str, int] = {}
 
     @contextlib.asynccontextmanager
     async def open(self, name: str, component: Component | None = None) -> AsyncIterator[Connection]:
         """A connection; what was opened to the pods for it is closed with the last one to the component."""
-        target = _target(await self._api.get(paths.service(self._namespace, name)), name, component)
-        client = await self._client(target)
+        try:
+            manifest = await self._api.get(paths.service(self._namespace, name))
+        except NotFoundError:
+            for key in [k for k, known in self._clients.items() if known.target.name == name]:
+                gone = self._clients.pop(key)
+                if key in self._users:
+                    # Whoever has it is still asking: it goes with the last of them.
+                    self._replaced.append(gone)
+                else:
+                    await _close(gone)
+            raise
+        target = _target(manifest, name, component)
         service = target.service
-        if service in self._links:
-            await self._links[service].check()
         self._users[service] = self._users.get(service, 0) + 1
         try:
+            client = await self._client(target)
+            if service in self._links:
+                await self._links[service].check()
             yield Connection(
                 http=client.http,
                 url=client.url,
@@ -105,17 +118,22 @@ class Connections:
             )
         finally:
             self._users[service] -= 1
-            if not self._users[service] and (link := self._links.pop(service, None)):
-                await link.close()
+            if not self._users[service]:
+                del self._users[service]
+                if link := self._links.pop(service, None):
+                    await link.close()
+                for one in [r for r in self._replaced if r.target.service == service]:
+                    self._replaced.remove(one)
+                    await _close(one)
 
     async def close(self) -> None:
         """End every way, with the sockets that it has."""
-        clients, links = list(self._clients.values()), list(self._links.values())
+        clients, links = [*self._clients.values(), *self._replaced], list(self._links.values())
         self._clients.clear()
+        self._replaced.clear()
         self._links.clear()
         for client in clients:
-            await client.http.aclose()
-            client.poster.close()
+            await _close(client)
         for link in links:
             await link.close()
 
@@ -129,17 +147,22 @@ class Connections:
     async def _client(self, target: _Target) -> _Client:
         """Clients whose base URL is the component's."""
         known = self._clients.get(target.service)
-        # One that led elsewhere may still be used by who has it.
         if known is None or known.target != target:
+            if known:
+                # It may still be used by who has it: it goes when no connection to the component is used any more.
+                self._replaced.append(known)
             known = self._clients[target.service] = await self._made(target)
         return known
 
     async def _made(self, target: _Target) -> _Client:
         import httpx
 
+        from ...resting import RestingTransport
+
+        loop = asyncio.get_running_loop()
         base = url = transports.direct(target.address, self._namespace, target.service)
         post: Post | None
-        transport: httpx.AsyncBaseTransport | None = None
+        transport: httpx.AsyncBaseTransport
         if self._ingress:
             if "@" in urlsplit(self._ingress).netloc:
                 raise InvalidInputError(
@@ -155,11 +178,13 @@ class Connections:
             base = url = self._ingress
             token_file = self._settings.cluster_ingress_token_file
             tls = ssl.create_default_context()
-            transport = transports.IngressTransport(target.host, token_file, tls)
-            poster = Poster(base, tls)
+            gateway = RestingTransport(lambda: transports.to_gateway(tls), GATEWAY_RESTS)
+            transport = transports.IngressTransport(target.host, token_file, gateway)
+            poster = Poster(base, tls, rests=GATEWAY_RESTS, loop=loop)
             post = transports.IngressPost(poster, target.host, token_file)
         elif self._inside:
-            poster = Poster(base)
+            transport = RestingTransport(transports.inside, RESTS)
+            poster = Poster(base, loop=loop)
             post = poster if base.startswith("http:") else None
         else:
             path = transports.proxied(self._namespace, target.proxied)
@@ -167,7 +192,7 @@ class Connections:
             asleep = _ASLEEP if target.revision else ""
             proxy = transports.ProxyTransport(self._api, path, asleep)
             transport = transports.OutsideTransport(proxy, lambda: self._link(target).transport(self._settings.sockets))
-            poster = Poster(url, await self._api.tls(), KEEP_ALIVE)
+            poster = Poster(url, await self._api.tls(), KEEP_ALIVE, rests=GATEWAY_RESTS, loop=loop)
             post = transports.ProxyPost(self._api, poster, asleep)
         timeout = httpx.Timeout(60.0, connect=5.0)
         client = httpx.AsyncClient(base_url=base, transport=transport, timeout=timeout, trust_env=False)
@@ -196,6 +221,11 @@ class Connections:
             where += f" --kubeconfig {shlex.quote(self._place.kubeconfig)}"
         lines = [f"printf %s {shlex.quote(body)} |", f"kubectl {where} create -f -", f"--raw {shlex.quote(path)}"]
         return " \\\n  ".join(lines) + "\n"
+
+
+async def _close(client: _Client) -> None:
+    await client.http.aclose()
+    client.poster.close()
 
 
 def _target(manifest: Manifest, name: str, component: Component | None) -> _Target:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from ....errors import InvalidInputError, KaleServeError, ServiceNotReadyError
 from ...base import Component, Manifest
-from ...channels import RETRYING
+from ...channels import OPTIONS
+from ...fields import mapping, name_of, text
 from ...kserve import OF_SERVICE
-from ..fields import mapping, name_of, text
-from ..objects import PODS
+from ..api_objects import PODS
 from ..pods import COMPONENT, is_ready, revision_of
 from .portforward import PROTOCOL, Forward, PortClosed
 from .ports import grpc_port, http_port
@@ -111,7 +111,7 @@ class PodLink:
 
         forward = await self._forward(grpc_port, self._sockets) if self._sockets else None
         address = f"unix:{forward.path}" if forward else f"ipv4:{','.join(map(_address, await self._pods()))}"
-        channel = grpc.aio.insecure_channel(address, options=RETRYING)
+        channel = grpc.aio.insecure_channel(address, options=OPTIONS)
         try:
             await asyncio.wait_for(_connected(channel), _CONNECTED_WITHIN)
         except BaseException as error:

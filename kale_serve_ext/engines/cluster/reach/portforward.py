@@ -14,6 +14,7 @@ import contextlib
 import itertools
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ PROTOCOL = "v4.channel.k8s.io"
 
 _DATA, _ERROR = 0, 1
 _CHUNK = 1 << 16
+_REFUSED = re.compile(r"refused|failed to connect|\bdial\b", re.IGNORECASE)
 _numbers = itertools.count()
 
 
@@ -53,6 +55,8 @@ class Forward:
         self.path = folder / f"forward-{os.getpid()}-{next(_numbers)}"
         self.trouble: KaleServeError | None = None
         """Why the latest connection did not lead to a pod."""
+        self.lost = 0
+        """How many connections to a pod have ended, not by this side: what was sent on them may have arrived."""
 
     async def start(self) -> None:
         """Listen; nothing is forwarded before somebody connects."""
@@ -76,23 +80,30 @@ class Forward:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Both ways until either side ends it: the protocol has no half-closed connections."""
         tunnel = None
+        leads_to_a_pod = False
         try:
             tunnel = await self._dial()
             self.trouble = None
-            ways = [asyncio.create_task(_up(reader, tunnel)), asyncio.create_task(_down(tunnel, writer))]
+            leads_to_a_pod = True
+            up, down = asyncio.create_task(_up(reader, tunnel)), asyncio.create_task(_down(tunnel, writer))
+            ways = [up, down]
             try:
                 done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
                 for way in done:
                     way.result()
+                leads_to_a_pod = down in done
             finally:
                 for way in ways:
                     way.cancel()
                 await asyncio.gather(*ways, return_exceptions=True)
         except KaleServeError as error:
             self.trouble = error
+            leads_to_a_pod = False
         except (OSError, _Closed):
             pass  # one of the two sides is gone, and the other learns it
         finally:
+            # Before the other side can learn of the end.
+            self.lost += leads_to_a_pod
             if tunnel:
                 tunnel.close()
             writer.close()
@@ -120,7 +131,11 @@ async def _down(tunnel: WebSocketClientConnection, writer: asyncio.StreamWriter)
         if channel not in ports:
             ports[channel] = data[1:]
         elif channel == _ERROR:
-            log.info("Port-forward: %s", data[1:].decode(errors="replace"))
+            why = data[1:].decode(errors="replace")
+            log.info("Port-forward: %s", why)
+            # It also says so when a connection breaks under what was sent on it.
+            if not _REFUSED.search(why):
+                raise _Closed
             raise PortClosed(f"port {int.from_bytes(ports[channel], 'little')} of its pod")
         else:
             writer.write(data[1:])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ....ml import JSON
 from ...base import Manifest
-from ..fields import mapping, mappings, number, text
+from ...fields import mapping, mappings, number, text
 
 _AGENT = "agent"
 """KServe's sidecar that batches and logs requests: they come to it first."""

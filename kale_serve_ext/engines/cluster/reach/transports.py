@@ -15,19 +15,20 @@ from urllib.parse import urlsplit
 import httpx
 
 from ....errors import BackendUnavailableError, PermissionDeniedError
-from ...posting import Answer
+from ...sync_http import RESTS, Answer
 from ..api import LoggedOutError
 
 if TYPE_CHECKING:
     import ssl
 
-    from ...posting import Poster
+    from ...sync_http import Poster
     from ..api import Api
     from .portforward import Forward
 
 _NOTHING_BEHIND = (404, 503)
 """Nothing is behind the Kubernetes Service, or it went away under the request."""
 _BROKEN = "error trying to reach service: "
+_NO_POD = "no endpoints"
 _STATUSES_OF_THE_SERVER = (401, 403, *_NOTHING_BEHIND)
 
 
@@ -45,6 +46,17 @@ def direct(address: str, namespace: str, service: str) -> str:
 def proxied(namespace: str, service: str) -> str:
     """The path at the API server."""
     return f"/api/v1/namespaces/{namespace}/services/{service}:80/proxy"
+
+
+def inside() -> httpx.AsyncHTTPTransport:
+    """To a component's address inside the cluster."""
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=RESTS)
+    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+
+
+def to_gateway(tls: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
+    """To an ingress."""
+    return httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
 
 
 def at_server(client: httpx.AsyncClient, path: str) -> str:
@@ -86,10 +98,10 @@ class ProxyTransport(httpx.AsyncBaseTransport):
             return answer
         if answer.status_code == 401:
             raise LoggedOutError(
-                "The API server does not know this login any more.", hint="Log in again, and mend the kubeconfig."
+                "Your credentials for the cluster have expired.", hint="Log in again, or fix the kubeconfig."
             )
         if answer.status_code in _NOTHING_BEHIND:
-            raise _nothing_there(told, self._asleep)
+            raise _nothing_there(answer.status_code, told, self._asleep)
         raise PermissionDeniedError(
             f"The cluster refuses the request to the model: {told}",
             hint="Ask for the right to get and create services/proxy in this namespace.",
@@ -121,7 +133,7 @@ class ProxyPost:
         if told is None:
             return answer
         if answer.status in _NOTHING_BEHIND:
-            raise _nothing_there(told, self._asleep)
+            raise _nothing_there(answer.status, told, self._asleep)
         # Without the right for the proxy there may be another way, which has to be gone each time.
         self._is_refused = answer.status == 403
         return None
@@ -135,11 +147,13 @@ class ForwardTransport(httpx.AsyncBaseTransport):
         self._socket = httpx.AsyncHTTPTransport(uds=str(forward.path), trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        lost = self._forward.lost
         try:
             return await self._socket.handle_async_request(request)
         except (httpx.NetworkError, httpx.ProtocolError) as error:
             trouble = self._forward.trouble
-            if trouble is None:
+            # A connection that led to a pod may have been this request's, whatever became of the next one.
+            if trouble is None or self._forward.lost != lost:
                 raise
             if isinstance(trouble, BackendUnavailableError):
                 raise httpx.ConnectError(trouble.message, request=request) from error
@@ -172,18 +186,18 @@ class OutsideTransport(httpx.AsyncBaseTransport):
             # Rights may have been given when the next request comes.
             self._refused = None
             raise PermissionDeniedError(
-                f"{refused.message}\nNor is there another way: {error.message}",
+                f"{refused.message}\nThere is no other way either: {error.message}",
                 hint="Ask for the rights to get and create services/proxy, or pods/portforward, in this namespace.",
             ) from error
 
 
 class IngressTransport(httpx.AsyncBaseTransport):
-    """Sends requests to a gateway, with the name that it knows the service by."""
+    """Sends requests by ``gateway``, with the name that it knows the service by."""
 
-    def __init__(self, host: str, token_file: str, tls: ssl.SSLContext) -> None:
+    def __init__(self, host: str, token_file: str, gateway: httpx.AsyncBaseTransport) -> None:
         self._host = host
         self._token_file = token_file
-        self._gateway = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
+        self._gateway = gateway
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         request.headers.update(_for_gateway(self._host, self._token_file))
@@ -223,11 +237,11 @@ def _token(file: str) -> str:
         ) from error
 
 
-def _nothing_there(told: str, asleep: str) -> httpx.TransportError:
+def _nothing_there(status: int, told: str, asleep: str) -> httpx.TransportError:
     """What the API server's own refusal is. What was sent to a pod that then went away may have been carried out."""
-    if told.startswith(_BROKEN) and not told.startswith(f"{_BROKEN}dial "):
-        return httpx.ReadError(told)
-    return httpx.ConnectError(asleep or told)
+    if status == 404 or told.startswith((_NO_POD, f"{_BROKEN}dial ")):
+        return httpx.ConnectError(asleep or told)
+    return httpx.ReadError(told)
 
 
 def _may_be_of_the_server(status: int, headers: Mapping[str, str]) -> bool:

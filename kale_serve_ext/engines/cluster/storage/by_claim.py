@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
+from ....entities import Artifact
 from ....errors import (
     BackendUnavailableError,
     DeadlineExceededError,
@@ -17,15 +18,14 @@ from ....errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from ....records import Artifact
 from ...base import Check, Manifest, Staged
+from ...fields import mapping, text
+from ..access_review import Right
 from ..credentials import IN_CLUSTER
-from ..fields import mapping, text
-from ..rights import Right
 from . import claims
 from .own_pod import OnClaim, claim_of
-from .owned import make, path_of
-from .ways import Site, folder_of, lacking
+from .owner_references import make, path_of
+from .strategies import Site, folder_of, lacking
 
 _MAY_NOT = "Ask the cluster's administrator for it, or set cluster_storage to clone:, upload: or s3://BUCKET/FOLDER."
 _ROK_CLASS = "/apis/storage.k8s.io/v1/storageclasses/rok"

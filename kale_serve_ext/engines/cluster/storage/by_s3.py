@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from ....entities import Artifact
 from ....errors import InvalidInputError, KaleServeError, NotFoundError
-from ....records import Artifact
-from ...base import Check, Staged, Told
+from ...base import Check, OnProgress, Staged
+from ...fields import mapping, text
 from ..credentials import IN_CLUSTER
-from ..fields import mapping, text
-from .owned import path_of
+from .owner_references import path_of
 from .s3 import upload
-from .s3_server import S3Target, access_secret, is_object, secret_of
-from .ways import TELL_EVERY, Site, folder_of
+from .s3_target import S3Target, access_secret, is_object, secret_of
+from .strategies import TELL_EVERY, Site, folder_of
 
 _STORAGE_NOTE = "serving.kserve.io/storageSecretName"
 _PIPELINES_SECRET = "mlpipeline-minio-artifact"  # noqa: S105  # its name
@@ -37,7 +37,7 @@ class ToBucket:
     site: Site
     artifact: Artifact
     target: S3Target
-    told: Told | None = None
+    on_progress: OnProgress | None = None
 
     async def address(self) -> Staged:
         uri = self.target.uri(self.artifact.digest)
@@ -62,12 +62,12 @@ class ToBucket:
         try:
             is_long = False
             while not (await asyncio.wait({work}, timeout=TELL_EVERY))[0]:
-                if self.told and gone[1]:
-                    self.told(*gone)
+                if self.on_progress and gone[1]:
+                    self.on_progress(*gone)
                     is_long = True
             await work
-            if self.told and is_long:
-                self.told(gone[1], gone[1])
+            if self.on_progress and is_long:
+                self.on_progress(gone[1], gone[1])
         finally:
             # A thread cannot be cancelled: it is told at its next piece.
             given_up.set()

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
+from ....entities import Artifact
 from ....errors import ConflictError, KaleServeError, NotFoundError
-from ....records import Artifact
-from ...base import Check, Manifest, Staged, Told
+from ...base import Check, Manifest, OnProgress, Staged
+from ...fields import annotations_of, name_of
+from ..access_review import Right
 from ..api import MERGE
-from ..fields import name_of, notes_of
-from ..rights import Right
 from . import claims
-from .owned import CLAIMS, own, path_of, reference, standing
+from .owner_references import CLAIMS, own, path_of, reference, standing
 from .snapshots import check_unchanged, files_of
+from .strategies import Site, folder_of, lacking
 from .upload_pod import Delivery, UploadPod, find_image
-from .ways import Site, folder_of, lacking
 
 _RIGHTS = [
     Right("create", "jobs", "batch"),
@@ -35,7 +35,7 @@ class ToOwnClaim:
     jobs: dict[str, str]
     """The Jobs that hold claims until a service does, by the claims' names. Added to here."""
     storage_class: str = ""
-    told: Told | None = None
+    on_progress: OnProgress | None = None
 
     @property
     def name(self) -> str:
@@ -52,12 +52,13 @@ class ToOwnClaim:
     async def stage(self) -> Staged:
         api, namespace = self.site.api, self.site.namespace
         found = await standing(api, namespace, "PersistentVolumeClaim", self.name)
-        if not (found and notes_of(found).get(claims.COMPLETE) == self.artifact.digest):
+        if not (found and annotations_of(found).get(claims.COMPLETE) == self.artifact.digest):
             pod = await _pod(self.site, self.artifact, self.name, "", fresh=True)
+            _tell_begin(pod, self.on_progress)
             await pod.start()
             try:
                 await self._make_claim(pod)
-                await pod.deliver(self.told)
+                await pod.deliver(self.on_progress)
                 note: Manifest = {"metadata": {"annotations": {claims.COMPLETE: self.artifact.digest}}}
                 await api.patch(path_of(namespace, "PersistentVolumeClaim", self.name), note, MERGE)
             except BaseException:
@@ -91,7 +92,7 @@ class ToNamedClaim:
     artifact: Artifact
     claim: str
     folder: str
-    told: Told | None = None
+    on_progress: OnProgress | None = None
 
     async def address(self) -> Staged:
         inside = "/".join(p for p in (self.folder, _place_of(self.artifact)) if p)
@@ -109,9 +110,10 @@ class ToNamedClaim:
 
     async def stage(self) -> Staged:
         pod = await _pod(self.site, self.artifact, self.claim, self.folder, fresh=False)
+        _tell_begin(pod, self.on_progress)
         await pod.start()
         try:
-            await pod.deliver(self.told)
+            await pod.deliver(self.on_progress)
         finally:
             await pod.remove()
         return await self.address()
@@ -125,6 +127,12 @@ async def _pod(site: Site, artifact: Artifact, claim: str, folder: str, *, fresh
     image = await find_image(site.api, site.namespace, site.settings)
     delivery = Delivery(claim, folder, snapshot, files, artifact.digest, image, fresh)
     return UploadPod(site.api, site.namespace, delivery, site.threads)
+
+
+def _tell_begin(pod: UploadPod, on_progress: OnProgress | None) -> None:
+    """That there is an upload, before its pod is there, which takes a while by itself."""
+    if on_progress:
+        on_progress(0, sum(pod.delivery.files.values()))
 
 
 def _place_of(artifact: Artifact) -> str:

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from ....errors import InvalidInputError
 from ....ml import JSON
 from ...base import Manifest
-from ..fields import mapping
-from .owned import LABELS
+from ...fields import mapping
+from .owner_references import LABELS
 
 COMPLETE = "kale-serve-ext/complete"
 """The annotation of a claim that tells which content is in it, once all of it is."""

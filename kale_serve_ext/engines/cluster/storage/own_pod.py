@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...base import Manifest
-from .. import objects as paths
-from ..fields import mapping, mappings, text
+from ...fields import mapping, mappings, text
+from .. import api_objects as paths
 
 if TYPE_CHECKING:
     from ..api import Api

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from ....errors import BackendUnavailableError, ConflictError, KaleServeError
 from ....ml import JSON
-from .s3_server import CONNECTIONS, S3Target, code_of, open_client, require_boto3, s3_errors
+from .s3_target import CONNECTIONS, S3Target, code_of, open_client, require_boto3, s3_errors
 from .snapshots import check_unchanged, files_of
 
 if TYPE_CHECKING:

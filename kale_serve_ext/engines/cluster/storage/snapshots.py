@@ -33,7 +33,7 @@ def files_of(folder: Path) -> dict[str, int]:
                         raise SnapshotError(f"{entry.path} is neither a file nor a folder.", hint=LOG_AGAIN)
                     elif not name.isprintable():  # a name that is no text in UTF-8 is not printable either
                         raise InvalidInputError(
-                            f"The name of the file {name!r} has signs that S3 and KServe do not take.",
+                            f"The name of the file {name!r} has characters that S3 and KServe do not accept.",
                             hint="Rename the file.",
                         )
                     else:
@@ -43,7 +43,9 @@ def files_of(folder: Path) -> dict[str, int]:
     except OSError as error:
         raise SnapshotError(f"The snapshot {folder} cannot be read: {error}.", hint=LOG_AGAIN) from error
     if not found:
-        raise InvalidInputError(f"The snapshot {folder} holds no file to upload.", hint="Log a folder that has some.")
+        raise InvalidInputError(
+            f"The snapshot {folder} holds no file to upload.", hint="Log a folder that contains files."
+        )
     return dict(sorted(found.items()))
 
 
@@ -59,6 +61,6 @@ def check_unchanged(folder: Path, digest: str) -> None:
         raise SnapshotError(f"The snapshot {folder} cannot be read: {error}.", hint=LOG_AGAIN) from error
     if found != digest:
         raise SnapshotError(
-            f"The snapshot {folder} was changed after it was made: its content is {found}, recorded is {digest}.",
+            f"The snapshot {folder} was changed after it was created: its content is {found}, recorded is {digest}.",
             hint=LOG_AGAIN,
         )

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ....config import Settings
+from ....entities import Artifact
 from ....errors import InvalidInputError, KaleServeError, PermissionDeniedError
-from ....records import Artifact
-from ...base import Check, Manifest, Staged, Told
+from ...base import Check, Manifest, OnProgress, Staged
+from ...fields import name_of
 from ..credentials import Place
-from ..fields import name_of
-from . import owned as shared
+from . import owner_references as shared
 from .by_claim import AsItIs, Copied, FromRok, own_claim, source_of
 from .by_s3 import ToBucket, in_bucket
 from .by_upload import ToNamedClaim, ToOwnClaim
-from .s3_server import S3Target
-from .ways import Site, Storage, Way, folder_of
+from .s3_target import S3Target
+from .strategies import Site, Storage, Strategy, folder_of
 
 if TYPE_CHECKING:
     from ..api import Api
@@ -52,16 +52,19 @@ class Staging:
     async def address(self, artifact: Artifact) -> Staged:
         return await (await self._way(artifact)).address()
 
-    async def stage(self, artifact: Artifact, told: Told | None = None) -> Staged:
-        return await (await self._way(artifact, told)).stage()
+    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Staged:
+        return await (await self._way(artifact, on_progress)).stage()
 
     async def make(self, wanted: Manifest) -> str:
         """See to it that an object that services share is there; its path where it is to go if no service comes."""
         return await shared.make(self._site.api, self._site.namespace, wanted)
 
     async def discard(self, made: Manifest) -> None:
-        """Remove an object that no service owns."""
-        await shared.discard(self._site.api, self._site.namespace, made)
+        """Remove an object that no service owns, and the Job that holds it until one does."""
+        api, namespace = self._site.api, self._site.namespace
+        if job := self._jobs.pop(name_of(made), ""):
+            await api.delete(shared.path_of(namespace, "Job", job))
+        await shared.discard(api, namespace, made)
 
     async def own(self, owned: Manifest, service: Manifest) -> None:
         """Make the service one of the object's owners: with the last of them it goes."""
@@ -76,7 +79,7 @@ class Staging:
     def close(self) -> None:
         self._threads.shutdown(wait=False)
 
-    async def _way(self, artifact: Artifact, told: Told | None = None) -> Way:
+    async def _way(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Strategy:
         """The way for the artifact's files, by its address and the setting."""
         site = self._site
         storage = Storage.parse(site.settings.cluster_storage)
@@ -95,17 +98,17 @@ class Staging:
                 hint="Log it again with a store of this package.",
                 field="version",
             )
-        return await self._way_of_files(artifact, storage, told)
+        return await self._way_of_files(artifact, storage, on_progress)
 
-    async def _way_of_files(self, artifact: Artifact, storage: Storage, told: Told | None) -> Way:
+    async def _way_of_files(self, artifact: Artifact, storage: Storage, on_progress: OnProgress | None) -> Strategy:
         site = self._site
         match storage.kind:
             case "s3":
-                return ToBucket(site, artifact, S3Target.parse(storage.name), told)
+                return ToBucket(site, artifact, S3Target.parse(storage.name), on_progress)
             case "pvc":
-                return ToNamedClaim(site, artifact, storage.name, storage.folder, told)
+                return ToNamedClaim(site, artifact, storage.name, storage.folder, on_progress)
             case "upload":
-                return ToOwnClaim(site, artifact, self._jobs, storage.name, told)
+                return ToOwnClaim(site, artifact, self._jobs, storage.name, on_progress)
             case "claim":
                 return AsItIs(site, artifact.uri, await source_of(site, artifact))
             case "clone" | "snapshot":
@@ -113,4 +116,4 @@ class Staging:
             case _:
                 if lies_on := await own_claim(site, artifact):
                     return AsItIs(site, artifact.uri, lies_on)
-                return ToOwnClaim(site, artifact, self._jobs, told=told)
+                return ToOwnClaim(site, artifact, self._jobs, on_progress=on_progress)

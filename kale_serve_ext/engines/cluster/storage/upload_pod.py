@@ -15,7 +15,7 @@ import logging
 import secrets
 import tarfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,16 +34,16 @@ from ....errors import (
     StorageFullError,
 )
 from ....ml import JSON
-from ...base import LogEvent, Manifest, Told
+from ...base import LogEvent, Manifest, OnProgress
+from ...fields import mapping, mappings, name_of, text
 from ...kserve import OF_SERVICE
-from .. import objects as paths
+from .. import api_objects as paths
 from ..eventlog import parsed
-from ..fields import mapping, mappings, name_of, text
 from ..pods import judge
 from . import receiver
-from .owned import JOBS, LABELS
+from .owner_references import JOBS, LABELS
 from .snapshots import LOG_AGAIN
-from .ways import TELL_EVERY
+from .strategies import TELL_EVERY
 
 if TYPE_CHECKING:
     from ..api import Api
@@ -120,13 +120,21 @@ class UploadPod:
 
     async def start(self) -> None:
         wanted = job(self.delivery, hashlib.sha256(self._token.encode()).hexdigest())
-        self.job = await self._api.create(JOBS.format(self._namespace), wanted)
+        made = asyncio.ensure_future(self._api.create(JOBS.format(self._namespace), wanted))
+        try:
+            self.job = await asyncio.shield(made)
+        except asyncio.CancelledError:
+            # The API server gives it its name: without that nobody could remove it.
+            with contextlib.suppress(KaleServeError):
+                self.job = await made
+                await self.remove()
+            raise
 
     async def remove(self) -> None:
         with contextlib.suppress(KaleServeError):
             await self._api.delete(f"{JOBS.format(self._namespace)}/{name_of(self.job)}")
 
-    async def deliver(self, told: Told | None = None) -> None:
+    async def deliver(self, on_progress: OnProgress | None = None) -> None:
         """Returns when the snapshot is whole in the claim, whoever has brought it.
 
         Raises:
@@ -136,7 +144,7 @@ class UploadPod:
         state = await self._settled(_STARTS_WITHIN)
         if state == "free":
             _log.info("Uploading %s to the claim %s", self.delivery.snapshot.name[:16], self.delivery.claim)
-            state = await self._sent(told)
+            state = await self._sent(on_progress)
         if state != "there":
             kind, what, hint = _WHY.get(state, _WHY["failed"])
             why = f" ({self._why})" if self._why else ""
@@ -196,14 +204,16 @@ class UploadPod:
         """The receiver's state; empty while it does not answer."""
         return await self._request("GET", None, 0, timeout=20.0)
 
-    async def _sent(self, told: Told | None) -> str:
+    async def _sent(self, on_progress: OnProgress | None) -> str:
         entries = await self._in_thread(_entries, self.delivery.snapshot)
         length = sum(len(head) + _padded(size) for _, head, size in entries) + len(_END)
-        state = await self._request("PUT", self._stream(entries, told), length, timeout=_SILENCE)
+        # Closed here: of a request that is cancelled nobody else closes the file that is being sent.
+        async with contextlib.aclosing(self._stream(entries, on_progress)) as content:
+            state = await self._request("PUT", content, length, timeout=_SILENCE)
         # Without an answer the connection broke, perhaps while the pod was still verifying.
         return state or await self._settled(_SILENCE)
 
-    async def _stream(self, entries: Sequence[_Entry], told: Told | None) -> AsyncIterator[bytes]:
+    async def _stream(self, entries: Sequence[_Entry], on_progress: OnProgress | None) -> AsyncGenerator[bytes, None]:
         total = sum(size for _, _, size in entries)
         done, last, is_long = 0, time.monotonic(), False
         for path, head, size in entries:
@@ -218,13 +228,13 @@ class UploadPod:
                         yield piece
                         left -= len(piece)
                         done += len(piece)
-                        if told and time.monotonic() - last > TELL_EVERY:
+                        if on_progress and time.monotonic() - last > TELL_EVERY:
                             last, is_long = time.monotonic(), True
-                            told(done, total)
+                            on_progress(done, total)
                 yield bytes(_padded(size) - size)
         yield _END
-        if told and is_long:
-            told(total, total)
+        if on_progress and is_long:
+            on_progress(total, total)
 
     async def _in_thread(self, work: Callable[[Unpack[_Given]], _T], *given: Unpack[_Given]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)

@@ -1,0 +1,51 @@
+"""The memory of a process and of all that it has started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import psutil
+
+_PERIOD = 0.1
+"""Seconds between two looks."""
+
+
+class Watched:
+    """A process and all that it has started, also what has left its group."""
+
+    def __init__(self, pid: int, memory: float, period: float = _PERIOD) -> None:
+        self._memory = memory
+        self._period = period
+        self._known: set[psutil.Process] = set()
+        with contextlib.suppress(psutil.Error):
+            self._known.add(psutil.Process(pid))
+        self._first = next(iter(self._known), None)
+
+    async def until_over(self) -> int:
+        """Wait until they use more memory than they may; returns how much."""
+        while True:
+            used = self._used()
+            if used > self._memory:
+                return used
+            await asyncio.sleep(self._period)
+
+    def kill(self) -> None:
+        for one in self._known:
+            with contextlib.suppress(psutil.Error):
+                one.kill()
+
+    def _used(self) -> int:
+        with contextlib.suppress(psutil.Error):
+            if self._first is not None:
+                self._known.update(self._first.children(recursive=True))
+        used = 0
+        for one in list(self._known):
+            try:
+                used += one.memory_info().rss
+            except psutil.NoSuchProcess:
+                # It has ended meanwhile, as what a process starts does all the time.
+                self._known.discard(one)
+            except psutil.Error:
+                continue
+        return used

@@ -1,0 +1,59 @@
+"""What a manifest says about how its service is spoken to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..engines.base import Component, Manifest
+from ..engines.fields import mapping
+from ..engines.kserve import MODEL_KIND
+from ..ml import JSON
+
+
+def serves_format(manifest: Manifest) -> bool:
+    """Whether the predictor serves a model in a framework's own format, rather than being somebody's own code."""
+    return bool(mapping(_component(manifest, "predictor").get("model"))) or runs_own_server(manifest)
+
+
+def runs_own_server(manifest: Manifest) -> bool:
+    """Whether the predictor serves such a model with this package's server, in a container."""
+    return bool(variables(_component(manifest, "predictor")).get(MODEL_KIND))
+
+
+def answers_itself(manifest: Manifest, engine: str) -> bool:
+    """Whether this package's server answers for a framework's model: on this machine always."""
+    return runs_own_server(manifest) or (engine == "local" and serves_format(manifest))
+
+
+def variables(component: Mapping[str, JSON]) -> dict[str, str]:
+    """The environment of a component's server, of its ``model`` or first container; without values from elsewhere."""
+    containers = component.get("containers")
+    first = containers[0] if isinstance(containers, list) and containers else component.get("model")
+    listed = mapping(first).get("env")
+    given = [mapping(one) for one in listed] if isinstance(listed, list) else []
+    return {str(one.get("name")): str(one["value"]) for one in given if one.get("value") is not None}
+
+
+def is_intercepted(manifest: Manifest) -> bool:
+    """Whether a batcher or logger stands in front of a component, for requests by REST alone."""
+    parts = (_component(manifest, part) for part in ("predictor", "transformer"))
+    return any(part.get(one) for part in parts for one in ("batcher", "logger"))
+
+
+def wire_name(manifest: Manifest, component: Component) -> str:
+    """The model's name in URLs: what ``--model_name`` of the component says, else the service's name."""
+    own = _component(manifest, component)
+    containers = own.get("containers")
+    first = containers[0] if isinstance(containers, list) and containers else own.get("model")
+    args = mapping(first).get("args")
+    words = [str(word) for word in args] if isinstance(args, list) else []
+    for i, word in enumerate(words):
+        if word == "--model_name" and i + 1 < len(words):
+            return words[i + 1]
+        if word.startswith("--model_name="):
+            return word.partition("=")[2]
+    return str(mapping(manifest.get("metadata")).get("name") or "")
+
+
+def _component(manifest: Manifest, component: str) -> Mapping[str, JSON]:
+    return mapping(mapping(manifest.get("spec")).get(component))
