@@ -42,7 +42,8 @@ class Model(Loggable):
         model_type: the format's name (``sklearn``, ``xgboost``, ``lightgbm``, ``custom``); detected from the model by
             default.
         artifact_uri: path of a model that is saved already: a file, or a folder.
-        example: some rows of the model's input, for column names, dtypes and the sample of the test form.
+        example: some rows of the model's input, for column names, dtypes and the sample of the test form; of a model
+            that takes tensors by name a dict of name to array, the batch first.
         dataset: the data that it was trained on; submitted too where it is not yet, and linked to the model.
         transformer: a submitted Transformer that it was made with, linked to the model.
         requirements: for custom code given as a class: lines of a requirements file.
