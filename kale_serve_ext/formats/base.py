@@ -155,6 +155,14 @@ class Format:
         """
         return ()
 
+    def companions(self, file: Path) -> tuple[str, ...]:
+        """The files that a model's file needs, as paths relative to its folder: they travel along.
+
+        Raises:
+            InvalidInputError: one is missing or truncated; names it.
+        """
+        return ()
+
     def path_signature(self, directory: Path) -> Signature | None:
         """What the files tell of the input and output; ``directory`` may be the model's file itself."""
         return None

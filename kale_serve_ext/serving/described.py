@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from ..engines.base import Component, Manifest
 from ..ml import JSON, Signature, TensorSpec
 from .manifest_view import format_of
+from .methods import has_methods
 
-TABULAR = ("sklearn", "xgboost", "lightgbm")
-"""Formats whose models take rows of a table, whatever their server says of tensors."""
 DTYPES = {
     "BOOL": "bool",
     "INT8": "int8",
@@ -47,7 +46,8 @@ class Described:
 
 def may_take_tensors(manifest: Manifest, entry: Component) -> bool:
     """Whether requests to this component may be of named tensors."""
-    return entry == "transformer" or format_of(manifest) not in TABULAR
+    # Estimators take rows of a table, whatever their server says of tensors.
+    return entry == "transformer" or not has_methods(format_of(manifest))
 
 
 def of_signature(signature: Signature) -> Described | None:
