@@ -15,6 +15,7 @@ from ..ml import JSON, Signature, TensorSpec
 from . import onnxgraph, strangers
 from .base import Content, Format, Server, top_level
 from .protobuf import DamagedError, TruncatedError
+from .tensors import TensorModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +57,7 @@ class _ONNX(Format):
     kinds = MappingProxyType({"onnx": (_SUFFIX,)})
     endings = (_SUFFIX,)
     needs = (("onnxruntime", "onnxruntime-gpu"), ("numpy",))
+    needs_opening = False
     needs_same_python = False
     runtimes = ("kserve-tritonserver", "kserve-openvino")
     server = Server("onnxruntime-server", "ONNX Runtime server")
@@ -88,6 +90,12 @@ class _ONNX(Format):
 
     def load(self, path: Path) -> object:
         return _Session(path)
+
+    def tensor_model(self, obj: object) -> TensorModel | None:
+        try:
+            return _Session(_serialised(obj))
+        except ModuleNotFoundError:  # it can be logged without ONNX Runtime
+            return None
 
     def signature(self, obj: object) -> Signature | None:
         return _signature(_graph_of(obj))
@@ -144,7 +152,7 @@ FORMAT = _ONNX()
 class _Session:
     """A model in ONNX Runtime; a :class:`~kale_serve_ext.formats.tensors.TensorModel`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, model: Path | bytes) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -154,7 +162,9 @@ class _Session:
             options.intra_op_num_threads = int(threads)
         there = onnxruntime.get_available_providers()
         providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
-        self._session: _InferenceSession = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        self._session: _InferenceSession = onnxruntime.InferenceSession(
+            model if isinstance(model, bytes) else str(model), options, providers=providers
+        )
         self.inputs = tuple(_spec("input", arg.name, arg.type, arg.shape) for arg in self._session.get_inputs())
         self.outputs = tuple(_spec("output", arg.name, arg.type, arg.shape) for arg in self._session.get_outputs())
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _LONGEST_CAUSE = 500
 
 
+class AnswerError(InvalidInputError):
+    """An answer that has no form by the protocol that was asked."""
+
+
 @runtime_checkable
 class TensorModel(Protocol):
     """What a format's ``load`` returns where its models take tensors by name."""
@@ -119,14 +123,14 @@ def answers_of(outputs: Mapping[str, object], count: int) -> JSON:
     """v1's answers: for each row its value where there is one output, or an object of its values by name.
 
     Raises:
-        InvalidInputError: an output has not one value for each row, which v1 has no form for.
+        AnswerError: an output has not one value for each row, which v1 has no form for.
     """
     lists: dict[str, Sequence[JSON]] = {}
     for name, values in outputs.items():
         told = plain(values)
         if not isinstance(told, list) or len(told) != count:
             size = f"{len(told)} values" if isinstance(told, list) else "a single value"
-            raise InvalidInputError(
+            raise AnswerError(
                 f"The output {name!r} has {size} for {count} instances, and v1 answers each instance: ask by v2."
             )
         lists[name] = told

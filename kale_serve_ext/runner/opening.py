@@ -88,10 +88,7 @@ def _told(path: Path, kind: str, module_name: str, class_name: str) -> Told:
             obj = read_object(path, kind) if path.is_file() else load_object(path, kind)
             if isinstance(obj, TensorModel):
                 signature = Signature(input_dtype="", inputs=obj.inputs, outputs=obj.outputs)
-                name = f"{type(obj).__module__}.{type(obj).__qualname__}"
-                return Told(
-                    ok=True, estimator=name, is_model=True, signature=signature.to_dict(), python_version=version
-                )
+                return Told(ok=True, is_model=True, signature=signature.to_dict(), python_version=version)
             return _described(obj, version, [w.message for w in warned])
     except MemoryError:
         return Told(message="There was not enough memory to open it.", out_of_memory=True, python_version=version)
