@@ -50,11 +50,12 @@ def path_written(path: Path, record: Artifact, model_type: str, model: object = 
         )
     if saved.file is not None and path.is_dir():
         _check_alone(saved, saved.file, path)
+    along = format_.companions(saved.file) if saved.file is not None else ()
     renamed = saved.file is not None and saved.name != saved.file.name
     told = format_.path_signature(saved.file or path) if model is None else format_.signature(model)
     details = {
         **({} if model is None else format_.details(model)),
-        **format_.path_details(path),
+        **format_.path_details(saved.file or path),
         **_details(saved),
         **_known(path),
     }
@@ -63,6 +64,7 @@ def path_written(path: Path, record: Artifact, model_type: str, model: object = 
         path,
         tuple(sorted({*packages_of(format_, model, path), *saved.content.packages})),
         file_name=saved.name if path.is_file() or renamed else "",
+        along=along if path.is_file() else (),
         renamed=saved.file.name if renamed and saved.file is not None and path.is_dir() else "",
     )
 

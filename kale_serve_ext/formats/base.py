@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ..entities import Artifact
 from ..ml import JSON, Signature
 from ..source.installed import distributions_of_modules
+from .tensors import TensorModel
 
 PICKLES = (".joblib", ".pkl", ".pickle")
 SKOPS = ".skops"
@@ -79,6 +80,8 @@ class Format:
 
     needs: tuple[tuple[str, ...], ...] = ()
     """The distributions that loading needs; of those that bring the same library each name, the usual one first."""
+    needs_opening: bool = True
+    """Whether only loading a file tells that it is a whole model; else one that cannot be loaded here is taken too."""
     needs_same_python: bool = True
     """Whether a model may fail to load under another minor version of Python than it was made with."""
     runtimes: tuple[str, ...] = ()
@@ -133,6 +136,10 @@ class Format:
         """The distributions that loading needs; of any model of this format where there is no object."""
         return tuple(installed(*names) for names in self.needs)
 
+    def tensor_model(self, obj: object) -> TensorModel | None:
+        """The object as something to ask here, where its models take tensors by name; None where it cannot be asked."""
+        return None
+
     def signature(self, obj: object) -> Signature | None:
         """What the object itself knows of its input and output."""
         return None
@@ -152,6 +159,14 @@ class Format:
         Args:
             model: its record, of which the signature, the details and the environment tell.
             method: the one that is to answer.
+        """
+        return ()
+
+    def companions(self, file: Path) -> tuple[str, ...]:
+        """The files that a model's file needs, as paths relative to its folder: they travel along.
+
+        Raises:
+            InvalidInputError: one is missing or truncated; names it.
         """
         return ()
 

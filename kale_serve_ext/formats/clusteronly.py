@@ -25,7 +25,6 @@ FORMATS: tuple[Format, ...] = (
         ("kserve-tensorflow-serving", "kserve-tritonserver", "kserve-openvino"),
         (".h5", ".keras", ".pb"),
     ),
-    _of("onnx", "ONNX", ("kserve-tritonserver", "kserve-openvino"), (".onnx",)),
     _of("pytorch", "PyTorch", ("kserve-tritonserver", "kserve-torchserve"), (".pt", ".pth")),
     _of("triton", "Triton", ("kserve-tritonserver",)),
     _of("tensorrt", "TensorRT", ("kserve-tritonserver",)),

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..modelmeta import ESTIMATOR, NAME
-from . import boosterfiles, pickles, registry, strangers, streams
+from . import boosterfiles, onnxgraph, pickles, registry, strangers, streams
 from .base import PICKLED, Content, Format
 from .pickles import Pickle
 
@@ -124,7 +124,8 @@ def _compressed(path: Path, name: str) -> Content | None:
 def _compressed_other(head: bytes, name: str) -> Content:
     if strangers.is_tar(head):
         return Content(what=f"an archive (tar, compressed with {name})", hint=strangers.UNPACK)
-    inner = "a model" if boosterfiles.xgboost_form(head) or boosterfiles.is_lightgbm(head) else ""
+    is_model = boosterfiles.xgboost_form(head) or boosterfiles.is_lightgbm(head) or onnxgraph.may_be(head)
+    inner = "a model" if is_model else ""
     return Content(what=f"{inner or strangers.named(head).what}, compressed with {name}", hint="Decompress it first.")
 
 
