@@ -10,6 +10,7 @@ from .catalogue import all, by_name, register
 from .making import ensure, remove
 from .places import State, folder, ready, state
 from .record import Base, Environment, Platform, Ready
+from .usage import check_unused
 
 __all__ = [
     "Base",
@@ -19,6 +20,7 @@ __all__ = [
     "State",
     "all",
     "by_name",
+    "check_unused",
     "ensure",
     "folder",
     "ready",

@@ -90,7 +90,7 @@ def state(settings: Settings, env: Environment, base: Base | None = None) -> Sta
         return State("ready", version=found.version, megabytes=found.megabytes or env.megabytes)
     place = folder(settings, env, base)
     note = read_note(place)
-    if is_locked(lock_file(place)):
+    if is_worked_on(place):
         return State("installing", note.message or f"Installing {env.subject}", megabytes=env.megabytes)
     if note.is_failure:
         return State("failed", note.message, note.hint, megabytes=env.megabytes)
@@ -156,6 +156,14 @@ def remove_note(place: Path) -> None:
 def lock_file(place: Path) -> Path:
     """Is held by whoever makes or removes what is at ``place``, and inherited by the programs that it starts."""
     return place.with_name(f"{place.name}.lock")
+
+
+def is_worked_on(place: Path) -> bool:
+    """Whether some process makes or removes what is there."""
+    try:
+        return is_locked(lock_file(place))
+    except OSError:  # On a disk that is read-only, or in a folder that is none, nobody does.
+        return False
 
 
 def _marker_file(place: Path) -> Path:

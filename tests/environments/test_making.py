@@ -289,6 +289,7 @@ class TestDisk:
             with pytest.raises(EnvironmentUnavailableError, match="could not be removed"):
                 asyncio.run(environments.remove(on_disk, tiny))
             assert state(on_disk, tiny) == "ready"
+            assert state(on_disk, replace(tiny, revision="2")) == "outdated"
 
 
 def test_a_data_folder_that_cannot_be_made_is_named(settings: Settings, tiny: Environment) -> None:

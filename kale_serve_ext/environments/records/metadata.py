@@ -49,7 +49,7 @@ METADATA = Environment(
         Platform("Linux", ("x86_64", "amd64"), (2, 17), ((3, 11), (3, 10), (3, 9))),
         Platform("Darwin", ("arm64",), (11,), _TO_13),
     ),
-    megabytes=70,
+    megabytes=50,
     requirements=("ml-metadata>=1.17.1,<1.22",),
     smoke="import grpc, ml_metadata, ml_metadata.metadata_store.metadata_store; print(ml_metadata.__version__)",
     revision="1",

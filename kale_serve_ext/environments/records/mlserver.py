@@ -17,7 +17,7 @@ MLSERVER = Environment(
         Platform("Linux", ("x86_64", "amd64", "aarch64", "arm64"), (2, 28), _PYTHONS, _BY_UV),
         Platform("Darwin", ("arm64",), (12,), _PYTHONS, _BY_UV),
     ),
-    megabytes=450,
+    megabytes=460,
     requirements=(
         f"mlserver=={_VERSION}",
         f"mlserver-sklearn=={_VERSION}",
