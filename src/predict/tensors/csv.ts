@@ -1,6 +1,6 @@
 import { FileError, MOST_VALUES } from './npy';
+import { isText } from './shape';
 import type { ITensor } from './tensor';
-import { isText } from './tensor';
 
 /**
  * A table of commas as an array with two dimensions. A first line of names above numbers is left out.
@@ -59,7 +59,7 @@ function cellsOf(text: string): string[][] {
   let row: string[] = [];
   const cells = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/gy;
   const whole = text.replace(/^\ufeff/, '').replace(/\s+$/, '');
-  while (cells.lastIndex <= whole.length) {
+  while (whole && cells.lastIndex <= whole.length) {
     const found = cells.exec(whole);
     if (!found) {
       throw new FileError('not-csv', String(rows.length + 1));

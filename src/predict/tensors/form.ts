@@ -5,8 +5,9 @@ import type { FieldText, IInputField, Problem } from '../form';
 import { asText, parseAll, kindOf } from '../form';
 import type { JSONText } from '../text';
 import { list, member, object, plain, readJSON, writeJSON } from '../text';
+import { isText } from './shape';
 import type { ITensor, Read, TensorProblem } from './tensor';
-import { fitted, isText, nested, readTensor, tensorOf } from './tensor';
+import { fitted, nested, readTensor, tensorOf } from './tensor';
 
 /**
  * More elements of one row than these are better written as JSON.

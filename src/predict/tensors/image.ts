@@ -1,7 +1,7 @@
 import type { TensorSpec } from '../../api/types';
 import { FileError, MOST_VALUES } from './npy';
+import { isAny } from './shape';
 import type { ITensor } from './tensor';
-import { isAny } from './tensor';
 
 /**
  * How an image lies in a tensor.

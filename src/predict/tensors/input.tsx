@@ -9,7 +9,7 @@ import { InputFields } from '../fields';
 import { accepted, MOST_BYTES, readFile } from './file';
 import type { InputValue, IWrong } from './form';
 import { fieldsOf, initialValues } from './form';
-import { isText, shapeText } from './tensor';
+import { isText, shapeText } from './shape';
 import { fileWords, problemWords } from './words';
 
 /**

@@ -1,9 +1,10 @@
 import * as React from 'react';
 import { plainText } from '../../api/plain';
 import { useTrans } from '../../components/trans';
-import type { IOutput } from './outputs';
 import { list, writeJSON } from '../text';
-import { nested, shapeText } from './tensor';
+import type { IOutput } from './outputs';
+import { shapeText } from './shape';
+import { nested } from './tensor';
 
 /**
  * So many values of an output are shown.
@@ -44,7 +45,7 @@ export function OutputsView({
               </span>
             </dt>
             <dd>
-              <pre tabIndex={0} aria-label={plainText(name)}>
+              <pre tabIndex={0} role="group" aria-label={plainText(name)}>
                 {plainText(text)}
               </pre>
               {more > 0 && (

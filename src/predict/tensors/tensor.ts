@@ -1,6 +1,7 @@
 import type { TensorSpec } from '../../api/types';
 import type { JSONText } from '../text';
 import { list, readJSON } from '../text';
+import { isAny, isText } from './shape';
 
 /**
  * An array: its values as JSON, flat in row-major order.
@@ -104,24 +105,6 @@ export function fitted(spec: TensorSpec, tensor: ITensor): Read<ITensor> {
   return wrong === undefined
     ? { value: { shape: given, values: tensor.values }, problem: null }
     : { value: null, problem: { kind: 'value', value: wrong } };
-}
-
-/**
- * Whether a dimension may have any size.
- */
-export function isAny(size: string | number | undefined): boolean {
-  return typeof size === 'string' || size === -1;
-}
-
-/**
- * A shape as people write it; what may be any is a question mark, or its name.
- */
-export function shapeText(shape: readonly (string | number)[]): string {
-  return `[${shape.map(size => (size === -1 ? '?' : size)).join(', ')}]`;
-}
-
-export function isText(dtype: string): boolean {
-  return ['str', 'bytes', 'object', 'string'].includes(dtype);
 }
 
 const LIMITS = new Map(

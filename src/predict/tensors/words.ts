@@ -1,8 +1,8 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { TensorSpec } from '../../api/types';
 import { FileError, MOST_VALUES } from './npy';
+import { isText, shapeText } from './shape';
 import type { TensorProblem } from './tensor';
-import { isText, shapeText } from './tensor';
 
 /**
  * What is wrong with an input, and what it takes.
