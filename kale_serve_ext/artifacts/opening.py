@@ -11,6 +11,7 @@ from ..engines.local.imports import distributions_of
 from ..engines.local.interpreters import inspect
 from ..engines.local.opening import Opened, open_once
 from ..errors import InvalidInputError
+from ..formats import same_library
 from ..ml import JSON
 from ..source.installed import distributions_of_modules
 from ..source.origin import is_own
@@ -153,15 +154,14 @@ def _versions(made: Mapping[str, JSON]) -> str:
 def absent(packages: tuple[str, ...], installed: Mapping[str, str]) -> list[str]:
     """Which of the packages that a model needs an interpreter lacks."""
     names = {normalised(name) for name in installed}
-    if "xgboost-cpu" in names:
-        names.add("xgboost")
+    names |= {other for name in names for other in same_library(name)}
     return [name for name in packages if normalised(name) not in names]
 
 
 def _skews(details: Mapping[str, JSON], installed: Mapping[str, str]) -> list[str]:
     """Where the versions that made a file are not those that read it, in sentences."""
     made = details.get(MADE_WITH)
-    has = {"xgboost": installed.get("xgboost-cpu", ""), **installed}
+    has = {other: version for name, version in installed.items() for other in same_library(name)} | dict(installed)
     return [
         f"It was made with {name} {version}; that Python has {has[name]}."
         for name, version in (made.items() if isinstance(made, Mapping) else ())
@@ -170,10 +170,12 @@ def _skews(details: Mapping[str, JSON], installed: Mapping[str, str]) -> list[st
 
 
 def _together(known: tuple[str, ...], told: Mapping[str, str]) -> tuple[str, ...]:
-    """Distributions by name; XGBoost's two are one."""
+    """Distributions by name; of those that bring one library the one that was told, or else the usual one."""
+    seen = {normalised(name) for name in told}
     names = {normalised(name) for name in (*known, *told)}
-    if {"xgboost", "xgboost-cpu"} <= names:
-        names -= {"xgboost"} if "xgboost-cpu" in {normalised(n) for n in told} else {"xgboost-cpu"}
+    for name in sorted(names, key=lambda name: (name not in seen, name)):
+        if name in names:
+            names -= set(same_library(name))
     return tuple(sorted(names))
 
 

@@ -81,6 +81,23 @@ def fitted(spec: TensorSpec, values: np.ndarray) -> np.ndarray:
     return made
 
 
+def of_objects(values: np.ndarray, dtype: str) -> np.ndarray | None:
+    """Python's numbers as an array of this dtype if it is one of whole numbers and they are, or else as numpy has them.
+
+    Returns:
+        None where there is something else than numbers, or a number that is too large.
+    """
+    import numpy as np
+
+    kinds = {type(value) for value in values.ravel().tolist()}
+    try:
+        if kinds == {int} and dtype in ("int64", "uint64"):
+            return values.astype(dtype)
+        return np.array(values.tolist()) if kinds <= {int, float} or kinds == {bool} else None
+    except OverflowError:
+        return None
+
+
 def check_dims(specs: Sequence[TensorSpec], tensors: Mapping[str, np.ndarray]) -> None:
     """Whether dimensions of one name have one size.
 
@@ -157,7 +174,8 @@ def _array(spec: TensorSpec, rows: Sequence[object]) -> np.ndarray:
         rest = [size if isinstance(size, int) and size > 0 else 0 for size in spec.shape[1:]]
         return np.empty((0, *rest), dtype=object if spec.dtype == "str" else spec.dtype)
     try:
-        values = np.array(rows, dtype=object) if spec.dtype == "str" else np.array(rows)
+        # An array of 64-bit numbers with and without a sign would be one of fractions, which has fewer digits.
+        values = np.array(rows, dtype=object if spec.dtype in ("str", "int64", "uint64") else None)
     except ValueError as error:
         raise InvalidInputError(
             f"{wanted}, and the instances hold lists of unequal lengths.", field=spec.name
@@ -165,6 +183,8 @@ def _array(spec: TensorSpec, rows: Sequence[object]) -> np.ndarray:
     if spec.dtype == "str":
         if not all(isinstance(value, str) for value in values.ravel().tolist()):
             raise InvalidInputError(f"{wanted}, and the instances hold something else than texts.", field=spec.name)
+    elif values.dtype.kind == "O" and (numbers := of_objects(values, spec.dtype)) is not None:
+        values = numbers
     elif values.dtype.kind in "OUS":
         raise InvalidInputError(f"{wanted}, and the instances hold something else than numbers.", field=spec.name)
     return fitted(spec, values)

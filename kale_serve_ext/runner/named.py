@@ -11,7 +11,7 @@ from kserve.errors import InferenceError, InvalidInput
 from kserve.utils.utils import generate_uuid
 
 from ..errors import InvalidInputError
-from ..formats.tensors import TensorModel, answers_of, check_dims, fitted, in_short, of_rows
+from ..formats.tensors import TensorModel, answers_of, check_dims, fitted, in_short, of_objects, of_rows
 from ..ml import JSON, TensorSpec
 from . import tensors
 
@@ -92,7 +92,8 @@ class NamedTensorModel(Model):  # type: ignore[misc]  # kserve has no types
             raise InvalidInput(f"The model has no output {unknown[0]!r}; it gives {_listed(known)}.")
         found = self.run(self._fed(request.inputs), wanted)
         binary = bool(request.use_binary_outputs)
-        outputs = [_output(name, values, binary) for name, values in found.items()]
+        by_json = not binary and not request.from_grpc
+        outputs = [_output(name, values, binary, by_json) for name, values in found.items()]
         return InferResponse(
             model_name=self.name,
             infer_outputs=outputs,
@@ -129,17 +130,20 @@ def _array(sent: InferInput, spec: TensorSpec) -> np.ndarray:
             values = np.empty(len(texts), dtype=object)
             values[:] = texts
             return fitted(spec, values.reshape(tuple(sent.shape)))
-        numbers = np.asarray(tensors.rows(sent))
-        if numbers.dtype.kind == "O":
+        numbers = tensors.rows(sent)
+        if not isinstance(numbers, list):
+            return fitted(spec, numbers)
+        found = of_objects(np.array(numbers, dtype=object).reshape(tuple(sent.shape)), spec.dtype)
+        if found is None:
             raise InvalidInput(f"The input {spec.name!r} has a null, or a number that is too large.")
-        return fitted(spec, numbers)
+        return fitted(spec, found)
     except InvalidInputError as error:
         raise InvalidInput(error.message) from error
     except ValueError as error:
         raise InvalidInput(f"The input {spec.name!r} does not fit its shape and datatype: {error}") from error
 
 
-def _output(name: str, values: object, binary: bool) -> InferOutput:
+def _output(name: str, values: object, binary: bool, by_json: bool) -> InferOutput:
     """One output as v2 has it.
 
     What a classifier gives as an object of class to number for each row becomes a table of the numbers; the classes
@@ -152,9 +156,9 @@ def _output(name: str, values: object, binary: bool) -> InferOutput:
             parameters["classes"] = json.dumps(classes, ensure_ascii=False)
             values = np.array([list(row.values()) for row in values], dtype=np.float32)
     [made] = tensors.outputs(values) if not isinstance(values, list) else [_of_list(values)]
-    array = made.values
+    # v2 has no form for half a float in JSON.
+    array = made.values.astype(np.float32) if by_json and made.values.dtype == np.float16 else made.values
     output = InferOutput(name=name, shape=list(array.shape), datatype=tensors.datatype(array))
-    # There is no form for half a float in JSON.
     output.set_data_from_numpy(array, binary_data=binary or array.dtype == np.float16)
     if made.is_json:
         parameters["content_type"] = "json"

@@ -337,7 +337,7 @@ class TestChoosing:
         assert "kserve.Model" in caught.value.hint
 
     def test_names_and_their_aliases(self) -> None:
-        assert formats.names() == ("custom", "lightgbm", "sklearn", "xgboost")
+        assert formats.names() == ("custom", "lightgbm", "onnx", "sklearn", "xgboost")
         assert formats.by_name("Scikit-Learn").name == "sklearn"
         with pytest.raises(UnsupportedModelError, match="Unknown model format 'tensorflow'"):
             formats.by_name("tensorflow")
