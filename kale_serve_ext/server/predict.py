@@ -14,6 +14,18 @@ _SLACK = 2.0
 class PredictHandler(Handler):
     @authenticated
     @authorized
+    async def get(self, *parts: str) -> None:
+        """The tensors that a test request takes, by the record of the model or its server's word; none for tables."""
+        from ..serving.predict import tensors_of
+        from .queries import TensorsQuery
+
+        ref = ServiceRef(*parts)
+        component = self.query(TensorsQuery).component or None
+        work = tensors_of(self.backends.engine_of(ref), ref.name, self.backends.metadata.artifact, component)
+        self.answer(await self.within(self.app.request_timeout, work))
+
+    @authenticated
+    @authorized
     async def post(self, *parts: str) -> None:
         """Send rows, encoded for the service's protocol, or a raw body to the service."""
         from ..serving.predict import predict

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from ...errors import InvalidInputError
+from ...formats import served
 from ...ml import JSON
 from ..base import Component, Manifest
 from ..containers import check_container
@@ -20,7 +21,6 @@ from .resources import amount
 PREFIX = "kale-serve-ext/"
 IDLE_LIMIT = f"{PREFIX}idle-limit"
 """Annotation: seconds without a request after which the service pauses itself."""
-FORMATS = ("sklearn", "xgboost", "lightgbm")
 _MAX_REPLICAS = 64
 
 
@@ -30,7 +30,7 @@ class Launch:
 
     component: Component
     kind: str
-    """``sklearn``, ``xgboost``, ``lightgbm``, ``custom`` or ``transformer``."""
+    """A format's name, such as ``sklearn`` or ``custom``; or ``transformer``."""
     path: str
     python: str
     listener: str
@@ -86,10 +86,10 @@ def _predictor(spec: Mapping[str, JSON], annotations: Mapping[str, JSON], listen
         # As it is written for a cluster, where this package's server is a container for models too.
         return _container("predictor", _own_kind(spec) or "custom", spec, annotations, listener, "model", "")
     kind = str(mapping(model.get("modelFormat")).get("name") or "")
-    if kind not in FORMATS:
+    if kind not in (formats := served()):
         raise InvalidInputError(
             f"The local engine has no server for the format {kind!r}.",
-            hint=f"It serves {', '.join(FORMATS)} and custom code.",
+            hint=f"It serves {', '.join(formats)} and custom code.",
             field="runtime",
         )
     return Launch(
@@ -113,7 +113,7 @@ def _own_kind(spec: Mapping[str, JSON]) -> str:
     containers = spec.get("containers")
     first = mapping(containers[0]) if isinstance(containers, list) and containers else {}
     kind = environment(first).get(MODEL_KIND, "")
-    return kind if kind in FORMATS else ""
+    return kind if kind in served() else ""
 
 
 def _transformer(spec: Mapping[str, JSON], annotations: Mapping[str, JSON], protocol: str) -> Launch:

@@ -7,15 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...entities import Artifact
+from ...formats import every
 from ..base import Runtime
-
-SERVERS = {
-    "kserve-sklearnserver": ("KServe sklearn server", "sklearn"),
-    "kserve-xgbserver": ("KServe XGBoost server", "xgboost"),
-    "kserve-lgbserver": ("KServe LightGBM server", "lightgbm"),
-    "kserve-customserver": ("KServe custom server", "custom"),
-}
-"""Name in the catalogue → title and model format."""
 
 
 def runtimes(artifact: Artifact | None, kernels: Sequence[tuple[str, str, str]]) -> list[Runtime]:
@@ -30,7 +23,7 @@ def runtimes(artifact: Artifact | None, kernels: Sequence[tuple[str, str, str]])
     version = version or ("" if recorded else f"{sys.version_info.major}.{sys.version_info.minor}")
     where = "recorded" if recorded else "this environment"
     made = []
-    for name, (title, model_format) in SERVERS.items():
+    for (name, title), model_format in [(one.server, one.name) for one in every() if one.server]:
         label = f"Python {'.'.join(version.split('.')[:2])}, {where}" if version else where
         made.append(_runtime(name, f"{title} ({label})", model_format, own))
         seen = {_real(own)}
