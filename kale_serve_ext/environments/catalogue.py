@@ -6,8 +6,9 @@ from ..errors import ConflictError, NotFoundError
 from .record import Environment
 from .records.metadata import METADATA
 from .records.mlserver import MLSERVER
+from .records.triton import TRITON
 
-_known: dict[str, Environment] = {one.name: one for one in (METADATA, MLSERVER)}
+_known: dict[str, Environment] = {one.name: one for one in (METADATA, MLSERVER, TRITON)}
 
 
 def all() -> list[Environment]:

@@ -313,7 +313,7 @@ def test_records_are_known_by_name_and_others_bring_theirs(registered: Environme
         environments.register(replace(registered, title="Another"))
     with pytest.raises(NotFoundError, match="'nowhere'") as error:
         environments.by_name("nowhere")
-    assert "metadata, mlserver, tiny" in error.value.hint
+    assert "metadata, mlserver, triton, tiny" in error.value.hint
 
 
 def test_a_program_that_only_looks_loads_little() -> None:
