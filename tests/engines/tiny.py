@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,7 +154,8 @@ def ask(to: http.client.HTTPConnection, name: str, headers: dict[str, str] | Non
 
 def infer(state: ServiceState, **more: JSON) -> Answer:
     """The same on a connection of its own."""
-    return ask(connection(state), state.ref.name, **more)
+    with closing(connection(state)) as to:
+        return ask(to, state.ref.name, **more)
 
 
 def numbers(answer: Answer) -> JSON:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import socket
+import socketserver
 import subprocess
 import sys
 import time
@@ -105,6 +106,13 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
+class PortServer(ThreadingHTTPServer):
+    def server_bind(self) -> None:
+        # Without asking for the host's name, which may take long.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "localhost", self.server_address[1]
+
+
 class UnixServer(ThreadingHTTPServer):
     address_family = socket.AF_UNIX
 
@@ -136,7 +144,7 @@ def main(folder: str, address: str) -> None:
     Handler.factor *= json.loads(Path(folder, MODEL).read_text())
     print("the tiny server listens", flush=True)
     if address.isdigit():
-        made = ThreadingHTTPServer(("127.0.0.1", int(address)), Handler)
+        made: ThreadingHTTPServer = PortServer(("127.0.0.1", int(address)), Handler)
     else:
         made = UnixServer(address, Handler)  # type: ignore[arg-type]  # a unix socket's is a path
     made.daemon_threads = True

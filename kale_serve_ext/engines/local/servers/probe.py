@@ -29,6 +29,8 @@ async def ask(address: int | str, path: str, seconds: float) -> Said:
         OSError: nothing listens there; or somebody else's program does, a ``PermissionError``.
         asyncio.TimeoutError: it does not answer within ``seconds``.
     """
+    if isinstance(address, int):
+        check_owner(address)
     return await asyncio.wait_for(_ask(address, path), seconds)
 
 
@@ -41,8 +43,6 @@ async def _ask(address: int | str, path: str) -> Said:
         writer.write(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
         await writer.drain()
         line = await reader.readline()
-        if isinstance(address, int):
-            _check_owner(writer)
         rest = b""
         while len(rest) < _MOST and (piece := await reader.read(_MOST)):
             rest += piece
@@ -58,10 +58,13 @@ async def _ask(address: int | str, path: str) -> Said:
     return Said(False, f"{path} answers {status}{f': {body[:200]}' if body else ''}.")
 
 
-def _check_owner(writer: asyncio.StreamWriter) -> None:
-    """Refuse a port that another user of the machine has taken first: what it was sent would be theirs to read."""
+def check_owner(port: int) -> None:
+    """Refuse a port that another user of the machine has taken first: what it was sent would be theirs to read.
+
+    Raises:
+        PermissionError: somebody else's program listens there.
+    """
     if not peers.AVAILABLE or peers.doubt():
         return
-    there, here = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
-    if not peers.is_trusted(peers.owner(there, here)):
-        raise PermissionError(f"Port {there[1]} belongs to another user's program.")
+    if not all(peers.is_trusted(user) for user in peers.listening(port)):
+        raise PermissionError(f"Port {port} was taken by another user's program.")
