@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding") != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
         whole = b""
-        while size := int(self.rfile.readline(), 16):
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
             whole += self.rfile.read(size)
             self.rfile.readline()
         self.rfile.readline()
