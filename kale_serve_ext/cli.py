@@ -1,4 +1,4 @@
-"""The command ``kale-serve-ext``: ``setup`` prepares the metadata engine ahead of time, ``health`` tells the state,
+"""The command ``kale-serve-ext``: ``setup`` makes environments ahead of time, ``health`` tells the state,
 ``backup`` and ``restore`` keep models and their records safe."""
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .config import Settings
-from .errors import KaleServeError
+from .errors import InvalidInputError, KaleServeError
 
 if TYPE_CHECKING:
     from .backup import Report
+    from .environments import Environment
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,9 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     setup = commands.add_parser(
         "setup",
-        help="make the metadata engine's environment now instead of on first use",
-        description="Makes the metadata engine's environment and starts the engine once, to check that it works.",
+        help="make the environments of the metadata engine and of model servers now instead of on first use",
+        description="Makes the environments named, by default that of the metadata engine, which it also starts once to"
+        " check that it works.",
     )
+    setup.add_argument("names", metavar="RUNTIME", nargs="*", help="`setup --list` shows what there is")
+    what = setup.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="list the environments, their state and size")
+    what.add_argument("--remove", action="store_true", help="remove the environments named")
     setup.set_defaults(work=_setup)
     health = commands.add_parser("health", help="show the health of metadata, snapshot store and engine")
     health.set_defaults(work=_health)
@@ -98,17 +104,61 @@ def _tell_missing(made: Report) -> None:
         )
 
 
-async def _setup(settings: Settings, _: argparse.Namespace) -> int:
+async def _setup(settings: Settings, options: argparse.Namespace) -> int:
+    from . import environments
+
+    names: list[str] = options.names
+    named = [environments.by_name(name) for name in dict.fromkeys(names)]
+    if options.list:
+        _list_environments(settings, named or environments.all())
+        return 0
+    if options.remove and not named:
+        raise InvalidInputError("No environment is named.", hint="`kale-serve-ext setup --list` shows what there is.")
+    for env in named or [environments.by_name("metadata")]:
+        if options.remove:
+            environments.check_unused(settings, env)
+            removed = await environments.remove(settings, env)
+            print(f"{env.name}: removed." if removed else f"{env.name}: there was nothing to remove.")
+        elif env.name == "metadata":
+            if not await _setup_metadata(settings):
+                return 1
+        else:
+            made = await environments.ensure(settings, env, _say)
+            print(f"{env.name}: ready. {env.title} {made.version} is in {made.folder} ({made.megabytes} MB).")
+    return 0
+
+
+async def _setup_metadata(settings: Settings) -> bool:
     from .metadata import open_metadata
 
-    metadata = open_metadata(settings, progress=lambda text: print(text, flush=True))
+    metadata = open_metadata(settings, progress=_say)
     try:
         await metadata.prepare()
         state, message, hint = await metadata.health()
     finally:
         await metadata.close()
     print(f"metadata: {state}. {message} {hint}".rstrip())
-    return 0 if state == "ready" else 1
+    return state == "ready"
+
+
+def _list_environments(settings: Settings, listed: Sequence[Environment]) -> None:
+    from . import environments
+
+    found = [(env, environments.state(settings, env)) for env in listed]
+    rows = [("NAME", "TITLE", "STATE", "SIZE")]
+    for env, state in found:
+        is_there = state.state in ("ready", "outdated")
+        rows.append((env.name, env.title, state.state, f"{'' if is_there else 'about '}{state.megabytes} MB"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    for env, state in found:
+        if state.message:
+            print(f"{env.name}: {state.message} {state.hint}".rstrip())
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 async def _health(settings: Settings, _: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ Each says what happened, on which object, and what to do about it::
     ├── SnapshotError               500  a stored snapshot does not match its hash
     ├── PredictionError             502  the model was reached and answered with an error
     ├── BackendUnavailableError     503  metadata, engine or store cannot be reached
+    │   ├── EnvironmentUnavailableError  503  an environment cannot be made here
     │   ├── MetadataUnavailableError     503
     │   └── ServiceNotReadyError         503  has ``phase``
     ├── DeadlineExceededError       504  the other side took longer than allowed
@@ -145,6 +146,10 @@ class PredictionError(KaleServeError):
 
 class BackendUnavailableError(KaleServeError):
     status = 503
+
+
+class EnvironmentUnavailableError(BackendUnavailableError):
+    """An environment cannot be made, or the one that the settings name is not there."""
 
 
 class MetadataUnavailableError(BackendUnavailableError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from steps import CACHE, ROOT, once
 
-SOURCES = [ROOT / "kale_serve_ext" / "metadata" / "environment.py", ROOT / "kale_serve_ext" / "metadata" / "pythons.py"]
+SOURCES = sorted((ROOT / "kale_serve_ext" / "environments").rglob("*.py"))
 TESTS_DATA = CACHE / "metadata"
 
 

@@ -165,17 +165,14 @@ class EmbeddedEngine:
         """Why it cannot be asked for its health now: state, sentence, what to do. None when it can."""
         if await self.listens():
             return None
-        try:
-            making = environment.making(self._settings)
-        except MetadataUnavailableError as error:
-            return "error", error.message, error.hint
+        making = environment.making(self._settings)
         if making.state == "ready":
             if is_locked(self._settings.sockets / "metadata.start"):
                 return "starting", "The metadata engine is starting.", ""
             if self._failure is not None:
                 return "error", self._failure.message, self._failure.hint
             return "ready", "The metadata engine starts on demand.", ""
-        if making.state == "missing":
+        if making.state in ("missing", "outdated"):
             hint = "It is installed on first use; `kale-serve-ext setup` does so ahead of time."
             return "missing", "The metadata engine is not installed yet.", hint
         return "error" if making.state == "failed" else making.state, making.message, making.hint

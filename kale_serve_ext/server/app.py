@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ..runner.budget import Budget
     from .backends import Backends
+    from .installations import Installations
     from .uploads import Uploads
 
 
@@ -23,6 +24,8 @@ class App(Protocol):
     def bodies(self) -> Budget:
         """Counts the bytes of the requests under way."""
 
+    @property
+    def installations(self) -> Installations: ...
     @property
     def uploads(self) -> Uploads: ...
     @property

@@ -15,9 +15,10 @@ from traitlets import Bool, Enum, Float, Integer, Unicode, default
 from ..config import LOCAL_ACCESS, Settings
 from ..runner.budget import Budget
 from .backends import Backends
+from .installations import Installations
 from .routes import HANDLERS
 from .uploads import Uploads
-from .watcher import SCHEMAS, emit_change, emit_upload, watch
+from .watcher import SCHEMAS, emit_change, emit_environment, emit_upload, watch
 
 if TYPE_CHECKING:
     from .app import App
@@ -270,6 +271,9 @@ class KaleServeApp(ExtensionApp):
         self.uploads = Uploads(
             lambda changed: emit_change(self.events, changed), lambda *told: emit_upload(self.events, *told), self.log
         )
+        self.installations = Installations(
+            settings, lambda name, state: emit_environment(self.events, name, state), self.log
+        )
         self.backends = Backends(settings, self.log, grace=self.action_timeout, until_idle=self.uploads.until_none)
         self.bodies = Budget(self.max_body_bytes)
         self.creating = asyncio.Lock()
@@ -291,6 +295,7 @@ class KaleServeApp(ExtensionApp):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.installations.close()
         await self.uploads.close()
         await self.backends.close()
 

@@ -50,6 +50,7 @@ class Route:
 
 
 _SERVICE = "/services/{engine}/{context}/{namespace}/{name}"
+_ENVIRONMENT = "/environments/{name}"
 _AWAY = (503, 504)
 _UPLOADING = "The plan has passed, and files are being uploaded; `upload` of the service tells how far."
 
@@ -133,6 +134,22 @@ ROUTES: tuple[Route, ...] = (
         "post", f"{_SERVICE}/verify", "verify", "Compare its answers to recorded rows", Verification, "services",
         errors=(404, *_AWAY),
     ),
+    Route(
+        "get", "/environments", "listEnvironments", "Environments of the metadata engine and of model servers",
+        schemas.EnvironmentList, "environments", errors=_AWAY,
+    ),
+    Route(
+        "post", _ENVIRONMENT, "installEnvironment", "Install an environment", schemas.EnvironmentInfo, "environments",
+        errors=(404, *_AWAY), begun="It is being installed; the list and the events tell how far.",
+    ),
+    Route(
+        "delete", _ENVIRONMENT, "removeEnvironment", "Remove an environment, or dismiss its failure", None,
+        "environments", status=204, errors=(404, 409, *_AWAY),
+    ),
+    Route(
+        "delete", f"{_ENVIRONMENT}/installation", "cancelInstallation", "Cancel an installation by this server", None,
+        "environments", status=204, errors=(404, *_AWAY),
+    ),
     Route("get", "/engines", "listEngines", "Where new services could go", schemas.EngineList, "health", errors=_AWAY),
     Route(
         "post", "/engines", "chooseEngine", "Send new services to another engine", EngineInfo, "health",
@@ -181,7 +198,7 @@ def document() -> Object:
         # Relative to where this document is: the server's base URL and name space.
         "servers": [{"url": "."}],
         "security": [{"token": []}],
-        "tags": [{"name": name} for name in ("models", "services", "health")],
+        "tags": [{"name": name} for name in ("models", "services", "environments", "health")],
         "paths": paths,
         "components": {
             "schemas": components,

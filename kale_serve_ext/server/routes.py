@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .engines import EnginesHandler, NamespacesHandler
+from .environments import EnvironmentHandler, EnvironmentsHandler, InstallationHandler
 from .files import FilesHandler
 from .handler import Handler, MissingHandler
 from .health import HealthHandler, KernelsHandler, OpenApiHandler
@@ -24,6 +25,9 @@ _ROUTES: tuple[tuple[str, type[Handler]], ...] = (
     (r"openapi\.json", OpenApiHandler),
     ("engines", EnginesHandler),
     ("engines/namespaces", NamespacesHandler),
+    ("environments", EnvironmentsHandler),
+    ("environments/([^/]+)", EnvironmentHandler),
+    ("environments/([^/]+)/installation", InstallationHandler),
     ("models", ModelsHandler),
     (r"models/(\d+)", ModelHandler),
     ("transformers", TransformersHandler),

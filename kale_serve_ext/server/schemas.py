@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from ..engines.base import EngineInfo, LogEvent
 from ..engines.selection import By
 from ..entities import Artifact, Lineage, RegisteredName
+from ..environments.places import Word as EnvironmentState
 from ..serving.types import RuntimeChoice, Service, ServiceRevision
 
 T = TypeVar("T")
@@ -219,6 +220,29 @@ class BackendHealth:
     state: State
     message: str = ""
     hint: str = ""
+
+
+@dataclass(frozen=True)
+class EnvironmentInfo:
+    """An environment that the metadata engine or a model server runs in."""
+
+    name: str
+    title: str
+    purpose: str
+    state: EnvironmentState
+    """``outdated`` is one of another release, which is made anew; ``failed`` stays until it is tried again."""
+    message: str
+    """What is being done, or what has failed."""
+    hint: str
+    version: str
+    """Of what is installed, where it is known."""
+    megabytes: int
+    """What it takes on the disk, roughly; of one that is not installed, what it will take."""
+
+
+@dataclass(frozen=True)
+class EnvironmentList:
+    items: list[EnvironmentInfo]
 
 
 @dataclass(frozen=True)

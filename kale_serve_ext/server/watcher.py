@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jupyter_events.logger import EventLogger
 
     from ..engines.base import EngineInfo
+    from ..environments import State
     from ..serving.types import Service
     from .backends import Backends
 
@@ -22,7 +23,8 @@ _EVENTS = Path(__file__).parent / "events"
 SCHEMA_ID = "https://schema.jupyter.org/kale_serve_ext/service/v1"
 ENGINE_SCHEMA_ID = "https://schema.jupyter.org/kale_serve_ext/engine/v1"
 UPLOAD_SCHEMA_ID = "https://schema.jupyter.org/kale_serve_ext/upload/v1"
-SCHEMAS = [_EVENTS / f"{name}.yaml" for name in ("service", "engine", "upload")]
+ENVIRONMENT_SCHEMA_ID = "https://schema.jupyter.org/kale_serve_ext/environment/v1"
+SCHEMAS = [_EVENTS / f"{name}.yaml" for name in ("service", "engine", "upload", "environment")]
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
@@ -92,6 +94,11 @@ def emit_upload(events: EventLogger, ref: ServiceRef, artifact: str, done: int, 
     """Tell the listeners how many bytes of an artifact's files have gone."""
     data = {**_named(ref), "artifact": artifact, "done": done, "total": total}
     events.emit(schema_id=UPLOAD_SCHEMA_ID, data=data)
+
+
+def emit_environment(events: EventLogger, name: str, state: State) -> None:
+    """Tell the listeners how far an environment is that this server installs or has removed."""
+    events.emit(schema_id=ENVIRONMENT_SCHEMA_ID, data={"name": name, "state": state.state, "message": state.message})
 
 
 def _emit(events: EventLogger, kind: str, ref: ServiceRef, phase: str, reason: str) -> None:

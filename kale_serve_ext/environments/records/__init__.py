@@ -1,0 +1,1 @@
+"""The environments that this package knows, one file each."""

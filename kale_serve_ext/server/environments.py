@@ -1,0 +1,89 @@
+"""Environments of the metadata engine and of model servers: list, install, remove."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from jupyter_server.auth.decorator import authorized
+from tornado.web import authenticated
+
+from ..errors import NotFoundError
+from .handler import Handler
+
+if TYPE_CHECKING:
+    from ..environments import Environment
+    from .schemas import EnvironmentInfo
+
+
+class EnvironmentsHandler(Handler):
+    @authenticated
+    @authorized
+    async def get(self) -> None:
+        """Every environment and how far it is; nothing is started for it."""
+        from .. import environments
+        from .schemas import EnvironmentList
+
+        def look() -> EnvironmentList:
+            return EnvironmentList([_info(self, env) for env in environments.all()])
+
+        self.answer(await self.within(self.app.request_timeout, self.backends.in_thread("environments", look)))
+
+
+class EnvironmentHandler(Handler):
+    @authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Install it, by this server and after the answer; one that is ready is left as it is."""
+        from .. import environments
+
+        env = environments.by_name(name)
+        found = await self._look(env)
+        if found.state == "ready":
+            self.answer(found)
+            return
+        self.app.installations.begin(env)
+        self.answer(await self._look(env), status=202)
+
+    @authenticated
+    @authorized
+    async def delete(self, name: str) -> None:
+        """Remove it, or what failed of it, and cancel its installation by this server."""
+        from .. import environments
+
+        env, settings = environments.by_name(name), self.backends.settings
+        is_cancelled = self.app.installations.has(env)
+        if is_cancelled:
+            await self.within(self.app.action_timeout, self.app.installations.cancel(env))
+        await self.backends.in_thread("environments", lambda: environments.check_unused(settings, env))
+        removed = await self.within(self.app.action_timeout, environments.remove(settings, env))
+        if not (removed or is_cancelled):
+            raise NotFoundError(
+                f"{env.capitalized} is not installed by this package.", hint="The list of environments shows what is."
+            )
+        self.app.installations.removed(env)
+        self.set_status(204)
+        await self.finish()
+
+    async def _look(self, env: Environment) -> EnvironmentInfo:
+        work = self.backends.in_thread("environments", lambda: _info(self, env))
+        return await self.within(self.app.request_timeout, work)
+
+
+class InstallationHandler(Handler):
+    @authenticated
+    @authorized
+    async def delete(self, name: str) -> None:
+        """Cancel an installation by this server; what was made of it is removed."""
+        from .. import environments
+
+        await self.within(self.app.action_timeout, self.app.installations.cancel(environments.by_name(name)))
+        self.set_status(204)
+        await self.finish()
+
+
+def _info(handler: Handler, env: Environment) -> EnvironmentInfo:
+    from .schemas import EnvironmentInfo
+
+    state = handler.app.installations.state(env)
+    return EnvironmentInfo(env.name, env.title, env.purpose, **asdict(state))
