@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from .artifacts import Transformer
+    from .serving.outputs import Outputs
     from .serving.types import Service
 
 LINE = 100
@@ -76,12 +77,19 @@ class ServiceTable:
 class Answer:
     """What ``%%predict`` shows; ``value`` is the parsed answer."""
 
-    value: JSON
+    value: Outputs
 
     def __repr__(self) -> str:
+        if not isinstance(self.value, Mapping | str | int | float | list | None) or _has_arrays(self.value):
+            return repr(self.value)
         # Not as application/json, which JupyterLab shows as a folded tree.
         line = json.dumps(self.value, ensure_ascii=False)
         return line if len(line) <= LINE else json.dumps(self.value, indent=2, ensure_ascii=False)
+
+
+def _has_arrays(value: Outputs) -> bool:
+    """Whether this is the answer of a model with several named outputs."""
+    return isinstance(value, Mapping) and any(hasattr(item, "dtype") for item in value.values())
 
 
 @magics_class

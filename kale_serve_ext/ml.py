@@ -68,8 +68,49 @@ class Column:
 
 
 @dataclass(frozen=True)
+class TensorSpec:
+    """One named tensor that a model takes or gives.
+
+    Args:
+        name: as the model calls it, and as requests by v2 do.
+        dtype: numpy's name of a number's type (``float32``, ``uint8``, ``bool``), ``str`` for texts, or ``bytes``.
+        shape: dimensions, the batch first where there is one: a whole number; -1 where it may be any; or a name, where
+            it may be any and is the same wherever the name stands.
+
+    Raises:
+        InvalidInputError: a name that is no text or empty, or a dtype or shape that is none.
+    """
+
+    name: str
+    dtype: str = "float32"
+    shape: Sequence[str | int] = ()
+
+    def __post_init__(self) -> None:
+        name: object = self.name
+        if not isinstance(name, str) or not name:
+            hint = 'Write TensorSpec("image", "uint8", [-1, 224, 224, 3]).'
+            raise InvalidInputError(f"The tensor's name is {name!r:.100}.", hint=hint, field="name")
+        given: object = self.shape
+        if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
+            given = [-1 if d is None else d for d in given]
+        object.__setattr__(self, "shape", tuple(_checked_size("shape", given)))
+        object.__setattr__(self, "dtype", _checked_dtype("dtype", self.dtype))
+
+    def to_dict(self) -> dict[str, JSON]:
+        """As JSON."""
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, JSON]) -> TensorSpec:
+        """The reverse of :meth:`to_dict`; null stands for a dimension that may be any, too."""
+        shape = value.get("shape")
+        listed = [-1 if d is None else d for d in shape] if isinstance(shape, Sequence) else None
+        return cls(name=str(value["name"]), dtype=str(value.get("dtype") or ""), shape=tuple(_size(listed)))
+
+
+@dataclass(frozen=True)
 class Signature:
-    """Shapes and dtypes of a model's input and output.
+    """Shapes and dtypes of a model's input and output: of a table's columns, or of named tensors.
 
     Args:
         input_size: dimensions of the input, the symbolic batch first: ``["batch_size", 4]``.
@@ -80,10 +121,13 @@ class Signature:
         sample: one row that the model accepts: a list of values, an object of column name to value, or a text.
         input_kind: one of :data:`INPUT_KINDS`; empty where it is not known.
         input_missing: what a missing value is in an input of objects without columns, as for :class:`Column`.
+        inputs: the tensors that the model takes, where it takes tensors by name rather than rows of a table. The sample
+            is then an object of name to nested lists, with a batch of one.
+        outputs: the tensors that it gives; empty where they are not known.
 
     Raises:
         InvalidInputError: a dimension that is neither a name nor a whole number of at least -1, a dtype that is no
-            text or numpy dtype, or another kind of input.
+            text or numpy dtype, another kind of input, or two tensors of one name.
     """
 
     input_size: list[str | int] = field(default_factory=list)
@@ -94,6 +138,8 @@ class Signature:
     sample: JSON = None
     input_kind: str = ""
     input_missing: str = ""
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
 
     def __post_init__(self) -> None:
         if self.input_kind not in ("", *INPUT_KINDS):
@@ -104,10 +150,12 @@ class Signature:
         for name in ("input_dtype", "output_dtype"):
             object.__setattr__(self, name, _checked_dtype(name, getattr(self, name)))
         object.__setattr__(self, "columns", tuple(self.columns))
+        for name in ("inputs", "outputs"):
+            object.__setattr__(self, name, _checked_tensors(name, getattr(self, name)))
 
     def to_dict(self) -> dict[str, JSON]:
-        """As JSON, the way it is recorded with the artifact."""
-        return {
+        """As JSON, the way it is recorded with the artifact. Tensors are left out where there are none."""
+        told: dict[str, JSON] = {
             "input_size": list(self.input_size),
             "output_size": list(self.output_size),
             "input_dtype": self.input_dtype,
@@ -117,6 +165,11 @@ class Signature:
             "input_kind": self.input_kind,
             "input_missing": self.input_missing,
         }
+        tensors: dict[str, JSON] = {
+            "inputs": [t.to_dict() for t in self.inputs],
+            "outputs": [t.to_dict() for t in self.outputs],
+        }
+        return told | {key: listed for key, listed in tensors.items() if listed}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, JSON]) -> Signature:
@@ -133,7 +186,26 @@ class Signature:
             sample=value.get("sample"),
             input_kind=kind if (kind := str(value.get("input_kind") or "")) in INPUT_KINDS else "",
             input_missing=str(value.get("input_missing") or ""),
+            inputs=_tensors(value.get("inputs")),
+            outputs=_tensors(value.get("outputs")),
         )
+
+
+def _tensors(value: JSON) -> tuple[TensorSpec, ...]:
+    if not isinstance(value, Sequence):
+        return ()
+    return tuple(TensorSpec.from_dict(t) for t in value if isinstance(t, Mapping) and t.get("name"))
+
+
+def _checked_tensors(name: str, given: object) -> tuple[TensorSpec, ...]:
+    found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping) else (None,)
+    hint = f'Write {name}=[TensorSpec("image", "uint8", [-1, 224, 224, 3])].'
+    if not all(isinstance(t, TensorSpec) for t in found):
+        raise InvalidInputError(f"{name} is not a list of TensorSpec.", hint=hint, field=name)
+    names = [t.name for t in found if t is not None]
+    if twice := next((n for n in names if names.count(n) > 1), None):
+        raise InvalidInputError(f"{name} has two tensors named {twice!r}.", hint=hint, field=name)
+    return tuple(t for t in found if t is not None)
 
 
 def _size(value: JSON) -> list[str | int]:

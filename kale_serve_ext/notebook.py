@@ -22,7 +22,9 @@ from .sync import loop, run
 if TYPE_CHECKING:
     from .display import Progress
     from .engines.base import Engine
-    from .serving.client import PredictionClient
+    from .ml import Signature
+    from .serving.asking import AskingClient
+    from .serving.outputs import Outputs
     from .serving.plan import Draft
     from .serving.types import Plan, Service, ServiceRevision
     from .serving.verification import Verification
@@ -170,7 +172,7 @@ class Endpoint:
     """
 
     _engine: Engine
-    _client: PredictionClient
+    _client: AskingClient
     name: str
     """The InferenceService's name."""
     plan: Plan | None = None
@@ -195,11 +197,11 @@ class Endpoint:
         return made
 
     def _bind(self, name: str, engine: Engine) -> None:
-        from .serving.client import PredictionClient
+        from .serving.asking import AskingClient
 
         self.name = name
         self._engine = engine
-        self._client = PredictionClient(engine, name)
+        self._client = AskingClient(engine, name, recorded=_signature_of)
 
     @property
     def service(self) -> Service:
@@ -229,34 +231,43 @@ class Endpoint:
         """One sentence about the phase; empty when there is nothing to add."""
         return self.service.reason
 
-    def predict(self, data: object, *, protocol: str | None = None, timeout: float = PREDICT_TIMEOUT) -> JSON:
+    def predict(self, data: object, *, protocol: str | None = None, timeout: float = PREDICT_TIMEOUT) -> Outputs:
         """Send a request to the service and give its parsed answer.
+
+        A model that takes tensors by name, as its signature or its server says, takes arrays of any library and answers
+        with numpy arrays.
 
         Args:
             data: JSON text or bytes, or a dict, sent as they are; or rows: a list, a numpy array, a pandas or polars
                 DataFrame, or a single row of these. A flat list of numbers is one row, one of texts is many. Named
                 columns keep their names: a transformer gets an object for each row.
+
+                For a model of named tensors: a dict of name to array, a DataFrame with a column for each, a list of
+                dicts, or, where it has one input, the array itself. An array is numpy's, a ``torch.Tensor``, nested
+                lists, a list of texts, or one or more images of PIL. Its dtype becomes the model's where no value is
+                lost. Where every input lacks the batch dimension, it is one row.
             protocol: ``v1``, ``v2``, or v2 with an array's numbers as raw bytes, by REST (``v2-binary``) or by gRPC
                 (``grpc-v2``), instead of the service's own.
             timeout: seconds.
 
         Returns:
             The answer in the form of the service's protocol, whichever way it came: ``{"predictions": …}`` for v1,
-            ``{"outputs": …}`` for v2.
+            ``{"outputs": …}`` for v2. Of a model of named tensors the arrays, by every protocol the same: one, or a
+            dict of name to array where it has several outputs. The batch dimension is there for one row too.
 
         Raises:
             PredictionError: the model answered with an error; has its message.
             ServiceNotReadyError: the service does not answer now; has the phase.
-            InvalidInputError: data that cannot be sent.
+            InvalidInputError: data that cannot be sent; before that, a name, dtype or shape that is not the model's.
             DeadlineExceededError: no answer in time.
         """
-        return self._client.call_blocking(data, protocol=protocol, timeout=timeout)
+        return self._client.ask_blocking(data, protocol=protocol, timeout=timeout)
 
     async def predict_async(
         self, data: object, *, protocol: str | None = None, timeout: float = PREDICT_TIMEOUT
-    ) -> JSON:
+    ) -> Outputs:
         """:meth:`predict` for asynchronous code: ``await endpoint.predict_async(x)``, many at once if wanted."""
-        work = self._client.call(data, protocol=protocol, timeout=timeout)
+        work = self._client.ask(data, protocol=protocol, timeout=timeout)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop()))
 
     def verify(self, rows: object = None, answers: object = None, *, timeout: float = PREDICT_TIMEOUT) -> Verification:
@@ -551,6 +562,10 @@ class Endpoint:
             return service_html(self.service)
         except KaleServeError as error:
             return f"<strong>InferenceService {escape(self.name)}</strong>: {escape(error.message)}"
+
+
+async def _signature_of(artifact: int) -> Signature | None:
+    return (await session.metadata().artifact(artifact)).signature
 
 
 def _check_given_name(name: object) -> None:

@@ -16,6 +16,7 @@ from .notebook import READY_TIMEOUT, Endpoint
 from .notebook import serve as serve_artifact
 
 if TYPE_CHECKING:
+    from .serving.outputs import Outputs
     from .serving.types import Service
 
 __all__ = [
@@ -52,7 +53,7 @@ class KFServer:
         """The InferenceService's manifest."""
         return self._spec if self._spec is not None else self.endpoint.service.manifest
 
-    def predict(self, data: str, tensor: bool = False) -> JSON:
+    def predict(self, data: str, tensor: bool = False) -> Outputs:
         """Send a request.
 
         Args:

@@ -46,6 +46,8 @@ class Written:
     """Which file at the top of a folder that is."""
     beside: Mapping[str, bytes] = field(default_factory=dict)
     """Files that lie beside them in the snapshot, by name."""
+    along: tuple[str, ...] = ()
+    """Files that travel with a single file: paths relative to its folder, which they keep."""
     opened: bool = False
     """It was loaded once in a process of its own already."""
     inputs: tuple[int, ...] = ()
@@ -105,6 +107,7 @@ class Loggable(ABC):
                 name=written.file_name,
                 of=written.renamed,
                 beside=written.beside,
+                along=written.along,
             )
         try:
             if not written.opened and needs_trial(written.record, written.packages):

@@ -20,8 +20,8 @@ from ..sync import run
 from .base import Loggable, Written, local_path
 from .dataset import Dataset
 from .meta import with_meta
-from .opening import open_written, with_opened
-from .recording import MOST_ROWS, record
+from .opening import not_opened, open_written, with_opened
+from .recording import MOST_ROWS, record, record_tensors
 from .saved import CUSTOM, format_of, name_of, packages_of, path_written
 from .signature import complete
 from .transformer import Transformer
@@ -31,18 +31,19 @@ class Model(Loggable):
     """A model to log.
 
     Args:
-        model: a fitted scikit-learn estimator or Pipeline, an XGBoost or LightGBM Booster or estimator, or a subclass
-            of ``kserve.Model``; may be None where ``artifact_uri`` is given.
+        model: a fitted scikit-learn estimator or Pipeline, an XGBoost or LightGBM Booster or estimator, an ONNX
+            ``ModelProto``, or a subclass of ``kserve.Model``; may be None where ``artifact_uri`` is given.
         name: 1 to 200 printable characters; the model's class name when left out.
         description: for people.
         version: such as ``"1.0.0"``; the next integer when left out.
         author: for people.
         signature: the input's and output's shapes; what it leaves out is taken from the example and the model.
         tags: text to text.
-        model_type: the format's name (``sklearn``, ``xgboost``, ``lightgbm``, ``custom``); detected from the model by
-            default.
+        model_type: the format's name (``sklearn``, ``xgboost``, ``lightgbm``, ``onnx``, ``custom``); detected from
+            the model by default.
         artifact_uri: path of a model that is saved already: a file, or a folder.
-        example: some rows of the model's input, for column names, dtypes and the sample of the test form.
+        example: some rows of the model's input, for column names, dtypes and the sample of the test form; of a model
+            that takes tensors by name a dict of name to array, the batch first.
         dataset: the data that it was trained on; submitted too where it is not yet, and linked to the model.
         transformer: a submitted Transformer that it was made with, linked to the model.
         requirements: for custom code given as a class: lines of a requirements file.
@@ -122,7 +123,11 @@ class Model(Loggable):
             default = file_name if self.model is None else _class_name(self.model)
             written = path_written(path, self._record(default), self.model_type or "", self.model)
             if self.model is None and written.record.format != CUSTOM:
-                written = with_opened(written, run(open_written(written, sys.executable)), sys.executable)
+                opened = run(open_written(written, sys.executable))
+                if not opened.ok and opened.missing and not by_name(written.record.format).needs_opening:
+                    written = not_opened(written, opened.message)
+                else:
+                    written = with_opened(written, opened, sys.executable)
         elif self.model is not None:
             written = self._object_written(self.model, workspace / "model")
         else:
@@ -144,10 +149,14 @@ class Model(Loggable):
         """Rows of the example, or of the training data where the model takes them, with the model's answers."""
         count = Settings.from_environ().recorded_rows if self.record_rows is None else self.record_rows
         methods = details.get("methods")
-        if self.model is None or not count or not isinstance(methods, list) or not methods:
+        if self.model is None or not count:
             return None
         data = features if self.example is None else self.example
         try:
+            if data is not None and (asked := format_of(self.model, self.model_type).tensor_model(self.model)):
+                return record_tensors(asked, data, count)
+            if not isinstance(methods, list) or not methods:
+                return None
             return record(self.model, str(methods[0]), data, count)
         except Exception as error:
             if self.example is not None:

@@ -46,6 +46,7 @@ async def open_written(written: Written, python: str) -> Opened:
         seconds=_SECONDS + size / _BYTES_PER_SECOND,
         memory=_MEMORY + _TIMES * size,
         name=written.file_name or (path.name if path.is_file() else ""),
+        along=written.along,
         module_name=str(details.get("module_name") or ""),
         class_name=str(details.get("class_name") or ""),
     )

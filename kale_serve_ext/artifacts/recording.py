@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from ..errors import InvalidInputError
 from ..estimators import attribute, listed, question, rows_of
 from ..estimators.answers import plain
+from ..formats.tensors import AnswerError, TensorModel, answers_of, of_rows
 from ..ml import JSON
 from ..modelmeta import Recorded
 from ..serving import protocols
+from ..serving.casting import untyped
 from ..serving.tables import Table, to_cells
 
 MOST_ROWS = 1000
@@ -65,6 +67,34 @@ def record(model: object, method: str, data: object, count: int) -> Recorded | N
     while kept and len(json.dumps(kept)) > _MOST_BYTES:
         kept = kept[: len(kept) // 2]
     return Recorded(tuple(r for r, _ in kept), tuple(a for _, a in kept), method) if kept else None
+
+
+def record_tensors(model: TensorModel, data: object, count: int) -> Recorded | None:
+    """The same of a model that takes tensors by name.
+
+    Args:
+        model: what is asked.
+        data: arrays by name with the batch first, or an array or nested lists for the only input.
+        count: of the batch so many are kept.
+
+    Returns:
+        None where the model gives no answer for each of the batch.
+
+    Raises:
+        Exception: whatever the model says of data that it does not take.
+    """
+    names = [spec.name for spec in model.inputs]
+    given = data if isinstance(data, Mapping) and set(data) == set(names) else dict.fromkeys(names[:1], data)
+    lists = {str(name): untyped(values, str(name))[:count].tolist() for name, values in given.items()}
+    rows: list[JSON] = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+    try:
+        answers = _rounded(answers_of(model.run(of_rows(model.inputs, rows)), len(rows)))
+    except AnswerError:
+        return None
+    kept = list(zip(rows, answers, strict=True)) if isinstance(answers, list) else []
+    while kept and len(json.dumps(kept)) > _MOST_BYTES:
+        kept = kept[: len(kept) // 2]
+    return Recorded(tuple(r for r, _ in kept), tuple(a for _, a in kept)) if kept else None
 
 
 _UNSENDABLE: JSON = {"": "an infinity, which JSON cannot represent"}

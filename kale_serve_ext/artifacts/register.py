@@ -102,6 +102,7 @@ async def register_path(
             name=written.file_name,
             of=written.renamed,
             beside=written.beside,
+            along=written.along,
             stopped=given_up.is_set,
         )
 

@@ -8,17 +8,15 @@ from pathlib import Path
 from .. import modelmeta
 from ..entities import Artifact
 from ..errors import InvalidInputError, NotFoundError
-from ..formats import Format, Saved, by_name, detect, find
+from ..formats import Format, Saved, brought_by, by_name, detect, find
 from ..formats.content import FILE_KIND, files_of
 from ..formats.custom import code_packages
 from ..ml import JSON
-from ..runner.files import FILES
 from .base import Written
 from .environment import MADE_WITH
 
 CUSTOM = "custom"
 """The format that is code."""
-_OWN_SERVER = ("pickle", "skops")
 
 
 def path_written(path: Path, record: Artifact, model_type: str, model: object = None) -> Written:
@@ -52,11 +50,12 @@ def path_written(path: Path, record: Artifact, model_type: str, model: object = 
         )
     if saved.file is not None and path.is_dir():
         _check_alone(saved, saved.file, path)
+    along = format_.companions(saved.file) if saved.file is not None else ()
     renamed = saved.file is not None and saved.name != saved.file.name
     told = format_.path_signature(saved.file or path) if model is None else format_.signature(model)
     details = {
         **({} if model is None else format_.details(model)),
-        **format_.path_details(path),
+        **format_.path_details(saved.file or path),
         **_details(saved),
         **_known(path),
     }
@@ -65,6 +64,7 @@ def path_written(path: Path, record: Artifact, model_type: str, model: object = 
         path,
         tuple(sorted({*packages_of(format_, model, path), *saved.content.packages})),
         file_name=saved.name if path.is_file() or renamed else "",
+        along=along if path.is_file() else (),
         renamed=saved.file.name if renamed and saved.file is not None and path.is_dir() else "",
     )
 
@@ -89,7 +89,7 @@ def packages_of(format_: Format, model: object, path: Path) -> tuple[str, ...]:
     """The distributions that a model needs; of code, those that it imports."""
     if format_.name == CUSTOM:
         return code_packages(path.parent if path.is_file() else path)
-    return format_.packages(model)
+    return (*format_.packages(model), *filter(None, (brought_by(format_),)))
 
 
 def format_of(model: object, model_type: str | None) -> Format:
@@ -116,7 +116,7 @@ def _check_alone(saved: Saved, file: Path, folder: Path) -> None:
         InvalidInputError: another file is called like a model of the format.
     """
     taken: set[str] = set()
-    for group in FILES[saved.format.name]:
+    for group in saved.format.files:
         taken.update(group)
         if saved.name.endswith(group):
             break
@@ -139,8 +139,8 @@ def _known(path: Path) -> dict[str, JSON]:
 def _details(saved: Saved) -> dict[str, JSON]:
     content = saved.content
     details: dict[str, JSON] = {}
-    usual = content.kind == "pickle" and saved.format.name == "sklearn"
-    if content.kind in _OWN_SERVER and not usual:
+    suffixes = saved.format.suffixes
+    if content.kind and suffixes and not set(saved.format.kinds.get(content.kind, suffixes)) & set(suffixes):
         details[FILE_KIND] = content.kind
     if content.made_with:
         details[MADE_WITH] = dict(content.made_with)

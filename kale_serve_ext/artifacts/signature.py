@@ -13,6 +13,7 @@ from ..estimators.features import MAX_SAMPLED
 from ..estimators.names import rewritten
 from ..ml import JSON, Column, Signature
 from .example import from_rows
+from .tensors import from_arrays
 
 _LARGEST = 200_000
 _NUMBERS = re.compile(r"(u?int|float|bool|sparse\[)", re.IGNORECASE)
@@ -38,11 +39,12 @@ def complete(
     Raises:
         InvalidInputError: the example is no rows, or of another width than the model takes.
     """
-    given = from_rows(example) if example is not None else None
+    tensors = from_arrays(example) if model is None or model.inputs else None
+    given = tensors or (from_rows(example) if example is not None else None)
     if example is not None and given is None:
         raise InvalidInputError(
             "The example does not hold rows of model input.",
-            hint="Pass some rows as a data frame, an array, or a list of rows or texts.",
+            hint="Pass some rows as a data frame, an array, or a list of rows or texts; or a dict of name to array.",
             field="example",
         )
     if given and model and (width := _width(model)) is not None and _width(given) not in (None, width):
@@ -82,6 +84,8 @@ def _input_of(given: Signature | None, model: Signature | None) -> Signature | N
     """The example's input and the model's output; of an example without the model's column names only its values."""
     if given is None or model is None:
         return given or model
+    if model.inputs:
+        return replace(model, sample=_tensor_sample(given, model))
     if model.input_kind and given.input_kind != model.input_kind:
         return model  # which knows what it reads
     if given.input_kind == "objects" and model.input_kind != "objects":
@@ -97,6 +101,15 @@ def _input_of(given: Signature | None, model: Signature | None) -> Signature | N
     names = [c.name for c in model.columns]
     columns = tuple(c if c.categories is not None else replace(c, dtype=given.input_dtype) for c in model.columns)
     return replace(model, input_dtype=given.input_dtype, columns=columns, sample=dict(zip(names, values, strict=True)))
+
+
+def _tensor_sample(given: Signature, model: Signature) -> JSON:
+    """The example's sample, in the form that it has for the model's tensors."""
+    names = [spec.name for spec in model.inputs]
+    if given.inputs:
+        sample = given.sample if isinstance(given.sample, Mapping) else {}
+        return {name: sample[name] for name in names} if sample.keys() == set(names) else model.sample
+    return {names[0]: [given.sample]} if len(names) == 1 and given.sample is not None else model.sample
 
 
 def _of_columns(given: Signature, model: Signature) -> Signature:
@@ -130,6 +143,8 @@ def _merged(said: Signature, found: Signature | None) -> Signature:
         sample=said.sample if said.sample is not None else (found.sample if same_width else None),
         input_kind=said.input_kind or found.input_kind,
         input_missing=said.input_missing or found.input_missing,
+        inputs=said.inputs or found.inputs,
+        outputs=said.outputs or found.outputs,
     )
 
 

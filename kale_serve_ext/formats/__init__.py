@@ -1,7 +1,7 @@
-"""Ways in which frameworks save a model: one file each.
+"""Ways in which frameworks save a model: one file each, with all that this package knows of it.
 
-A new format is a new file with one object that satisfies :class:`~kale_serve_ext.formats.base.Format`, named in
-``_ALL`` here.
+A new format is a new file with one object of a subclass of :class:`~kale_serve_ext.formats.base.Format`, named in
+:mod:`~kale_serve_ext.formats.registry`, or another package's, named by an entry point.
 """
 
 from __future__ import annotations
@@ -10,16 +10,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UnsupportedModelError
-from . import custom, lightgbm, sklearn, xgboost
-from .base import Format
-from .content import Content, file_name, files_of, look, models_in
+from . import registry
+from .base import Content, Format
+from .content import can_be, file_name, files_of, look, models_in
+from .registry import brought_by, every, known, same_library, served, with_names
 
-__all__ = ["Content", "Format", "Saved", "by_name", "detect", "detect_path", "find", "names"]
+__all__ = [
+    "Content",
+    "Format",
+    "Saved",
+    "brought_by",
+    "by_name",
+    "detect",
+    "detect_path",
+    "every",
+    "find",
+    "known",
+    "names",
+    "same_library",
+    "served",
+    "with_names",
+]
 
-# The wrappers of XGBoost and LightGBM are scikit-learn estimators too, so scikit-learn is asked after them.
-_ALL: tuple[Format, ...] = (xgboost.FORMAT, lightgbm.FORMAT, sklearn.FORMAT, custom.FORMAT)
-
-_CALLED = (".joblib", ".pkl", ".pickle", ".skops", ".ubj", ".json", ".bst", ".txt")
 _MOST_NAMED = 5
 _CUSTOM_WAY = (
     "Anything else can be served as custom code: a folder with a subclass of kserve.Model that loads and calls it, "
@@ -29,7 +41,7 @@ _CUSTOM_WAY = (
 
 def names() -> tuple[str, ...]:
     """Every format's name."""
-    return tuple(sorted(f.name for f in _ALL))
+    return tuple(sorted(f.name for f in every()))
 
 
 def by_name(name: str) -> Format:
@@ -38,10 +50,9 @@ def by_name(name: str) -> Format:
     Raises:
         UnsupportedModelError: there is none.
     """
-    wanted = name.strip().lower()
-    for format_ in _ALL:
-        if wanted == format_.name or wanted in format_.aliases:
-            return format_
+    found = known(name)
+    if found and registry.can_be_logged(found):
+        return found
     raise UnsupportedModelError(
         f"Unknown model format {name[:100]!r}.", hint=f"Known formats: {', '.join(names())}.", field="format"
     )
@@ -53,9 +64,8 @@ def detect(obj: object) -> Format:
     Raises:
         UnsupportedModelError: none does.
     """
-    for format_ in _ALL:
-        if format_.matches(obj):
-            return format_
+    if found := registry.matching(obj):
+        return found
     if isinstance(obj, (str, Path)):
         raise UnsupportedModelError(
             f"{str(obj)[:200]!r} is a path, not a model.",
@@ -98,11 +108,12 @@ def find(path: Path, model_type: str = "") -> Saved:
         UnsupportedModelError: there is none, or more than one; says what there is instead.
     """
     wanted = by_name(model_type) if model_type else None
-    if wanted is custom.FORMAT or (wanted is None and custom.FORMAT.matches_path(path)):
-        return Saved(custom.FORMAT)  # whatever else lies beside the code is what that code loads
+    whole = wanted if wanted and not wanted.files else None
+    if whole or (wanted is None and (whole := registry.matching_path(path))):
+        return Saved(whole)  # whatever else lies beside code is what that code loads
     found = models_in(path)
     if wanted is not None:
-        found = {file: content for file, content in found.items() if content.can_be(wanted.name)}
+        found = {file: content for file, content in found.items() if can_be(content, wanted)}
     formats = {wanted.name if wanted else content.format for content in found.values()}
     if not found:
         raise _no_model(path, wanted)
@@ -134,7 +145,7 @@ def _no_model(path: Path, wanted: Format | None) -> UnsupportedModelError:
         )
     if path.suffix == ".py":
         return UnsupportedModelError(
-            f"{path} is not a custom model. {' '.join(custom.FORMAT.check(path))}",
+            f"{path} is not a custom model. {' '.join(registry.CODE.check(path))}",
             hint="Define a subclass of kserve.Model in it.",
             field="path",
         )
@@ -144,7 +155,8 @@ def _no_model(path: Path, wanted: Format | None) -> UnsupportedModelError:
     if (path / "saved_model.pb").is_file():
         return UnsupportedModelError(f"{path} is a TensorFlow model.", hint=_CUSTOM_WAY, field="path")
     # What is called like a model comes first.
-    called = sorted(files, key=lambda file: (not file.name.startswith("model"), file.suffix not in _CALLED, file.name))
+    usual = {ending for one in every() for ending in one.endings}
+    called = sorted(files, key=lambda file: (not file.name.startswith("model"), file.suffix not in usual, file.name))
     told = "; ".join(f"{file.name} is {known[file].what}" for file in called[:_MOST_NAMED])
     return UnsupportedModelError(
         f"{path} holds no model that can be served: {told or 'it has no files'}.",
@@ -154,5 +166,5 @@ def _no_model(path: Path, wanted: Format | None) -> UnsupportedModelError:
 
 
 def _titles() -> str:
-    *most, last = (f.title for f in _ALL)
+    *most, last = (f.title for f in every())
     return f"{', '.join(most)} and {last}"

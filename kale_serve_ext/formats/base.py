@@ -3,43 +3,118 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple
 
+from ..entities import Artifact
 from ..ml import JSON, Signature
 from ..source.installed import distributions_of_modules
+from .tensors import TensorModel
+
+PICKLES = (".joblib", ".pkl", ".pickle")
+SKOPS = ".skops"
+PICKLED: Mapping[str, tuple[str, ...]] = MappingProxyType({"pickle": PICKLES, "skops": (SKOPS,)})
+"""The :attr:`Format.kinds` of an estimator that is saved as a whole."""
 
 
-class Format(Protocol):
-    """A framework's way of saving a model, in the layout that KServe's server for it reads.
+@dataclass(frozen=True)
+class Content:
+    """What a file is."""
+
+    format: str = ""
+    """The name of the format that it is a model of; empty where it is no model."""
+    kind: str = ""
+    """How that is written, such as ``pickle`` (joblib's too), ``skops``, ``json``; one of the format's ``kinds``."""
+    what: str = ""
+    """Of what is no model: what it is, as in "model.pkl is …"."""
+    hint: str = ""
+    outermost: str = ""
+    """The class of a pickled object, as far as it is told."""
+    made_with: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the libraries that wrote it, by distribution, as far as they stand in it."""
+    packages: frozenset[str] = frozenset()
+    """Distributions that reading it needs beyond those of its format."""
+
+
+class Server(NamedTuple):
+    """How this package's own model server appears among the runtimes of the local engine."""
+
+    name: str
+    """Such as ``kserve-sklearnserver``; under a kernel's interpreter ``--KERNEL`` is added."""
+    title: str
+
+
+class Format:
+    """A framework's way of saving a model: all that this package knows of it.
+
+    A format is one subclass, of which there is one object. What it leaves out has a default that says "none".
 
     ``matches``, ``save``, ``signature``, ``packages`` and ``details`` run where the object is, in the notebook.
-    ``check``, ``path_signature`` and ``path_details`` also run in the Jupyter server: they look at names and bytes, and
-    never load a model. What a file is, :mod:`~kale_serve_ext.formats.content` tells.
+    ``recognise``, ``matches_path``, ``check``, ``path_signature`` and ``path_details`` also run in the Jupyter server:
+    they look at names and bytes, and never load a model. ``load`` runs in the model server, under the model's own
+    interpreter. Only ``matches``'s callers' objects, ``save`` and ``load`` may import a framework.
     """
 
-    @property
-    def name(self) -> str:
-        """KServe's name for it, such as ``sklearn``."""
-        ...
+    name: str = ""
+    """KServe's name for it, such as ``sklearn``."""
+    title: str = ""
+    """For people: ``scikit-learn``."""
+    aliases: tuple[str, ...] = ()
+    """Other names that people use, in lower case."""
 
-    @property
-    def title(self) -> str:
-        """For people: ``scikit-learn``."""
-        ...
+    suffixes: tuple[str, ...] = ()
+    """What the names of the files that KServe's server loads end in; empty where a model is no single file."""
+    files: tuple[tuple[str, ...], ...] = ()
+    """What the file that :meth:`load` reads ends in: groups, of which the first that any file has counts; empty where
+    a model is a folder."""
+    kinds: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """The endings for each :attr:`Content.kind`; a file with another one gets the first when it is stored."""
+    endings: tuple[str, ...] = ()
+    """What people's files of this format end in, whether or not a server reads them: by this a file is told from a
+    folder in an address, and a model from what lies beside it in messages."""
+    libraries: tuple[str, ...] = ()
+    """Top-level modules whose pickled objects are models of this format."""
 
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        """Other names that people use, in lower case."""
-        ...
+    needs: tuple[tuple[str, ...], ...] = ()
+    """The distributions that loading needs; of those that bring the same library each name, the usual one first."""
+    needs_opening: bool = True
+    """Whether only loading a file tells that it is a whole model; else one that cannot be loaded here is taken too."""
+    needs_same_python: bool = True
+    """Whether a model may fail to load under another minor version of Python than it was made with."""
+    runtimes: tuple[str, ...] = ()
+    """The runtimes of KServe 0.20 that serve it, the preferred first."""
+    server: Server | None = None
+    """This package's own model server, where it serves the format, on this machine and as a container image."""
+    has_methods: bool = False
+    """Whether its models are estimators, with methods to choose from."""
+    stock_methods: tuple[str, ...] = ("predict",)
+    """Those of them with which KServe's own server can answer."""
+    stock_categories: str = "plain texts and numbers"
+    """What categories become in KServe's own server."""
+    stock_takes_texts: bool = False
+    """Whether KServe's own server takes texts as rows."""
+    is_code: bool = False
+    """Whether a model is a folder of code that answers requests itself."""
 
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """What the names of the files that KServe's server loads end in; empty where a model is no single file."""
-        ...
+    def matches(self, obj: object) -> bool:
+        """Whether this format saves the object, by its class; no framework is imported for that."""
+        return False
 
-    def matches(self, obj: object) -> bool: ...
+    def recognise(self, path: Path, head: bytes) -> Content | None:
+        """What a file is by its bytes, where it is of this format (or a broken one of it); None where it is not.
+
+        Args:
+            path: the file; no more of it may be read than is needed.
+            head: its first 64 KiB.
+        """
+        return None
+
+    def matches_path(self, path: Path) -> bool:
+        """Whether this file or folder as a whole is a model, as for formats that are folders."""
+        return False
 
     def save(self, obj: object, directory: Path) -> None:
         """Write the object into the empty folder ``directory``.
@@ -47,27 +122,61 @@ class Format(Protocol):
         Raises:
             InvalidInputError: it cannot be saved as it is, such as a model that was never fitted.
         """
-        ...
+        raise NotImplementedError
+
+    def load(self, path: Path) -> object:
+        """The object in a file with one of the endings of ``files``, or in a folder, for the model server.
+
+        Raises:
+            Exception: whatever the framework says of it.
+        """
+        raise NotImplementedError
 
     def packages(self, obj: object | None) -> tuple[str, ...]:
         """The distributions that loading needs; of any model of this format where there is no object."""
-        ...
+        return tuple(installed(*names) for names in self.needs)
+
+    def tensor_model(self, obj: object) -> TensorModel | None:
+        """The object as something to ask here, where its models take tensors by name; None where it cannot be asked."""
+        return None
 
     def signature(self, obj: object) -> Signature | None:
         """What the object itself knows of its input and output."""
-        ...
+        return None
 
     def details(self, obj: object) -> Mapping[str, JSON]:
         """What the record should say of it beyond that."""
-        ...
+        return {}
 
     def check(self, directory: Path) -> list[str]:
-        """What keeps KServe's server from finding the model in this folder, in sentences; empty when all is well."""
-        ...
+        """What keeps the server from finding the model in this folder, in sentences; empty when all is well."""
+        endings = self.suffixes or tuple(suffix for group in self.files for suffix in group)
+        return check_one_file(directory, endings, self.title) if endings else []
 
-    def path_signature(self, directory: Path) -> Signature | None: ...
+    def stock_differences(self, model: Artifact, method: str) -> Iterable[str]:
+        """What KServe's own server for the format would answer otherwise than the model did, in sentences.
 
-    def path_details(self, directory: Path) -> Mapping[str, JSON]: ...
+        Args:
+            model: its record, of which the signature, the details and the environment tell.
+            method: the one that is to answer.
+        """
+        return ()
+
+    def companions(self, file: Path) -> tuple[str, ...]:
+        """The files that a model's file needs, as paths relative to its folder: they travel along.
+
+        Raises:
+            InvalidInputError: one is missing or truncated; names it.
+        """
+        return ()
+
+    def path_signature(self, directory: Path) -> Signature | None:
+        """What the files tell of the input and output; ``directory`` may be the model's file itself."""
+        return None
+
+    def path_details(self, directory: Path) -> Mapping[str, JSON]:
+        """What the record should say of it beyond that."""
+        return {}
 
 
 def top_level(path: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -75,6 +184,26 @@ def top_level(path: Path, suffixes: Sequence[str]) -> list[Path]:
     if path.is_file():
         return [path]
     return sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in suffixes)
+
+
+def the_file(directory: Path, endings: tuple[tuple[str, ...], ...]) -> Path:
+    """The one file at the top of a folder that has an ending of the first of these groups that any file has.
+
+    Raises:
+        RuntimeError: there is none, or several.
+    """
+    files = sorted(f for f in directory.iterdir() if f.is_file())
+    groups = [[f for f in files if f.suffix in suffixes] for suffixes in endings]
+    found = next((group for group in groups if group), [])
+    if len(found) == 1:
+        return found[0]
+    wanted = ", ".join(suffix for group in endings for suffix in group)
+    if not found:
+        raise RuntimeError(f"The snapshot {directory} holds no model file ({wanted}).")
+    names = ", ".join(f.name for f in found)
+    raise RuntimeError(
+        f"The snapshot {directory} holds more than one model file ({names}); one was expected ({wanted})."
+    )
 
 
 def check_one_file(directory: Path, suffixes: Sequence[str], title: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from pathlib import Path
 from typing import Literal
 
 BoosterForm = Literal["", "ubjson", "json", "binary", "text"]
@@ -14,6 +15,7 @@ _LEARNER = re.compile(
 _JSON_VERSION = re.compile(rb'"version"\s*:\s*\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]')
 _UBJSON_VERSION = re.compile(rb"version\[#[LliI]\0{0,7}\x03i(.)i(.)i(.)", re.DOTALL)
 _ENDS = 1 << 16
+_TAIL = 4096
 _HEADER = struct.Struct("<4sfIiiiII")
 """binf, base_score, num_feature, num_class, two flags, major and minor version."""
 _OLDER = re.compile(rb"(?:\x06\0{7}gbtree|\x08\0{7}gblinear|\x04\0{7}dart)")
@@ -42,6 +44,13 @@ def is_configuration(head: bytes) -> bool:
 def is_lightgbm(head: bytes) -> bool:
     """Whether it is a model of LightGBM as text."""
     return re.match(rb"tree\r?\nversion=v\d", head) is not None
+
+
+def tail(path: Path) -> bytes:
+    """The last bytes of a file."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        return file.read()
 
 
 def xgboost_version(data: bytes | bytearray) -> str:

@@ -8,13 +8,13 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from ..modelmeta import ESTIMATOR, NAME
-from . import boosterfiles, pickles, strangers, streams
+from . import boosterfiles, onnxgraph, pickles, registry, strangers, streams
+from .base import PICKLED, Content, Format
 from .pickles import Pickle
 
 FILE_KIND = "file_kind"
@@ -30,47 +30,20 @@ _NO_ZIP = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(OSError, ValueError, KeyError, NotImplementedError, RuntimeError, EOFError),
 )
-_SUFFIXES: Mapping[str, tuple[str, ...]] = {
-    "pickle": (".joblib", ".pkl", ".pickle"),
-    "skops": (".skops",),
-    "json": (".json",),
-    "ubjson": (".ubj", ".bst"),
-    "binary": (".bst",),
-    "text": (".bst",),
-}
-"""What a model of each kind may be called, what it is called otherwise first."""
 _PLAIN = {
     *("dict", "list", "tuple", "set", "frozenset", "str", "bytes", "bytearray"),
     *("int", "long", "float", "bool", "complex", "NoneType"),
 }
 
 
-@dataclass(frozen=True)
-class Content:
-    """What a file is."""
-
-    format: str = ""
-    """The name of the format that it is a model of; empty where it is no model."""
-    kind: str = ""
-    """How that is written: ``pickle`` (joblib's too), ``skops``, ``json``, ``ubjson``, ``binary`` or ``text``."""
-    what: str = ""
-    """Of what is no model: what it is, as in "model.pkl is …"."""
-    hint: str = ""
-    outermost: str = ""
-    """The class of a pickled object, as far as it is told."""
-    made_with: Mapping[str, str] = field(default_factory=dict)
-    """Versions of the libraries that wrote it, by distribution, as far as they stand in it."""
-    packages: frozenset[str] = frozenset()
-    """Distributions that reading it needs beyond those of its format."""
-
-    def can_be(self, format_name: str) -> bool:
-        """Whether it can be served as a model of this format, where somebody says so."""
-        if not self.format or self.format == format_name:
-            return bool(self.format)
-        if self.kind not in ("pickle", "skops"):
-            return False
-        # An estimator around a booster is one of scikit-learn's too; what is of neither library may derive from it.
-        return format_name == "sklearn" or not self.outermost.startswith(("sklearn.", "xgboost.", "lightgbm."))
+def can_be(content: Content, format_: Format) -> bool:
+    """Whether it can be served as a model of this format, where somebody says so."""
+    if not content.format or content.format == format_.name:
+        return bool(content.format)
+    if content.kind not in PICKLED or content.kind not in format_.kinds:
+        return False
+    # An estimator around a booster is one of scikit-learn's too; what is of neither library may derive from it.
+    return "sklearn" in format_.libraries or registry.of_library(content.outermost.partition(".")[0]) is None
 
 
 def look(path: Path) -> Content:
@@ -84,7 +57,8 @@ def look(path: Path) -> Content:
 
 def file_name(path: Path, content: Content) -> str:
     """What the model's file has to be called for a model server to find it: its own name where that will do."""
-    suffixes = _SUFFIXES.get(content.kind, ())
+    format_ = registry.known(content.format)
+    suffixes = format_.kinds.get(content.kind, ()) if format_ else ()
     return path.name if not suffixes or path.suffix in suffixes else f"model{suffixes[0]}"
 
 
@@ -122,7 +96,7 @@ def _look(path: Path, _modified: int, size: int) -> Content:
             found = _pickle(pickles.read(streams.Stream(file, seekable=True)), head)
         if found:
             return found
-    return _booster(path, head) or _stranger(strangers.named(head))
+    return registry.recognised(path, head) or _stranger(strangers.named(head))
 
 
 def _compressed(path: Path, name: str) -> Content | None:
@@ -150,7 +124,8 @@ def _compressed(path: Path, name: str) -> Content | None:
 def _compressed_other(head: bytes, name: str) -> Content:
     if strangers.is_tar(head):
         return Content(what=f"an archive (tar, compressed with {name})", hint=strangers.UNPACK)
-    inner = "a model" if boosterfiles.xgboost_form(head) or boosterfiles.is_lightgbm(head) else ""
+    is_model = boosterfiles.xgboost_form(head) or boosterfiles.is_lightgbm(head) or onnxgraph.may_be(head)
+    inner = "a model" if is_model else ""
     return Content(what=f"{inner or strangers.named(head).what}, compressed with {name}", hint="Decompress it first.")
 
 
@@ -175,13 +150,12 @@ def _pickle(seen: Pickle, head: bytes) -> Content | None:
     tops = {name.partition(".")[0] for name in (seen.outermost, *seen.names)}
     wrapped = {"scikit-learn"} if ".sklearn." in seen.outermost else set()
     made_with = {"scikit-learn": seen.sklearn, "xgboost": seen.xgboost}
-    library = seen.outermost.partition(".")[0]
     return Content(
-        format=library if library in ("xgboost", "lightgbm") else "sklearn",
+        format=_format_of(seen.outermost),
         kind="pickle",
         outermost=seen.outermost,
         made_with={name: version for name, version in made_with.items() if version},
-        packages=frozenset({"joblib", *wrapped, *(tops & {"xgboost", "lightgbm", "cloudpickle"})}),
+        packages=frozenset({"joblib", *wrapped, *_packages_of(tops), *(tops & {"cloudpickle"})}),
     )
 
 
@@ -240,33 +214,25 @@ def _skops(schema: bytes) -> Content:
         return Content(what=what[0].replace("pickled", "skops file of a"), hint=what[1])
     version = re.search(rb'"_sklearn_version":\s*\{[^}]*"content":\s*"\\"([\w.+]+)\\""', schema)
     made_with = {"skops": str(told["_skops_version"])} | ({"scikit-learn": version[1].decode()} if version else {})
-    library = outermost.partition(".")[0]
     return Content(
-        format=library if library in ("xgboost", "lightgbm") else "sklearn",
+        format=_format_of(outermost),
         kind="skops",
         outermost=outermost,
         made_with=made_with,
-        packages=frozenset({"skops"} | ({library} & {"xgboost", "lightgbm"})),
+        packages=frozenset({"skops", *_packages_of({outermost.partition(".")[0]})}),
     )
 
 
-def _booster(path: Path, head: bytes) -> Content | None:
-    if boosterfiles.is_lightgbm(head):
-        return Content("lightgbm", "text")
-    form = boosterfiles.xgboost_form(head)
-    if not form:
-        return None
-    tail = _tail(path)
-    if form in ("json", "ubjson") and not tail.rstrip().endswith(b"}"):
-        return Content(what="a truncated XGBoost model", hint=strangers.AGAIN)
-    version = boosterfiles.xgboost_version(head if form == "binary" else head + tail)
-    return Content("xgboost", form, made_with={"xgboost": version} if version else {})
+def _format_of(outermost: str) -> str:
+    """The name of the format of a pickled object, by its class: scikit-learn's takes any estimator."""
+    format_ = registry.of_library(outermost.partition(".")[0])
+    return format_.name if format_ else "sklearn"
 
 
-def _tail(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4096))
-        return file.read()
+def _packages_of(modules: set[str]) -> set[str]:
+    """The distributions of those libraries that have a format of their own."""
+    found = (registry.of_library(module) for module in modules if module != "sklearn")
+    return {format_.needs[0][0] for format_ in found if format_ and format_.needs}
 
 
 def _stranger(one: strangers.Stranger) -> Content:

@@ -9,21 +9,23 @@ from typing import cast
 
 from ..errors import InvalidInputError
 from ..estimators import lineage
-from ..ml import JSON, Signature
+from ..ml import JSON
 from ..source.folder import ModelClass, imports_of, model_classes, read_modules
 from ..source.functional import write_module
 from ..source.objects import Definition
-from .base import distributions
+from .base import Format, Server, distributions
 
 _MODULE = "model"
 _REQUIREMENTS = "requirements.txt"
 
 
-class _Custom:
+class _Custom(Format):
     name = "custom"
     title = "custom code"
     aliases = ("kserve", "python")
-    suffixes: tuple[str, ...] = ()
+    needs = (("kserve",),)
+    server = Server("kserve-customserver", "KServe custom server")
+    is_code = True
 
     def matches(self, obj: object) -> bool:
         known = {"kserve.model.Model", "kserve.Model"}
@@ -43,15 +45,6 @@ class _Custom:
         cls = obj if isinstance(obj, type) else type(obj)
         write_module(directory, _MODULE, {cls.__name__: cast(Definition, cls)}, {}, assets_field="transformer_assets")
 
-    def packages(self, obj: object | None) -> tuple[str, ...]:
-        return ("kserve",)
-
-    def signature(self, obj: object) -> Signature | None:
-        return None
-
-    def details(self, obj: object) -> Mapping[str, JSON]:
-        return {}
-
     def check(self, directory: Path) -> list[str]:
         try:
             found = _classes(directory)
@@ -63,9 +56,6 @@ class _Custom:
             names = ", ".join(f"{c.module_name}.{c.class_name}" for c in found)
             return [f"There are several subclasses of kserve.Model ({names}): keep one, or put it in model.py."]
         return []
-
-    def path_signature(self, directory: Path) -> Signature | None:
-        return None
 
     def path_details(self, directory: Path) -> Mapping[str, JSON]:
         (found,) = _classes(directory)

@@ -71,8 +71,6 @@ def named(head: bytes) -> Stranger:
         return Stranger("an archive (tar)", UNPACK)
     if re.match(rb".{8}\{\s*\"", head, re.DOTALL) and int.from_bytes(head[:8], "little") < 100 << 20:
         return Stranger("a file of weights (safetensors)", CUSTOM)
-    if _is_onnx(head):
-        return Stranger("an ONNX model", CUSTOM)
     if not head.strip(b"\0"):
         return Stranger("a file of zeros", AGAIN)
     return _text(head)
@@ -96,13 +94,6 @@ def archive(names: list[str]) -> Stranger:
 
 def is_tar(head: bytes) -> bool:
     return head[257:262] == b"ustar"
-
-
-def _is_onnx(head: bytes) -> bool:
-    """A protobuf of ir_version (field 1), then the producer's name (field 2) or the graph (field 7)."""
-    if len(head) < 4 or head[0] != 0x08 or not 1 <= head[1] <= 30 or head[2] not in (0x12, 0x3A):
-        return False
-    return head[2] == 0x3A or head[4 : 4 + head[3]].isascii()
 
 
 def _text(head: bytes) -> Stranger:

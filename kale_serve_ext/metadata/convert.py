@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ..entities import Artifact, Environment, LineageStep, ServiceRef
 from ..errors import InvalidInputError
+from ..formats import known as known_format
 from ..ml import JSON, Signature
 from . import schema
 from .proto import mlmd_pb2 as pb
@@ -162,7 +163,7 @@ def _foreign(found: pb.Artifact) -> Artifact:
         uri=found.uri,
         description=text("description"),
         author=text("author"),
-        format={"scikit-learn": "sklearn"}.get(framework, framework),
+        format=format_.name if (format_ := known_format(framework)) and not format_.is_code else framework,
         details={k: v for k, v in values.items() if k not in known},
         id=found.id,
         created=found.create_time_since_epoch / 1000,

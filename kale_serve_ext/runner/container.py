@@ -33,6 +33,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServi
 from kserve.protocol.grpc.server import GRPCServer
 from kserve.protocol.rest.server import RESTServer
 
+from ..formats import served
 from . import answers, predictor_client, responses, versions
 from .asgi_guard import MAX_REQUEST_BYTES, AsgiGuard
 from .load import in_short, load
@@ -43,8 +44,6 @@ MODEL_DIR = "/mnt/models"
 PREDICTOR_WITHIN = 60.0
 """Seconds that a transformer waits for its predictor before it listens all the same."""
 _ROLES = ("transformer", "predictor")
-_KINDS = ("custom", "sklearn", "xgboost", "lightgbm")
-"""What a predictor serves."""
 
 
 def main() -> None:
@@ -140,8 +139,8 @@ def _task(arguments: list[str]) -> tuple[Task, int]:
         role = "transformer" if given.predictor_host else "predictor"
     transformer = role == "transformer"
     kind = "transformer" if transformer else os.environ.get("KALE_SERVE_KIND") or "custom"
-    if not transformer and kind not in _KINDS:
-        parser.error(f"KALE_SERVE_KIND is {kind!r}: it may be one of {', '.join(_KINDS)}.")
+    if not transformer and kind not in (kinds := ("custom", *served())):
+        parser.error(f"KALE_SERVE_KIND is {kind!r}: it may be one of {', '.join(kinds)}.")
     task = Task(
         name=given.model_name,
         component=role,

@@ -15,15 +15,17 @@ from kserve.utils.utils import generate_uuid
 from .. import modelmeta
 from ..estimators import Question, question, rows_of
 from ..estimators.answers import plain
+from ..formats.tensors import TensorModel
 from ..ml import JSON
 from ..modelmeta import ModelMeta
 from . import tensors
 from .files import load_object
+from .named import NamedTensorModel
 from .tables import TableBuilder
 from .task import Task
 
 
-def load_model(task: Task) -> FrameworkModel:
+def load_model(task: Task) -> FrameworkModel | NamedTensorModel:
     """Load the one model file of the snapshot, or the estimator beside it.
 
     Raises:
@@ -33,7 +35,10 @@ def load_model(task: Task) -> FrameworkModel:
     """
     folder = Path(task.path)
     meta = modelmeta.read(folder) or ModelMeta()
-    return FrameworkModel(task.name, load_object(folder, task.kind), answered_by(), meta)
+    found = load_object(folder, task.kind)
+    if isinstance(found, TensorModel):
+        return NamedTensorModel(task.name, found)
+    return FrameworkModel(task.name, found, answered_by(), meta)
 
 
 def answered_by() -> str:

@@ -28,7 +28,7 @@ class Task:
     """The InferenceService's name, which is the model's name on the wire."""
     component: str
     kind: str
-    """``sklearn``, ``xgboost``, ``lightgbm``, ``custom`` or ``transformer``."""
+    """A format's name, such as ``sklearn`` or ``custom``; or ``transformer``."""
     path: str
     """Folder with the snapshot."""
     parent: int

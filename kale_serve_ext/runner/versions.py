@@ -7,8 +7,7 @@ import re
 from collections.abc import Callable
 from importlib import metadata
 
-_SAME_AS = {"xgboost": ("xgboost-cpu",), "xgboost-cpu": ("xgboost",)}
-"""Distributions that bring the same library."""
+from ..formats import same_library
 
 
 def skews(made_with: str, installed: Callable[[str], str] | None = None) -> list[str]:
@@ -22,7 +21,7 @@ def skews(made_with: str, installed: Callable[[str], str] | None = None) -> list
     found = []
     for one in made_with.split():
         name, _, version = one.partition("==")
-        here = next(filter(None, (has(same) for same in (name, *_SAME_AS.get(name, ())))), "")
+        here = next(filter(None, (has(same) for same in (name, *same_library(name)))), "")
         if version and _line(here) != _line(version):
             found.append(f"{name} {version} (here: {here or 'none'})")
     return found

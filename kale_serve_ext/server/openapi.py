@@ -20,6 +20,7 @@ from pydantic_core import core_schema
 from .. import __version__
 from ..engines.base import EngineInfo
 from ..ml import JSON
+from ..serving.described import Described
 from ..serving.types import Plan, Prediction, Service
 from ..serving.verification import Verification
 from . import queries, schemas
@@ -129,6 +130,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "post", f"{_SERVICE}/predict", "predict", "Send a test request", Prediction, "services",
         body=schemas.PredictBody, errors=(404, 413, 502, *_AWAY),
+    ),
+    Route(
+        "get", f"{_SERVICE}/predict", "getTensors", "The tensors by name that a test request takes, if any", Described,
+        "services", query=queries.TensorsQuery, errors=(404, *_AWAY),
     ),
     Route(
         "post", f"{_SERVICE}/verify", "verify", "Compare its answers to recorded rows", Verification, "services",

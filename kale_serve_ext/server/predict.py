@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
 from ..entities import ServiceRef
 from .handler import Handler
 
+if TYPE_CHECKING:
+    from ..ml import Signature
+
 _SLACK = 2.0
 
 
 class PredictHandler(Handler):
+    @authenticated
+    @authorized
+    async def get(self, *parts: str) -> None:
+        """The tensors that a test request takes, by the record of the model or its server's word; none for tables."""
+        from ..serving.predict import tensors_of
+        from .queries import TensorsQuery
+
+        ref = ServiceRef(*parts)
+        component = self.query(TensorsQuery).component or None
+        work = tensors_of(self.backends.engine_of(ref), ref.name, self._recorded, component)
+        self.answer(await self.within(self.app.request_timeout, work))
+
+    async def _recorded(self, artifact: int) -> Signature | None:
+        return (await self.backends.metadata.artifact(artifact)).signature
+
     @authenticated
     @authorized
     async def post(self, *parts: str) -> None:

@@ -59,6 +59,14 @@ class LogsQuery(Query):
     follow: Annotated[bool, Field(description="Go on as the process writes, until the client hangs up.")] = False
 
 
+class TensorsQuery(Query):
+    """Of what a test request would be made for."""
+
+    component: Annotated[
+        Literal["", "predictor", "transformer"], Field(description="The service's entry when empty.")
+    ] = ""
+
+
 class MetricsQuery(Query):
     """Which component's metrics."""
 

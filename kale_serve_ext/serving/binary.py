@@ -65,31 +65,66 @@ def decode(content: bytes, length: str) -> JSON:
     """
     if not length:
         return tensors.with_json(protocols.decode(content))
-    at = int(length) if length.isdecimal() and len(length) < 20 else -1
-    answer = protocols.decode(content[: max(at, 0)])
-    outputs = answer.get("outputs") if isinstance(answer, Mapping) else None
-    if not isinstance(answer, Mapping) or not isinstance(outputs, list):
-        raise PredictionError("The model's answer has no outputs.", hint="Look at the service's logs.")
+    answer = parsed(content, length)
     read: list[JSON] = []
-    for output in outputs:
-        told = output if isinstance(output, Mapping) else {}
-        parameters = told.get("parameters")
-        size = parameters.get("binary_data_size") if isinstance(parameters, Mapping) else None
-        if not isinstance(size, int):
-            read.append(output)
-            continue
-        read.append(_with_data(told, content[at : at + size], size))
-        at += size
+    for output, raw in zip(_outputs(answer), contents_of(answer, content, length), strict=True):
+        read.append(output if raw is None else _with_data(output, raw))
     return {**answer, "outputs": read}
 
 
-def _with_data(output: Mapping[str, JSON], content: bytes, size: int) -> JSON:
-    datatype = str(output.get("datatype"))
-    values = tensors.of_raw(content, datatype) if len(content) == size else None
+def parsed(content: bytes, length: str) -> Mapping[str, JSON]:
+    """The JSON of an answer in binary form.
+
+    Raises:
+        PredictionError: it has no such part, or that has no outputs.
+    """
+    answer = protocols.decode(content[: max(_end(length), 0)])
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("outputs"), list):
+        raise PredictionError("The model's answer has no outputs.", hint="Look at the service's logs.")
+    return answer
+
+
+def contents_of(answer: Mapping[str, JSON], content: bytes, length: str) -> list[bytes | None]:
+    """The raw values of each output of a :func:`parsed` answer; None for one that has its values in the JSON.
+
+    Raises:
+        PredictionError: there are fewer bytes than it says.
+    """
+    at = _end(length)
+    found: list[bytes | None] = []
+    for output in _outputs(answer):
+        parameters = output.get("parameters")
+        size = parameters.get("binary_data_size") if isinstance(parameters, Mapping) else None
+        if not isinstance(size, int):
+            found.append(None)
+            continue
+        raw = content[at : at + size]
+        if len(raw) != size:
+            raise _unreadable(output, size)
+        found.append(raw)
+        at += size
+    return found
+
+
+def _outputs(answer: Mapping[str, JSON]) -> list[Mapping[str, JSON]]:
+    outputs = answer.get("outputs")
+    return [one if isinstance(one, Mapping) else {} for one in outputs] if isinstance(outputs, list) else []
+
+
+def _end(length: str) -> int:
+    """Where the JSON ends."""
+    return int(length) if length.isdecimal() and len(length) < 20 else -1
+
+
+def _unreadable(output: Mapping[str, JSON], size: int) -> PredictionError:
+    told = f"The output {output.get('name')!r} of {size} bytes with the datatype {str(output.get('datatype'))!r}"
+    return PredictionError(f"{told} cannot be read.")
+
+
+def _with_data(output: Mapping[str, JSON], content: bytes) -> JSON:
+    values = tensors.of_raw(content, str(output.get("datatype")))
     if values is None:
-        raise PredictionError(
-            f"The output {output.get('name')!r} of {size} bytes with the datatype {datatype!r} cannot be read."
-        )
+        raise _unreadable(output, len(content))
     parameters = output.get("parameters")
     if isinstance(parameters, Mapping) and parameters.get("content_type") == "json":
         values = tensors.of_json(values)

@@ -28,9 +28,10 @@ from ..errors import (
 from ..ml import JSON
 from ..sync import run
 from . import failures, protocols, rest, tensors
+from .described import may_take_tensors
 from .manifest_view import answers_itself, wire_name
 from .route import Infer, Route, blocking_stub, prefers_grpc, stub
-from .status import describe, protocol_of
+from .status import artifact_of, describe, protocol_of
 
 if TYPE_CHECKING:
     from . import messages
@@ -46,7 +47,7 @@ _FRESH = 5.0
 """Seconds for which a service's description is taken for true."""
 RENEWED = 3.0
 """Seconds after which it is read anew beside the requests that come."""
-_LONGEST = 1e6
+LONGEST = 1e6
 """Seconds that a socket's timeout may safely have."""
 
 T = TypeVar("T")
@@ -86,7 +87,7 @@ class PredictionClient:
             PredictionError: the model answered with an error; has its message.
             DeadlineExceededError: no answer in time.
         """
-        _check(protocol)
+        check(protocol)
         return await self._delivered(lambda target: self._send(target, data, protocol, timeout))
 
     def call_blocking(self, data: object, *, protocol: str | None = None, timeout: float = 60.0) -> JSON:
@@ -94,7 +95,7 @@ class PredictionClient:
 
         Where the service is known and the engine offers it, the request goes past the loop.
         """
-        _check(protocol)
+        check(protocol)
         target = self._lately()
         try:
             answer = self._send_now(target, data, protocol, timeout) if target else None
@@ -151,22 +152,17 @@ class PredictionClient:
     async def _send(self, target: Route, data: object, protocol: str | None, timeout: float) -> JSON:
         if protocol == "grpc-v2":
             body = _encoded(data, target)
-            try:
-                return tensors.decode_v2(await self._by_grpc(await self._infer(target, timeout), body, timeout))
-            except BackendUnavailableError as error:
-                raise failures.Undelivered(error.message) from error
-        if protocol is None and target.arrays and tensors.fits(data):
-            try:
-                infer = await self._infer(target, timeout)
-            except KaleServeError:
-                # REST remains, for as long as this connection does.
-                if self._target and self._target.connection is target.connection:
-                    self._target = replace(self._target, arrays=False)
-            else:
-                body = tensors.encode(data, target.model)
-                response = await self._by_grpc(infer, body, timeout)
-                v1 = target.protocol == "v1"
-                return tensors.decode_v1(response, own=target.own) if v1 else tensors.decode_v2(response)
+            return tensors.decode_v2(await self._by_grpc(await self._infer_asked_for(target, timeout), body, timeout))
+        if (
+            protocol is None
+            and target.arrays
+            and tensors.fits(data)
+            and (infer := await self._infer_if_there(target, timeout))
+        ):
+            body = tensors.encode(data, target.model)
+            response = await self._by_grpc(infer, body, timeout)
+            v1 = target.protocol == "v1"
+            return tensors.decode_v1(response, own=target.own) if v1 else tensors.decode_v2(response)
         request = _asked(data, protocol, target)
         return rest.decode(await self._post(target, request, timeout))
 
@@ -174,7 +170,7 @@ class PredictionClient:
         """:meth:`_send` without a loop: the answer in a tuple; None where it takes that, and nothing was delivered."""
         if protocol == "grpc-v2" or (protocol is None and target.arrays and tensors.fits(data)):
             return self._infer_now(target, data, timeout, v1=protocol is None and target.protocol == "v1")
-        if target.connection.blocking_http is None or not 0 < timeout < _LONGEST:
+        if target.connection.blocking_http is None or not 0 < timeout < LONGEST:
             return None
         request = _asked(data, protocol, target)
         answer = self._post_now(target.connection.blocking_http, request, timeout)
@@ -204,6 +200,23 @@ class PredictionClient:
         except httpx.TransportError as error:
             raise failures.of_transport(self._name, error, timeout) from error
         return rest.checked(self._name, request, answer, self._largest) if answer else None
+
+    async def _infer_asked_for(self, target: Route, timeout: float) -> Infer:
+        """The method of the gRPC service, where a call has asked for gRPC."""
+        try:
+            return await self._infer(target, timeout)
+        except BackendUnavailableError as error:
+            raise failures.Undelivered(error.message) from error
+
+    async def _infer_if_there(self, target: Route, timeout: float) -> Infer | None:
+        """The same where gRPC is but the better way; None where REST remains."""
+        try:
+            return await self._infer(target, timeout)
+        except KaleServeError:
+            # For as long as this connection does.
+            if self._target and self._target.connection is target.connection:
+                self._target = replace(self._target, arrays=False)
+            return None
 
     async def _infer(self, target: Route, timeout: float) -> Infer:
         """The method of the gRPC service, its channel opened."""
@@ -292,6 +305,8 @@ class PredictionClient:
                 arrays=same.arrays if same else prefers_grpc(connection, manifest, transformer),
                 infer=same.infer if same else stub(connection),
                 infer_now=same.infer_now if same else blocking_stub(connection),
+                may_take_tensors=may_take_tensors(manifest, entry),
+                artifact=artifact_of(entry, manifest),
                 loop=asyncio.get_running_loop(),
                 read=time.monotonic(),
             )
@@ -333,7 +348,12 @@ def _encoded(data: object, target: Route) -> bytes:
     return tensors.encode_cells(protocols.cells_of(data), target.model, own=target.own)
 
 
-def _check(protocol: str | None) -> None:
+def check(protocol: str | None) -> None:
+    """See that ``protocol=`` of a call is one of :data:`PROTOCOLS`.
+
+    Raises:
+        InvalidInputError: it is another.
+    """
     if protocol is not None and protocol not in PROTOCOLS:
         raise InvalidInputError(
             f"{str(protocol)[:100]!r} is not a protocol.", hint=f"Use one of: {', '.join(PROTOCOLS)}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -10,16 +9,12 @@ from urllib.request import url2pathname
 from ..engines.base import Check
 from ..entities import KFP_MODEL, Artifact
 from ..errors import UnsupportedModelError
-from ..formats import Format, by_name
+from ..formats import Format, by_name, with_names
+from ..formats.base import the_file
 from ..formats.content import FILE_KIND
-from ..runner.files import FILES, the_file
 
 _OBJECTS = ("s3", "minio", "gs", "https", "http")
 """Addresses that may be those of single files."""
-_ENDING = re.compile(
-    r"\.(joblib|pkl|pickle|sav|ubj|json|bst|txt|model|onnx|pt|pth|h5|keras|pb|pmml|cbm|bin|safetensors)", re.IGNORECASE
-)
-"""What tells a file from a folder. Archives are not among them: KServe unpacks those."""
 
 
 def check_layout(model: Artifact) -> list[Check]:
@@ -39,10 +34,10 @@ def check_layout(model: Artifact) -> list[Check]:
 
 
 def _of_folder(model: Artifact, known: Format, folder: Path) -> list[str]:
-    if not model.details.get(FILE_KIND) or model.format not in FILES:
+    if not model.details.get(FILE_KIND) or not known.files:
         return known.check(folder)
     try:  # KServe's own servers look for other files, which the choice of the server goes by
-        the_file(folder, FILES[model.format])
+        the_file(folder, known.files)
     except RuntimeError as error:
         return [str(error)]
     return []
@@ -55,7 +50,8 @@ def _of_address(model: Artifact, known: Format, path: PurePosixPath) -> list[Che
     accepted = ", ".join(known.suffixes)
     hint = f"Write the model to a file that ends in {accepted}; the artifact's address names that file or its folder."
     takes = f"the {known.title} server loads a file that ends in {accepted}"
-    if _ENDING.fullmatch(ending):
+    # What tells a file from a folder. Archives are not among them: KServe unpacks those.
+    if ending in {one for each in with_names() for one in each.endings}:
         return [Check("error", "ModelFile", f"{path.name!r} is not what is loaded: {takes}.", hint, "version")]
     if model.type == KFP_MODEL:
         # Pipelines name files and folders alike, by the output: which of them it is cannot be seen here.

@@ -20,6 +20,13 @@ def runs_own_server(manifest: Manifest) -> bool:
     return bool(variables(_component(manifest, "predictor")).get(MODEL_KIND))
 
 
+def format_of(manifest: Manifest) -> str:
+    """The format of the model that the predictor serves; empty for somebody's own code."""
+    predictor = _component(manifest, "predictor")
+    told = mapping(mapping(predictor.get("model")).get("modelFormat")).get("name")
+    return str(told or variables(predictor).get(MODEL_KIND) or "")
+
+
 def answers_itself(manifest: Manifest, engine: str) -> bool:
     """Whether this package's server answers for a framework's model: on this machine always."""
     return runs_own_server(manifest) or (engine == "local" and serves_format(manifest))

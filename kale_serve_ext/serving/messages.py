@@ -76,6 +76,31 @@ class Response(Protocol):
     def SerializeToString(self) -> bytes: ...
 
 
+class TensorMetadata(Protocol):
+    """What a model says of one of its inputs or outputs."""
+
+    name: str
+    datatype: str
+    shape: Sequence[int]
+
+
+class ModelMetadata(Protocol):
+    """A ModelMetadataResponse."""
+
+    inputs: Sequence[TensorMetadata]
+    outputs: Sequence[TensorMetadata]
+
+
+class MetadataClass(Protocol):
+    def FromString(self, data: bytes) -> ModelMetadata: ...
+
+
+class MetadataRequest(Protocol):
+    """A ModelMetadataRequest."""
+
+    def SerializeToString(self) -> bytes: ...
+
+
 class RequestClass(Protocol):
     InferInputTensor: Callable[..., Tensor]
     InferRequestedOutputTensor: Callable[..., object]
@@ -92,12 +117,16 @@ class ResponseClass(Protocol):
 
 
 class Messages(Protocol):
-    """The classes of both messages, and of what stands in them."""
+    """The classes of the messages, and of what stands in them."""
 
     @property
     def ModelInferRequest(self) -> RequestClass: ...
     @property
     def ModelInferResponse(self) -> ResponseClass: ...
+    @property
+    def ModelMetadataRequest(self) -> Callable[..., MetadataRequest]: ...
+    @property
+    def ModelMetadataResponse(self) -> MetadataClass: ...
     @property
     def InferParameter(self) -> Callable[..., Parameter]: ...
     @property
@@ -151,6 +180,19 @@ _MESSAGES: Mapping[str, _Fields] = {
         "raw_output_contents": (6, "repeated bytes"),
     },
     "ModelInferResponse.InferOutputTensor": _TENSOR,
+    "ModelMetadataRequest": {"name": (1, "string"), "version": (2, "string")},
+    "ModelMetadataResponse": {
+        "name": (1, "string"),
+        "versions": (2, "repeated string"),
+        "platform": (3, "string"),
+        "inputs": (4, "repeated ModelMetadataResponse.TensorMetadata"),
+        "outputs": (5, "repeated ModelMetadataResponse.TensorMetadata"),
+    },
+    "ModelMetadataResponse.TensorMetadata": {
+        "name": (1, "string"),
+        "datatype": (2, "string"),
+        "shape": (3, "repeated int64"),
+    },
 }
 
 

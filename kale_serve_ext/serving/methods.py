@@ -8,14 +8,19 @@ from ..engines.base import Check, Manifest
 from ..engines.fields import listed
 from ..entities import Artifact
 from ..errors import InvalidInputError
+from ..formats import known
 from ..modelmeta import VERIFY, method_in
 from .answering import method_of, verify_of
 from .config import Config, for_component
 
 USUAL = "predict"
-FORMATS = ("sklearn", "xgboost", "lightgbm")
-"""The formats whose models are estimators, with methods to choose from."""
 _VERIFY = ("require", "warn", "off")
+
+
+def has_methods(model_format: str) -> bool:
+    """Whether the models of a format are estimators, with methods to choose from."""
+    format_ = known(model_format)
+    return format_ is not None and format_.has_methods
 
 
 def methods_of(model: Artifact) -> tuple[str, ...]:
@@ -26,7 +31,7 @@ def methods_of(model: Artifact) -> tuple[str, ...]:
 
 def is_recorded(model: Artifact) -> bool:
     """Whether the record says what the model can do; models logged before do not."""
-    return model.format in FORMATS and "methods" in model.details
+    return has_methods(model.format) and "methods" in model.details
 
 
 def chosen_method(asked: str, config: Config, kept: Manifest | None, model: Artifact | None) -> str:
@@ -35,7 +40,7 @@ def chosen_method(asked: str, config: Config, kept: Manifest | None, model: Arti
     Args:
         kept: what the service is now, where what is not asked for stays.
     """
-    if model is None or model.format not in FORMATS:
+    if model is None or not has_methods(model.format):
         return asked
     said = asked or method_in(_variables(config))
     return said or (method_of(kept) if kept else "") or USUAL
@@ -59,7 +64,7 @@ def check_method(model: Artifact | None, method: str) -> list[Check]:
     Args:
         model: None where people's own container serves.
     """
-    if model is None or model.format not in FORMATS:
+    if model is None or not has_methods(model.format):
         if not method:
             return []
         own = model is None or model.format == "custom"

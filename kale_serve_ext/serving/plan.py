@@ -33,8 +33,8 @@ from .existing_service import (
 from .inputs import check_input
 from .layout import check_layout
 from .manifest import ServedArtifact, Wanted, build
-from .methods import FORMATS, check_method, check_verify, chosen_method, chosen_verify, methods_of
-from .runtimes import TITLES, Asked, about_differences, choices, in_order, misfit
+from .methods import check_method, check_verify, chosen_method, chosen_verify, has_methods, methods_of
+from .runtimes import Asked, about_differences, choices, in_order, misfit, title_of
 from .status import protocol_of, python_of, runtime_of, served_artifact
 from .types import Plan, RuntimeChoice, ServeRequest
 
@@ -172,7 +172,7 @@ async def draft(
         differences=differences(current.manifest, manifest) if current else (),
         exists=current is not None,
         runtimes=pick.choices,
-        method=method if model and model.format in FORMATS else "",
+        method=method if model and has_methods(model.format) else "",
         methods=methods_of(model) if model else (),
         verify=verify,
         changes=changes(current.manifest, manifest) if current else (),
@@ -312,7 +312,7 @@ def _stays(
 def _no_runtime(
     wanted: str, named: Runtime | None, model: Artifact, asked: Asked, runtimes: Sequence[Runtime]
 ) -> Check:
-    title = TITLES.get(model.format, model.format)
+    title = title_of(model.format)
     if wanted and named is None:
         names = ", ".join(r.name for r in runtimes)
         return Check(

@@ -8,11 +8,15 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from ..engines import shell
 from ..engines.base import Component, Engine, EngineInfo
 from ..errors import InvalidInputError, KaleServeError
 from ..ml import JSON
 from . import protocols
+from .asking import AskingClient
 from .client import PredictionClient
+from .described import Described
+from .describing import Recorded
 from .types import Prediction
 
 TIMEOUT = 60.0
@@ -75,6 +79,19 @@ async def predict(
         await client.close()
 
 
+async def tensors_of(engine: Engine, name: str, recorded: Recorded, component: Component | None = None) -> Described:
+    """The tensors by name that a component takes and gives, its entry's by default; none where it takes a table.
+
+    Args:
+        recorded: gives the signature that is recorded with an artifact.
+    """
+    client = AskingClient(engine, name, component, recorded=recorded)
+    try:
+        return await client.takes() or Described(())
+    finally:
+        await client.close()
+
+
 def as_python(name: str, body: bytes, where: EngineInfo, command: str) -> str:
     """The call as Python that sends the same bytes, to be pasted into a cell.
 
@@ -91,6 +108,8 @@ def as_python(name: str, body: bytes, where: EngineInfo, command: str) -> str:
 
 def as_shell(command: str) -> str:
     """A shell command as Python: for what ``Endpoint.predict`` does not send, such as a request past a transformer."""
+    if len(command) > shell.LONGEST:  # it would be one argument
+        return f"import subprocess\n\nsubprocess.run(['sh'], input={command!r}, text=True, check=True)\n"
     return f"import subprocess\n\nsubprocess.run({command!r}, shell=True, check=True)\n"
 
 
@@ -98,8 +117,7 @@ def as_curl(base: str) -> Callable[[str, str], str]:
     """Gives the call as a command for a POSIX shell, by path and body, where nothing but the address is needed."""
 
     def command(path: str, body: str) -> str:
-        lines = [f"curl -sS {shlex.quote(base.rstrip('/') + path)}", "-H 'Content-Type: application/json'"]
-        return " \\\n  ".join([*lines, f"-d {shlex.quote(body)}"]) + "\n"
+        return shell.curl([shlex.quote(base.rstrip("/") + path)], body)
 
     return command
 

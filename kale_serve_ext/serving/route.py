@@ -40,6 +40,10 @@ class Route:
     """Gives the method of its gRPC service."""
     infer_now: Callable[..., messages.Response] | None
     """That method for threads without a loop."""
+    may_take_tensors: bool
+    """Whether requests may be of named tensors: where they are not surely rows of a table."""
+    artifact: int
+    """The id of what is recorded of the component: a model's or a transformer's; 0 where there is none."""
     loop: asyncio.AbstractEventLoop
     """Where the connection is used."""
     read: float

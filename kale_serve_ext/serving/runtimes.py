@@ -1,6 +1,6 @@
 """Which runtime fits a model, and why the others do not.
 
-The runtimes come from the engine; what is known here is which of KServe's own is preferred for a format. KServe would
+The runtimes come from the engine; which of KServe's own is preferred for a format, the format says. KServe would
 pick MLServer for v2; its own servers speak v2 too and are maintained, so they come first for both protocols.
 """
 
@@ -11,38 +11,10 @@ from dataclasses import dataclass
 
 from ..engines.base import Check, Runtime
 from ..entities import Artifact
+from ..formats import known
 from .differences import cannot_answer, differences_of, is_own
 from .methods import USUAL
 from .types import RuntimeChoice
-
-CATALOGUE: Mapping[str, tuple[str, ...]] = {
-    "sklearn": ("kserve-sklearnserver", "kserve-predictiveserver", "kserve-mlserver"),
-    "xgboost": ("kserve-xgbserver", "kserve-predictiveserver", "kserve-mlserver"),
-    "lightgbm": ("kserve-lgbserver", "kserve-predictiveserver", "kserve-mlserver"),
-    "pmml": ("kserve-pmmlserver",),
-    "paddle": ("kserve-paddleserver",),
-    "autogluon": ("kserve-autogluonserver",),
-    "mlflow": ("kserve-mlserver",),
-    "tensorflow": ("kserve-tensorflow-serving", "kserve-tritonserver", "kserve-openvino"),
-    "onnx": ("kserve-tritonserver", "kserve-openvino"),
-    "pytorch": ("kserve-tritonserver", "kserve-torchserve"),
-    "triton": ("kserve-tritonserver",),
-    "tensorrt": ("kserve-tritonserver",),
-    "huggingface": ("kserve-huggingfaceserver", "kserve-vllmserver"),
-}
-"""KServe's own runtimes by model format, the preferred first (those that ship with KServe 0.20)."""
-
-TITLES: Mapping[str, str] = {
-    "sklearn": "scikit-learn",
-    "xgboost": "XGBoost",
-    "lightgbm": "LightGBM",
-    "pmml": "PMML",
-    "mlflow": "MLflow",
-    "tensorflow": "TensorFlow",
-    "onnx": "ONNX",
-    "pytorch": "PyTorch",
-    "huggingface": "Hugging Face",
-}
 
 
 @dataclass(frozen=True)
@@ -62,17 +34,23 @@ def misfit(runtime: Runtime, model_format: str, asked: Asked) -> str:
     """
     protocol = asked.protocol
     if model_format not in runtime.formats:
-        own = [TITLES.get(name, name) for name in runtime.formats]
+        own = [title_of(name) for name in runtime.formats]
         return f"is for {_listed(own)} models" if own else "serves no model format"
     if protocol and runtime.protocols and protocol not in runtime.protocols:
         return f"does not speak {protocol}, only {_listed(runtime.protocols)}"
     return cannot_answer(runtime, model_format, asked.method, asked.verify)
 
 
+def title_of(model_format: str) -> str:
+    """What people call the models of a format, as in "a scikit-learn model"."""
+    format_ = known(model_format)
+    return format_.title if format_ and not format_.is_code else model_format
+
+
 def in_order(runtimes: Sequence[Runtime], model: Artifact, method: str = USUAL) -> list[Runtime]:
     """The runtimes, the one that should serve the model first: one that answers as the model did before one that would
     not, and of two alike the one with the model's own Python."""
-    preferred = CATALOGUE.get(model.format, ())
+    preferred = format_.runtimes if (format_ := known(model.format)) else ()
 
     def rank(runtime: Runtime) -> tuple[int, bool, int, int, int]:
         fits = 0 if model.format in runtime.formats else 1

@@ -169,7 +169,8 @@ def with_json(answer: JSON) -> JSON:
     return {**answer, "outputs": read}
 
 
-def _is_json(output: Tensor) -> bool:
+def is_json(output: Tensor) -> bool:
+    """Whether each value of the output is JSON text."""
     return "content_type" in output.parameters and output.parameters["content_type"].string_param == "json"
 
 
@@ -192,6 +193,11 @@ def _without_nan(values: JSON) -> JSON:
 def form(array: np.ndarray) -> tuple[str, tuple[int, ...]]:
     """Datatype and shape as v2 tells them. An array of one dimension is one row."""
     return _DATATYPES[array.dtype.str[1:]], array.shape if array.ndim > 1 else (1, *array.shape)
+
+
+def datatype_of(array: np.ndarray) -> str:
+    """What v2 calls the array's dtype; objects are texts or bytes."""
+    return "BYTES" if array.dtype.kind == "O" else _DATATYPES[array.dtype.str[1:]]
 
 
 def raw(array: np.ndarray) -> bytes | memoryview:
@@ -241,7 +247,7 @@ def decode_v2(response: Response) -> JSON:
     """The answer as v2's REST form tells it; data are flat."""
     outputs: list[JSON] = []
     for i, output in enumerate(response.outputs):
-        data = _flat(output, i, response)
+        data = flat(output, i, response)
         outputs.append(
             {"name": output.name, "shape": list(output.shape), "datatype": output.datatype, "data": listed(data)}
         )
@@ -249,30 +255,38 @@ def decode_v2(response: Response) -> JSON:
 
 
 def _nested(output: Tensor, index: int, response: Response) -> JSON:
-    flat = _flat(output, index, response)
+    values = flat(output, index, response)
     try:
-        nested = listed(flat.reshape(tuple(output.shape)))
+        nested = listed(values.reshape(tuple(output.shape)))
     except ValueError as error:
         raise PredictionError(
-            f"The model's output {output.name!r} has {flat.size} values, and the shape {list(output.shape)}.",
+            f"The model's output {output.name!r} has {values.size} values, and the shape {list(output.shape)}.",
             hint="Look at the predictor's logs.",
         ) from error
     return nested
 
 
-def _flat(output: Tensor, index: int, response: Response) -> np.ndarray:
+def flat(output: Tensor, index: int, response: Response) -> np.ndarray:
+    """The values of one output, texts as objects.
+
+    Args:
+        index: which of the answer's outputs it is.
+
+    Raises:
+        PredictionError: an unknown datatype, or bytes that are not values of it.
+    """
     import numpy as np
 
     contents = response.raw_output_contents
     if len(contents) > index:
         values = of_raw(contents[index], output.datatype)
         if values is not None:
-            return of_json(values) if _is_json(output) else values
+            return of_json(values) if is_json(output) else values
     elif output.datatype in _TYPED:
         typed = getattr(output.contents, _TYPED[output.datatype])
         if output.datatype == "BYTES":
             texts = np.array([v.decode(errors="replace") for v in typed], dtype=object)
-            return of_json(texts) if _is_json(output) else texts
+            return of_json(texts) if is_json(output) else texts
         return np.array(typed, dtype=_DTYPES[output.datatype])
     raise PredictionError(f"The output {output.name!r} has the datatype {output.datatype!r}, which cannot be read.")
 

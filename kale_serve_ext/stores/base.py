@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ class Store(Protocol):
         name: str = "",
         of: str = "",
         beside: Mapping[str, bytes] = ...,
+        along: Sequence[str] = ...,
         stopped: Callable[[], bool] = ...,
     ) -> Snapshot:
         """Keep a copy of a folder, or of one file in a folder of its own; content that is there is not kept twice.
@@ -48,6 +49,7 @@ class Store(Protocol):
         ``adopt`` takes the files themselves instead of a copy; only for a folder in a :meth:`workspace` of this store.
         ``name`` is what a single file shall be called in there, its own name when empty; of a folder's files ``of``.
         ``beside`` are files that are added at the top, by name; they replace those of that name.
+        ``along`` are files that are kept with a single file: paths relative to its folder, which they keep.
         ``stopped`` is asked while copying whether to give up.
 
         Raises:

@@ -55,6 +55,20 @@ def copy(source: Path, target: Path, name: str = "", of: str = "", stopped: Call
         _Copy(real, stopped).file(real, target / (name or source.name), named=source)
 
 
+def copy_file(source: Path, target: Path, stopped: Callable[[], bool] = never) -> None:
+    """Copy one file to ``target``, whose folders are made.
+
+    Raises:
+        CancelledError: ``stopped`` said so.
+        NotFoundError, PermissionDeniedError, InvalidInputError: about the source.
+        OSError: about the target.
+    """
+    with reading(source):
+        real = source.resolve(strict=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _Copy(real.parent, stopped).file(real, target, named=source)
+
+
 class _Copy:
     def __init__(self, root: Path, stopped: Callable[[], bool], renamed: Mapping[str, str] | None = None) -> None:
         self.root = root

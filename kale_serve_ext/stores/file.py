@@ -13,7 +13,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -32,7 +32,7 @@ from ..errors import (
 )
 from ..locks import locked, locked_if_free
 from .base import Snapshot
-from .copying import copy, never, reading
+from .copying import copy, copy_file, never, reading
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -76,6 +76,7 @@ class FileStore:
         name: str = "",
         of: str = "",
         beside: Mapping[str, bytes] = MappingProxyType({}),
+        along: Sequence[str] = (),
         stopped: Callable[[], bool] = never,
     ) -> Snapshot:
         with reading(source):
@@ -89,6 +90,8 @@ class FileStore:
             if not adopt:
                 tree = folder / "tree"
                 copy(source, tree, name, of, stopped)
+                for one in along:
+                    copy_file(source.parent / one, tree / one, stopped)
             for own, content in beside.items():
                 (tree / own).unlink(missing_ok=True)
                 (tree / own).write_bytes(content)

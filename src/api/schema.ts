@@ -328,7 +328,8 @@ export interface paths {
             };
             cookie?: never;
         };
-        get?: never;
+        /** The tensors by name that a test request takes, if any */
+        get: operations["getTensors"];
         put?: never;
         /** Send a test request */
         post: operations["predict"];
@@ -536,6 +537,11 @@ export interface components {
             reason: string;
             message: string;
             last_transition: number;
+        };
+        /** @description What a model takes and gives. */
+        Described: {
+            inputs: components["schemas"]["TensorSpec"][];
+            outputs: components["schemas"]["TensorSpec"][];
         };
         /** @description One field that applying the plan would change. `before` or `after` is None where it is absent. */
         Difference: {
@@ -976,7 +982,7 @@ export interface components {
             model: components["schemas"]["ServedArtifact"] | null;
             assumed: boolean;
         };
-        /** @description Shapes and dtypes of a model's input and output. */
+        /** @description Shapes and dtypes of a model's input and output: of a table's columns, or of named tensors. */
         Signature: {
             input_size: (string | number)[];
             output_size: (string | number)[];
@@ -986,6 +992,8 @@ export interface components {
             sample: components["schemas"]["JSON"];
             input_kind: string;
             input_missing: string;
+            inputs: components["schemas"]["TensorSpec"][];
+            outputs: components["schemas"]["TensorSpec"][];
         };
         /** @description One step on a component's way to ready, for the progress list. */
         Step: {
@@ -994,6 +1002,12 @@ export interface components {
             title: string;
             state: string;
             message: string;
+        };
+        /** @description One named tensor that a model takes or gives. */
+        TensorSpec: {
+            name: string;
+            dtype: string;
+            shape: (string | number)[];
         };
         /** @description Files on their way to where a service will read them. */
         Upload: {
@@ -2512,6 +2526,79 @@ export interface operations {
             };
             /** @description The model was reached and answered with an error. */
             502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend cannot be reached, or the service is not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A backend took longer than allowed. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getTensors: {
+        parameters: {
+            query?: {
+                /** @description The service's entry when empty. */
+                component?: "" | "predictor" | "transformer";
+            };
+            header?: never;
+            path: {
+                engine: string;
+                context: string;
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tensors by name that a test request takes, if any */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Described"];
+                };
+            };
+            /** @description What was sent cannot be used as it is. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not signed in, or a right or a quota is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

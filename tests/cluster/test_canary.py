@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -156,7 +156,8 @@ def test_a_new_version_runs_beside_the_one_before_and_takes_its_place_or_goes(
     assert service.model.version == "1"
     assert answers(endpoint) == {"{'predictions': [1]}"}
     # Nor by gRPC, which goes to a pod.
-    by_grpc = [mapping(endpoint.predict(np.array(ROW), protocol="grpc-v2")).get("outputs") for _ in range(10)]
+    given = [cast("JSON", endpoint.predict(np.array(ROW), protocol="grpc-v2")) for _ in range(10)]
+    by_grpc = [mapping(one).get("outputs") for one in given]
     assert [output.get("data") for outputs in by_grpc for output in mappings(outputs)] == [[1]] * 10
     assert of_canary(kube_admin, namespace) == [2]
     assert served_from(versions) == [True, True]

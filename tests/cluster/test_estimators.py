@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import lightgbm
 import numpy as np
@@ -128,7 +128,7 @@ def check_answers(name: str, case: Case, expected: object) -> None:
     last = case.rows.iloc[-1:] if table else case.rows[-1:]  # type: ignore[attr-defined,index]
     for protocol in PROTOCOLS:
         for rows, answers in ((case.rows, wanted), (last, wanted[-1:])):
-            got = per_row(endpoint.predict(rows, protocol=protocol), answers)
+            got = per_row(cast("JSON", endpoint.predict(rows, protocol=protocol)), answers)
             assert compare(answers, got) == [], protocol
 
 

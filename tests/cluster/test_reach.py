@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -137,7 +137,7 @@ def kubeconfig(token: str) -> str:
 
 
 def output(endpoint: Endpoint, protocol: str, rows: np.ndarray = ROWS) -> Mapping[str, JSON]:
-    [only] = mappings(mapping(endpoint.predict(rows, protocol=protocol)).get("outputs"))
+    [only] = mappings(mapping(cast("JSON", endpoint.predict(rows, protocol=protocol))).get("outputs"))
     return only
 
 
@@ -174,7 +174,7 @@ def test_requests_by_rest_need_no_loop(endpoint: Endpoint) -> None:
     over = threading.Event()
     in_time: list[bool] = []
     loop().call_soon_threadsafe(lambda: in_time.append(over.wait(60)))
-    told = [_told(endpoint.predict, data, protocol=kind) for data, kind in asked]
+    told = [_told(cast("Callable[..., JSON]", endpoint.predict), data, protocol=kind) for data, kind in asked]
     over.set()
     run(asyncio.sleep(0))
     assert in_time == [True]

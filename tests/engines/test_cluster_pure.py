@@ -18,7 +18,7 @@ from kale_serve_ext.engines.cluster.api import Api
 from kale_serve_ext.engines.cluster.credentials import find_place
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.engines.cluster.reach.transports import ProxyTransport, proxied
-from kale_serve_ext.engines.cluster.runtimes import STOCK, in_order
+from kale_serve_ext.engines.cluster.runtimes import in_order, stock
 from kale_serve_ext.entities import MODEL, Artifact
 from kale_serve_ext.errors import (
     BackendUnavailableError,
@@ -95,7 +95,7 @@ def test_runtimes_that_may_not_be_read_are_assumed() -> None:
     found = in_order([runtime("own", ("sklearn", 1, True))], None, "1.0", "sklearn")
     assert found[0].name == "own"
     assert not found[0].assumed
-    assert {r.name for r in found if r.assumed} == {r.name for r in STOCK}
+    assert {r.name for r in found if r.assumed} == {r.name for r in stock()}
     assert found[0].protocols == ("v1", "v2")
 
 

@@ -85,7 +85,7 @@ def test_interchangeable_processes_have_one_fingerprint() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (manifest({"modelFormat": {"name": "onnx"}}), "onnx"),
+        (manifest({"modelFormat": {"name": "pmml"}}), "pmml"),
         (manifest({"storageUri": "s3://bucket/x"}), "s3://bucket/x"),
         (manifest({"storageUri": "file://elsewhere/x"}), "elsewhere"),
         (manifest({"storageUri": ""}), "storageUri"),

@@ -16,6 +16,7 @@ from kale_serve_ext import sync
 from kale_serve_ext.engines.base import Replica, ServiceState
 from kale_serve_ext.engines.local import servers
 from kale_serve_ext.errors import InvalidInputError
+from kale_serve_ext.ml import JSON
 from tests.engines.tiny import Answer, Tiny, ask, connection, infer, numbers, until
 
 
@@ -105,7 +106,7 @@ def test_the_runtime_can_be_changed_back_and_forth(tiny_services: Tiny, iris_mod
     """One address, whoever listens on it: KServe's servers inherit the socket, others are led to."""
     bench = tiny_services.bench
     state = tiny_services.serve("changes")
-    row = {"name": "x", "datatype": "FP64", "shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}
+    row: JSON = {"name": "x", "datatype": "FP64", "shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}
 
     def asked(to: http.client.HTTPConnection) -> object:
         """The answer, which has to be one, on a connection that is kept as long as it can be."""

@@ -8,7 +8,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,10 +143,13 @@ def raw(state: ServiceState) -> socket.socket:
     return socket.create_connection(("127.0.0.1", int(state.url.rpartition(":")[2])), timeout=30)
 
 
-def ask(to: http.client.HTTPConnection, name: str, headers: dict[str, str] | None = None, **more: JSON) -> Answer:
+ROW: JSON = {"name": "x", "datatype": "FP64", "shape": [2], "data": [1.0, 2.5]}
+
+
+def ask(to: http.client.HTTPConnection, name: str, headers: Mapping[str, str] = {}, **more: JSON) -> Answer:
     """Have 1.0 and 2.5 multiplied."""
-    body = {"inputs": [{"name": "x", "datatype": "FP64", "shape": [2], "data": [1.0, 2.5]}], **more}
-    given = {"Content-Type": "application/json", **(headers or {})}
+    body = {"inputs": [ROW], **more}
+    given = {"Content-Type": "application/json", **headers}
     to.request("POST", f"/v2/models/{name}/infer", json.dumps(body), given)
     answer = to.getresponse()
     return answer.status, json.loads(answer.read())
@@ -155,7 +158,7 @@ def ask(to: http.client.HTTPConnection, name: str, headers: dict[str, str] | Non
 def infer(state: ServiceState, **more: JSON) -> Answer:
     """The same on a connection of its own."""
     with closing(connection(state)) as to:
-        return ask(to, state.ref.name, **more)
+        return ask(to, state.ref.name, {}, **more)
 
 
 def numbers(answer: Answer) -> JSON:
@@ -163,8 +166,10 @@ def numbers(answer: Answer) -> JSON:
     assert status == 200, said
     outputs = said["outputs"]
     assert isinstance(outputs, list)
-    assert isinstance(outputs[0], dict)
-    return outputs[0]["data"]
+    [output] = outputs
+    assert isinstance(output, dict)
+    data: JSON = output["data"]
+    return data
 
 
 def read_all(to: socket.socket) -> bytes:

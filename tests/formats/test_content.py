@@ -37,7 +37,7 @@ from sklearn.preprocessing import StandardScaler
 from kale_serve_ext import formats
 from kale_serve_ext.errors import UnsupportedModelError
 from kale_serve_ext.formats import content, pickles, streams
-from kale_serve_ext.formats.content import Content
+from kale_serve_ext.formats.base import Content
 
 DATA, LABELS = load_iris(return_X_y=True)
 TEXTS = np.array(["setosa", "versicolor", "virginica"], dtype=object)[LABELS]
@@ -52,6 +52,10 @@ DEPRECATED = zlib.decompress(
     )
 )
 """A binary model of one tree, as XGBoost 2.1 wrote it for the last time."""
+
+
+def can_be(found: Content, name: str) -> bool:
+    return content.can_be(found, formats.by_name(name))
 
 
 def of(data: bytes, folder: Path, name: str = "whatever") -> Content:
@@ -99,7 +103,7 @@ class TestPickles:
             name = type(model).__module__.partition(".")[0]
             found = of(pickled(model), tmp_path)
             assert (found.format, found.kind) == (name, "pickle")
-            assert (found.can_be("sklearn"), found.can_be(name)) == (True, True)
+            assert (can_be(found, "sklearn"), can_be(found, name)) == (True, True)
         assert of(pickled(XGB), tmp_path, "xgb").made_with == {"xgboost": xgboost.__version__}
 
     def test_of_an_estimator_larger_than_what_is_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +174,7 @@ class TestOtherForms:
         ):
             found = of(bytes(data), tmp_path)
             assert (found.format, found.kind, found.made_with) == ("xgboost", kind, {"xgboost": version})
-            assert (found.can_be("xgboost"), found.can_be("sklearn")) == (True, False)
+            assert (can_be(found, "xgboost"), can_be(found, "sklearn")) == (True, False)
         pretty = json.dumps(json.loads(booster.save_raw("json")), indent=1).encode()
         assert of(pretty, tmp_path, "pretty").kind == "json"
 
@@ -206,7 +210,8 @@ class TestOtherForms:
         ],
     )
     def test_a_booster_too(self, name: str, kind: str, called: str) -> None:
-        assert content.file_name(Path(name), Content("xgboost", kind)) == called
+        format_ = "lightgbm" if kind == "text" else "xgboost"
+        assert content.file_name(Path(name), Content(format_, kind)) == called
 
 
 def tar(name: str, mode: str = "w") -> bytes:

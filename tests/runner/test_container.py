@@ -27,6 +27,7 @@ from kale_serve_ext import formats
 from kale_serve_ext.digest import digest_of
 from kale_serve_ext.runner.asgi_guard import MAX_REQUEST_BYTES
 from kale_serve_ext.runner.versions import skews
+from tests.onnx_models import answers, scores
 
 Start = Callable[..., "Served"]
 
@@ -252,6 +253,17 @@ def test_an_estimator_answers_with_its_own_method(start: Start, tmp_path: Path) 
     assert f"It was {differs}" in last
 
 
+def test_a_model_of_named_tensors_answers_rows(start: Start, tmp_path: Path) -> None:
+    folder = _folder(tmp_path)
+    formats.by_name("onnx").save(scores(), folder)
+    served = start("predictor", "--model_dir", folder, KALE_SERVE_KIND="onnx")
+    rows = [{"matrix": [1.0, 2.0, 3.0], "offset": [5], "texts": "a"}]
+    matrix, offset = np.array([[1, 2, 3]], dtype=np.float32), np.array([[5]])
+    expected = answers(scores(), matrix=matrix, offset=offset, texts=np.array(["a"], dtype=object))
+    told = [{"scores": np.asarray(expected["scores"])[0].tolist(), "same": "a"}]
+    assert served.ask("/v1/models/m:predict", {"instances": rows}) == (200, {"predictions": told})
+
+
 @pytest.mark.parametrize(
     ("made_with", "here", "told"),
     [
@@ -268,9 +280,9 @@ def test_other_versions_are_told_by_their_numbers(made_with: str, here: dict[str
 
 
 def test_a_kind_that_does_not_exist_is_refused(start: Start, tmp_path: Path) -> None:
-    served = start("predictor", "--model_dir", _folder(tmp_path), wait=False, KALE_SERVE_KIND="onnx")
+    served = start("predictor", "--model_dir", _folder(tmp_path), wait=False, KALE_SERVE_KIND="pmml")
     assert served.process.wait(60) == 2
-    assert "KALE_SERVE_KIND is 'onnx': it may be one of custom, sklearn, xgboost, lightgbm." in served.log()
+    assert "KALE_SERVE_KIND is 'pmml': it may be one of custom, sklearn, xgboost, lightgbm, onnx." in served.log()
 
 
 def test_it_ends_at_once_while_it_loads(start: Start, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from kale_serve_ext.serving.messages import messages
 
 _NAMES = ["InferParameter", "InferTensorContents", "ModelInferRequest", "ModelInferResponse"]
+_NAMES += ["ModelMetadataRequest", "ModelMetadataResponse"]
 
 
 def descriptor_of(made: object) -> Descriptor:

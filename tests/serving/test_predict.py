@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 
 import pytest
 
 from kale_serve_ext.engines.base import EngineInfo
+from kale_serve_ext.engines.shell import LONGEST
 from kale_serve_ext.errors import InvalidInputError
 from kale_serve_ext.serving import rest
-from kale_serve_ext.serving.predict import _body, as_curl, as_python
+from kale_serve_ext.serving.predict import _body, as_curl, as_python, as_shell
 
 WHERE = EngineInfo("local", "localhost", "default")
 EXACT = [
@@ -75,6 +78,19 @@ def test_rows_as_text_keep_numbers_that_a_browser_would_round() -> None:
 def test_rows_that_cannot_be_kept_are_refused(rows: str, said: str) -> None:
     with pytest.raises(InvalidInputError, match=said):
         _body(rows, None, "v1", transformer=False)
+
+
+@pytest.mark.parametrize("size", [10, 2 * LONGEST])
+def test_the_command_posts_what_was_sent_however_long_it_is(size: int) -> None:
+    body = '{"instances":["' + "it's %s \\\\ é" + "x" * size + '"]}'
+    command = as_curl("http://127.0.0.1:1")("/v1/models/iris:predict", body)
+    # In place of curl, what it would send.
+    script = 'curl() { while [ "$1" ]; do case $1 in -d) printf %s "$2";; @-) cat;; esac; shift; done; }\n' + command
+
+    for python in (f"import subprocess\nsubprocess.run(['sh'], input={script!r}, text=True)", as_shell(script)):
+        if size > LONGEST or "input=" in python:
+            told = subprocess.run([sys.executable, "-"], input=python, capture_output=True, text=True, check=True)
+            assert told.stdout == body
 
 
 def test_half_a_character_is_refused() -> None:

@@ -5,27 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ...formats import served, with_names
 from ..base import Manifest, Runtime
 from ..fields import mapping, mappings, name_of
 from ..kserve import OWN_RUNTIME
 
-_OWN_FORMATS = ("custom", "sklearn", "xgboost", "lightgbm")
-
-STOCK: tuple[Runtime, ...] = tuple(
-    Runtime(name, title, formats, protocols, assumed=True)
-    for name, title, formats, protocols in (
-        ("kserve-sklearnserver", "KServe sklearn server", ("sklearn",), ("v1", "v2")),
-        ("kserve-xgbserver", "KServe XGBoost server", ("xgboost",), ("v1", "v2")),
-        ("kserve-lgbserver", "KServe LightGBM server", ("lightgbm",), ("v1", "v2")),
-        ("kserve-pmmlserver", "KServe PMML server", ("pmml",), ("v1", "v2")),
-        ("kserve-tensorflow-serving", "TensorFlow Serving", ("tensorflow",), ("v1",)),
-        ("kserve-tritonserver", "Triton", ("triton", "onnx", "tensorflow", "tensorrt", "pytorch"), ("v2",)),
-        ("kserve-torchserve", "TorchServe", ("pytorch",), ("v1", "v2")),
-        ("kserve-huggingfaceserver", "Hugging Face server", ("huggingface",), ("v2", "v1")),
-        ("kserve-mlserver", "MLServer", ("sklearn", "xgboost", "lightgbm", "mlflow"), ("v2",)),
-    )
+_STOCK: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("kserve-sklearnserver", "KServe sklearn server", ("v1", "v2")),
+    ("kserve-xgbserver", "KServe XGBoost server", ("v1", "v2")),
+    ("kserve-lgbserver", "KServe LightGBM server", ("v1", "v2")),
+    ("kserve-pmmlserver", "KServe PMML server", ("v1", "v2")),
+    ("kserve-tensorflow-serving", "TensorFlow Serving", ("v1",)),
+    ("kserve-tritonserver", "Triton", ("v2",)),
+    ("kserve-torchserve", "TorchServe", ("v1", "v2")),
+    ("kserve-huggingfaceserver", "Hugging Face server", ("v2", "v1")),
+    ("kserve-mlserver", "MLServer", ("v2",)),
 )
-"""Those that KServe brings, for where its cluster-wide ones may not be read."""
+"""Name, title and protocols of the runtimes that KServe brings; the formats say which of them serve them."""
+
+
+def stock() -> list[Runtime]:
+    """Those that KServe brings, for where its cluster-wide ones may not be read."""
+    formats = with_names()
+    return [
+        Runtime(name, title, tuple(f.name for f in formats if name in f.runtimes), protocols, assumed=True)
+        for name, title, protocols in _STOCK
+    ]
 
 
 def in_order(
@@ -52,10 +57,11 @@ def in_order(
     found = [_runtime(r) for r in sorted(namespaced, key=rank) if _enabled(r)]
     known = {r.name for r in found}
     if cluster_wide is None:
-        found += [r for r in STOCK if r.name not in known]
+        found += [r for r in stock() if r.name not in known]
     else:
         found += [_runtime(r) for r in sorted(cluster_wide, key=rank) if _enabled(r) and name_of(r) not in known]
-    found.append(Runtime(OWN_RUNTIME, f"{OWN_RUNTIME} model server", _OWN_FORMATS, ("v1", "v2"), image=image))
+    own = ("custom", *served())
+    found.append(Runtime(OWN_RUNTIME, f"{OWN_RUNTIME} model server", own, ("v1", "v2"), image=image))
     return [replace(runtime, preference=place) for place, runtime in enumerate(found)]
 
 

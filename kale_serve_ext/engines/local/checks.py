@@ -10,17 +10,17 @@ from pathlib import Path
 
 from ...entities import Artifact
 from ...errors import InvalidInputError
+from ...formats import Format, brought_by, known, same_library, served
 from ...ml import JSON
 from ..base import Check, Manifest, Runtime
 from ..fields import mapping
 from ..kserve import CANARY
+from .imports import CODE_FORMATS
 from .interpreters import Interpreter
-from .launch import FORMATS, Launch, launches
+from .launch import Launch, launches
 from .processes import this_host
 from .resources import in_mib
 
-NEEDED = {"sklearn": ("scikit-learn", "joblib"), "xgboost": ("xgboost",), "lightgbm": ("lightgbm",)}
-_SAME_AS = {"xgboost": ("xgboost-cpu",), "xgboost-cpu": ("xgboost",)}
 _KSERVE = "kserve>=0.20,<0.22"
 _OLDEST_KSERVE = (0, 15)
 _OLDEST_PYTHON = (3, 10)
@@ -48,7 +48,7 @@ def check_interpreter(artifact: Artifact, runtime: Runtime, found: Interpreter) 
         message = f"{found.python} is Python {found.version}; 3.10 or newer is needed."
         return [Check("error", "PythonTooOld", message, "Choose a runtime with a newer Python.", "runtime")]
     recorded = {normal(k): v for k, v in artifact.environment.packages.items()}
-    needed = dict.fromkeys((*NEEDED.get(artifact.format, ()), *recorded))
+    needed = dict.fromkeys((*needed_by(known(artifact.format)), *recorded))
     absent = [n for n in needed if n != "kserve" and not version_of(found, n)]
     wanted = [f"{n}=={recorded[n]}" if n in recorded else n for n in absent]
     kserve = found.packages.get("kserve", "")
@@ -62,6 +62,13 @@ def check_interpreter(artifact: Artifact, runtime: Runtime, found: Interpreter) 
     return _skews(artifact, found, recorded) or [_fitting(artifact, found, needed)]
 
 
+def needed_by(format_: Format | None) -> tuple[str, ...]:
+    """The distributions that loading any model of this format needs; the package that brings the format is one."""
+    if format_ is None or format_.is_code:
+        return ()
+    return (*(names[0] for names in format_.needs), *filter(None, (brought_by(format_),)))
+
+
 def _fitting(artifact: Artifact, found: Interpreter, needed: Iterable[str]) -> Check:
     names = [name for name in needed if name != "kserve"][:_MOST_NAMED]
     has = ", ".join(f"{name} {version_of(found, name)}" for name in ("kserve", *names))
@@ -71,7 +78,9 @@ def _fitting(artifact: Artifact, found: Interpreter, needed: Iterable[str]) -> C
 def _skews(artifact: Artifact, found: Interpreter, recorded: Mapping[str, str]) -> list[Check]:
     checks = []
     made_with = artifact.environment.python_version
-    if artifact.format != "xgboost" and made_with and numbers(made_with)[:2] != numbers(found.version)[:2]:
+    format_ = known(artifact.format)
+    bound = format_ is None or format_.needs_same_python
+    if bound and made_with and numbers(made_with)[:2] != numbers(found.version)[:2]:
         message = f"The artifact was made with Python {made_with}, and would be loaded with {found.version}."
         checks.append(
             Check("warning", "PythonSkew", message, "Choose the recorded runtime if loading fails.", "runtime")
@@ -95,11 +104,12 @@ def check_files(artifact: Artifact) -> list[Check]:
 
 def check_format(artifact: Artifact) -> list[Check]:
     """Whether there is a local server for the artifact."""
-    if artifact.format in (*FORMATS, "custom", "functional", "subclass"):
+    formats = served()
+    if artifact.format in (*formats, *CODE_FORMATS):
         return []
     message = f"The local engine has no server for the format {artifact.format!r}."
     return [
-        Check("error", "NoSupportingRuntime", message, f"It serves {', '.join(FORMATS)} and custom code.", "runtime")
+        Check("error", "NoSupportingRuntime", message, f"It serves {', '.join(formats)} and custom code.", "runtime")
     ]
 
 
@@ -188,7 +198,7 @@ def _container(spec: Mapping[str, JSON]) -> Mapping[str, JSON]:
 
 
 def version_of(found: Interpreter, name: str) -> str:
-    return next((found.packages[n] for n in (name, *_SAME_AS.get(name, ())) if n in found.packages), "")
+    return next((found.packages[n] for n in (name, *same_library(name)) if n in found.packages), "")
 
 
 def normal(name: str) -> str:

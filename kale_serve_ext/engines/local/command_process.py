@@ -97,12 +97,12 @@ class CommandProcess(Process):
     ) -> tuple[Seat, Command]:
         """Check the snapshot and make the folder. Blocks."""
         launch = self.launch
-        python = self._interpreter(server.environment) if server.environment else launch.python
-        if not python:
-            raise CannotStartError(
-                f"{server.title} is not set up on this machine. Run: kale-serve-ext setup {server.environment}"
-            )
         try:
+            python = self._interpreter(server.environment) if server.environment else launch.python
+            if not python:
+                raise CannotStartError(
+                    f"{server.title} is not set up on this machine. Run: kale-serve-ext setup {server.environment}"
+                )
             snapshot = Path(launch.path)
             found = layout.look(self.service, launch.kind, snapshot)
             if launch.digest:

@@ -209,7 +209,7 @@ class LocalEngine:
         found = [*checks.check_files(artifact), *await self._in_thread(foreign.check_folder, artifact, server)]
         if not server.environment:
             return [*found, *foreign.check_environment(artifact, server, await interpreters.inspect(runtime.python))]
-        python = await self._in_thread(interpreter, server.environment, self._settings.data_dir)
+        python = await self._in_thread(interpreter, server.environment, self._settings)
         if not python:
             return [foreign.not_set_up(server), *found]
         return [*found, *foreign.check_environment(artifact, server, await interpreters.inspect(python))]

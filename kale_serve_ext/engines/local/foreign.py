@@ -9,14 +9,13 @@ from urllib.request import url2pathname
 
 from ...entities import Artifact
 from ...errors import InvalidInputError
+from ...formats import known
+from ...formats.base import PICKLES
 from ..base import Check
-from .checks import NEEDED, normal, numbers, version_of
+from .checks import needed_by, normal, numbers, version_of
 from .interpreters import Interpreter
 from .servers.layout import look
 from .servers.record import Server
-
-_PICKLED = ("sklearn",)
-"""Formats whose file is a pickle, which depends on versions."""
 
 
 def check_folder(artifact: Artifact, server: Server) -> list[Check]:
@@ -44,20 +43,25 @@ def check_environment(artifact: Artifact, server: Server, found: Interpreter) ->
         hint = f"Set it up again: kale-serve-ext setup {server.environment}"
         return [Check("error", "InterpreterMissing", f"{server.title}: {found.message}", hint, "runtime")]
     recorded = {normal(name): version for name, version in artifact.environment.packages.items()}
+    format_ = known(artifact.format)
     # What else is recorded is needed by pickles alone, which hold objects of those packages.
-    needed = {*NEEDED.get(artifact.format, ()), *(recorded if artifact.format in _PICKLED else ())} - {"kserve"}
+    is_pickled = format_ is None or any(ending in PICKLES for ending in format_.suffixes)
+    needed = {*needed_by(format_), *(recorded if is_pickled else ())} - {"kserve"}
     absent = sorted(name for name in needed if not version_of(found, name))
     if absent:
         message = f"{server.title}'s environment lacks {', '.join(absent)}, which the model needs."
         return [Check("error", "PackageMissing", message, "Choose another runtime.", "runtime")]
-    return [*_skews(artifact, server, found, recorded)]
+    relevant = {name: version for name, version in recorded.items() if name in needed}
+    return _skews(artifact, server, found, relevant, is_pickled)
 
 
-def _skews(artifact: Artifact, server: Server, found: Interpreter, recorded: Mapping[str, str]) -> list[Check]:
+def _skews(
+    artifact: Artifact, server: Server, found: Interpreter, recorded: Mapping[str, str], is_pickled: bool
+) -> list[Check]:
     checks = []
     hint = "If loading fails or answers differ, choose a runtime with the model's own Python."
     made_with = artifact.environment.python_version
-    if artifact.format in _PICKLED and made_with and numbers(made_with)[:2] != numbers(found.version)[:2]:
+    if is_pickled and made_with and numbers(made_with)[:2] != numbers(found.version)[:2]:
         message = f"The model is a pickle made with Python {made_with}; {server.title} runs on {found.version}."
         checks.append(Check("warning", "PythonSkew", message, hint, "runtime"))
     for name, version in recorded.items():

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from ...errors import InvalidInputError
+from ...formats import served
 from ...ml import JSON
 from ..base import Component, Manifest
 from ..containers import check_container
@@ -21,7 +22,6 @@ from .resources import amount
 PREFIX = "kale-serve-ext/"
 IDLE_LIMIT = f"{PREFIX}idle-limit"
 """Annotation: seconds without a request after which the service pauses itself."""
-FORMATS = ("sklearn", "xgboost", "lightgbm")
 _MAX_REPLICAS = 64
 
 
@@ -31,7 +31,7 @@ class Launch:
 
     component: Component
     kind: str
-    """``sklearn``, ``xgboost``, ``lightgbm``, ``custom`` or ``transformer``."""
+    """A format's name, such as ``sklearn`` or ``custom``; or ``transformer``."""
     path: str
     python: str
     """The model's own interpreter; a server may have one of its own."""
@@ -122,16 +122,15 @@ def _server(runtime: str, kind: str) -> str:
         stands = found.stands_for(runtime.partition("--")[0])
         if stands and kind in stands.formats:
             return found.name
-        formats = stands.formats if stands else ()
         raise InvalidInputError(
             f"{found.title} has no support for the format {kind!r}.",
-            hint=f"It serves {', '.join(formats)}. Choose another runtime.",
+            hint=f"It serves {', '.join(stands.formats if stands else ())}. Choose another runtime.",
             field="runtime",
         )
-    if kind not in FORMATS:
+    if kind not in (formats := served()):
         raise InvalidInputError(
             f"The local engine has no server for the format {kind!r}.",
-            hint=f"It serves {', '.join(FORMATS)} and custom code.",
+            hint=f"It serves {', '.join(formats)} and custom code.",
             field="runtime",
         )
     return "kserve"
@@ -142,7 +141,7 @@ def _own_kind(spec: Mapping[str, JSON]) -> str:
     containers = spec.get("containers")
     first = mapping(containers[0]) if isinstance(containers, list) and containers else {}
     kind = environment(first).get(MODEL_KIND, "")
-    return kind if kind in FORMATS else ""
+    return kind if kind in served() else ""
 
 
 def _transformer(spec: Mapping[str, JSON], annotations: Mapping[str, JSON], protocol: str) -> Launch:

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -79,6 +79,7 @@ async def open_once(
     name: str = "",
     module_name: str = "",
     class_name: str = "",
+    along: Sequence[str] = (),
 ) -> Opened:
     """Load what is in ``path`` as a model server would, and tell of it.
 
@@ -87,17 +88,18 @@ async def open_once(
 
     Args:
         path: a snapshot's folder, or the file of a model.
-        kind: ``sklearn``, ``xgboost``, ``lightgbm``, ``custom`` or ``transformer``.
+        kind: a format's name, such as ``sklearn`` or ``custom``; or ``transformer``.
         python: the interpreter's path.
         seconds: that it may take, the interpreter's start and the libraries' import included.
         memory: bytes that the process and its children may use together.
         name: what a file is to be called in its snapshot; its own name when empty.
         module_name: of custom code or a transformer, where it is known.
         class_name: likewise.
+        along: files that the model's file needs: paths relative to its folder.
     """
     loop = asyncio.get_running_loop()
     try:
-        work = await loop.run_in_executor(_threads, _prepared, path, name)
+        work = await loop.run_in_executor(_threads, _prepared, path, name, along)
     except OSError as exc:
         return Opened(False, f"There is no room to open it in: {exc}")
     request = _request(work / "model" if name else path, kind, module_name, class_name, memory)
@@ -115,13 +117,16 @@ def _room(loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
     return _rooms.setdefault(loop, asyncio.Semaphore(_AT_ONCE))
 
 
-def _prepared(path: Path, name: str) -> Path:
+def _prepared(path: Path, name: str, along: Sequence[str]) -> Path:
     """A temporary folder with an empty one to run in, and one in which the file has the name that it shall have."""
     work = Path(tempfile.mkdtemp(prefix="kale-serve-opening-"))
     (work / "empty").mkdir()
     if name:
         (work / "model").mkdir()
         (work / "model" / name).symlink_to(path.absolute())
+        for one in along:
+            (work / "model" / one).parent.mkdir(parents=True, exist_ok=True)
+            (work / "model" / one).symlink_to((path.parent / one).absolute())
     return work
 
 

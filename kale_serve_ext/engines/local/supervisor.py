@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TextIO
 
+from ...config import Settings
 from ...errors import BackendUnavailableError, InvalidInputError, KaleServeError
 from ...runner.access import Access
 from ...runner.task import ACTIVITY_PERIOD
@@ -92,7 +93,7 @@ class Supervisor:
             service=home.name,
             places=Places(home.logs, home.work, home.sockets),
             environment=inherited(),
-            interpreter=lambda name: interpreter(name, home.data_dir),
+            interpreter=lambda name: interpreter(name, Settings(data_dir=home.data_dir)),
             ports=before.ports if before else {},
             changed=self._wake.set,
             event=self._event,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ....errors import InvalidInputError, NotFoundError, ServiceNotReadyError
+from ... import shell
 from ...base import Component, Connection, Manifest
 from ...fields import mapping, text
 from ...kserve import STANDARD, is_stopped
@@ -208,12 +209,11 @@ class ClusterConnections:
         return lambda path, body: self._by_kubectl(at_server + path, body)
 
     def _by_curl(self, host: str, path: str, body: str) -> str:
-        lines = [f"curl -sS {shlex.quote(self._ingress + path)}", f"-H {shlex.quote(f'Host: {host}')}"]
+        words = [shlex.quote(self._ingress + path), f"-H {shlex.quote(f'Host: {host}')}"]
         if self._settings.cluster_ingress_token_file:
             file = shlex.quote(self._settings.cluster_ingress_token_file)
-            lines.append(f'-H "Authorization: Bearer $(cat {file})"')
-        lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(body)}"]
-        return " \\\n  ".join(lines) + "\n"
+            words.append(f'-H "Authorization: Bearer $(cat {file})"')
+        return shell.curl(words, body)
 
     def _by_kubectl(self, path: str, body: str) -> str:
         where = f"--context {shlex.quote(self._place.context)}"

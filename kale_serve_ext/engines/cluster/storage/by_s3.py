@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ....entities import Artifact
 from ....errors import InvalidInputError, KaleServeError, NotFoundError
+from ....formats import known
 from ...base import Check, OnProgress, Staged
 from ...fields import mapping, text
 from ..credentials import IN_CLUSTER
@@ -25,8 +26,6 @@ from .strategies import TELL_EVERY, Site, folder_of
 _STORAGE_NOTE = "serving.kserve.io/storageSecretName"
 _PIPELINES_SECRET = "mlpipeline-minio-artifact"  # noqa: S105  # its name
 _PIPELINES_SERVER = "http://minio-service.kubeflow:9000"
-_BY_ENDING = ("sklearn", "xgboost", "lightgbm")
-"""The formats whose servers tell a model's file by its ending."""
 _PIPELINES_KEYS = {"AWS_ACCESS_KEY_ID": "accesskey", "AWS_SECRET_ACCESS_KEY": "secretkey"}
 
 
@@ -163,7 +162,8 @@ async def _check_file(
 ) -> list[Check]:
     """An error for a file without an ending, as Pipelines name what a step writes to its output's path."""
     name = PurePosixPath(urlsplit(uri).path).name
-    if artifact.format not in _BY_ENDING or "." in name or uri.endswith("/"):
+    format_ = known(artifact.format)
+    if not (format_ and format_.suffixes) or "." in name or uri.endswith("/"):
         return []
     if not await asyncio.get_running_loop().run_in_executor(site.threads, is_object, target, uri, keys):
         return []

@@ -12,8 +12,11 @@ from . import kserve, mlserver
 from .record import Server
 
 GROUP = "kale_serve_ext.servers"
-OURS = (kserve.SERVER, mlserver.SERVER)
-"""In the order in which they are offered."""
+
+
+def ours() -> tuple[Server, ...]:
+    """In the order in which they are offered."""
+    return kserve.server(), mlserver.SERVER
 
 
 def of_runtime(runtime: str) -> Server | None:
@@ -22,17 +25,17 @@ def of_runtime(runtime: str) -> Server | None:
     Those of other packages are loaded when it is none of ours.
     """
     name = runtime.partition("--")[0]
-    ours = next((one for one in OURS if one.stands_for(name)), None)
-    return ours or next((one for one in _added()[0].values() if one.stands_for(name)), None)
+    known = next((one for one in ours() if one.stands_for(name)), None)
+    return known or next((one for one in _added()[0].values() if one.stands_for(name)), None)
 
 
 def named(name: str) -> Server:
     """The server of this name, which a launch has."""
-    return next((one for one in OURS if one.name == name), None) or _added()[0][name]
+    return next((one for one in ours() if one.name == name), None) or _added()[0][name]
 
 
 def everyone() -> list[Server]:
-    return [*OURS, *_added()[0].values()]
+    return [*ours(), *_added()[0].values()]
 
 
 def broken() -> Mapping[str, str]:
@@ -50,7 +53,7 @@ def _added() -> tuple[dict[str, Server], dict[str, str]]:
     """What other packages bring, by name, and what of it is left out."""
     found: dict[str, Server] = {}
     faults: dict[str, str] = {}
-    taken = {one.name for one in OURS} | {each.name for one in OURS for each in one.runtimes}
+    taken = {name for one in ours() for name in (one.name, *(each.name for each in one.runtimes))}
     for point in entry_points(group=GROUP):
         try:
             made = point.load()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from ....config import Settings
+from ....environments import by_name, ready
 
 
-def interpreter(name: str, data_dir: Path) -> str:
-    """The Python of the environment; empty where it is not set up."""
-    found = data_dir / "environments" / name / "bin" / "python"
-    return str(found) if found.exists() else ""
+def interpreter(name: str, settings: Settings) -> str:
+    """The Python of the environment; empty where it is not set up.
+
+    Raises:
+        NotFoundError: nobody has registered an environment of this name.
+    """
+    found = ready(settings, by_name(name))
+    return found.python if found else ""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from ....formats import every
 from .record import Server, StandsFor
 
-_BOTH = ("v1", "v2")
 
-SERVER = Server(
-    name="kserve",
-    title="KServe",
-    runtimes=(
-        StandsFor("kserve-sklearnserver", "KServe sklearn server", ("sklearn",), _BOTH),
-        StandsFor("kserve-xgbserver", "KServe XGBoost server", ("xgboost",), _BOTH),
-        StandsFor("kserve-lgbserver", "KServe LightGBM server", ("lightgbm",), _BOTH),
-        StandsFor("kserve-customserver", "KServe custom server", ("custom",), _BOTH),
-    ),
-)
+def server() -> Server:
+    """With a runtime for each format that the runner loads, those of other packages among them."""
+    return Server(
+        name="kserve",
+        title="KServe",
+        runtimes=tuple(
+            StandsFor(one.server.name, one.server.title, (one.name,), ("v1", "v2")) for one in every() if one.server
+        ),
+    )

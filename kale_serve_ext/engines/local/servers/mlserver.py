@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from ....formats import by_name
 from ....ml import JSON
 from .launcher import launched
 from .layout import Layout, Snapshot, as_json, the_file
@@ -17,11 +18,6 @@ _IMPLEMENTATIONS = {
     "sklearn": "mlserver_sklearn.SKLearnModel",
     "xgboost": "mlserver_xgboost.XGBoostModel",
     "lightgbm": "mlserver_lightgbm.LightGBMModel",
-}
-_ENDINGS = {
-    "sklearn": (".joblib", ".pickle", ".pkl"),
-    "xgboost": (".bst", ".json", ".ubj"),
-    "lightgbm": (".bst",),
 }
 
 
@@ -33,7 +29,8 @@ def layout(snapshot: Snapshot) -> Layout:
     Raises:
         InvalidInputError: the snapshot holds no file that MLServer loads.
     """
-    file = the_file(snapshot, _ENDINGS[snapshot.format], "MLServer")
+    # It looks for the same endings as KServe's own servers.
+    file = the_file(snapshot, by_name(snapshot.format).suffixes, "MLServer")
     name = f"model{PurePosixPath(file).suffix}"
     settings: dict[str, JSON] = {
         "name": snapshot.name,

@@ -1,0 +1,32 @@
+"""Formats that KServe's runtimes in a cluster serve and that are neither logged nor served here: their names only.
+
+A file of its own, with the same name, takes the place of one of these.
+"""
+
+from __future__ import annotations
+
+from .base import Format
+
+
+def _of(name: str, title: str, runtimes: tuple[str, ...], endings: tuple[str, ...] = ()) -> Format:
+    made = Format()
+    made.name, made.title, made.runtimes, made.endings = name, title, runtimes, endings
+    return made
+
+
+FORMATS: tuple[Format, ...] = (
+    _of("pmml", "PMML", ("kserve-pmmlserver",), (".pmml",)),
+    _of("paddle", "PaddlePaddle", ("kserve-paddleserver",)),
+    _of("autogluon", "AutoGluon", ("kserve-autogluonserver",)),
+    _of("mlflow", "MLflow", ("kserve-mlserver",)),
+    _of(
+        "tensorflow",
+        "TensorFlow",
+        ("kserve-tensorflow-serving", "kserve-tritonserver", "kserve-openvino"),
+        (".h5", ".keras", ".pb"),
+    ),
+    _of("pytorch", "PyTorch", ("kserve-tritonserver", "kserve-torchserve"), (".pt", ".pth")),
+    _of("triton", "Triton", ("kserve-tritonserver",)),
+    _of("tensorrt", "TensorRT", ("kserve-tritonserver",)),
+    _of("huggingface", "Hugging Face", ("kserve-huggingfaceserver", "kserve-vllmserver"), (".bin", ".safetensors")),
+)
