@@ -7,7 +7,7 @@ import struct
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client's side of a connection begins with."""
 _HEAD = 9
-_HEADERS, _SETTINGS, _GOAWAY, _CONTINUATION = 1, 4, 7, 9
+_HEADERS, _GOAWAY, _CONTINUATION = 1, 7, 9
 _END_HEADERS = 4
 _NO_ERROR, _INADEQUATE_SECURITY = 0, 12
 _LAST_STREAM = 0x7FFFFFFF
@@ -67,8 +67,9 @@ def going_away() -> bytes:
 
 
 def refusal(why: str) -> bytes:
-    """What a server says that answers no call of this connection."""
-    return _frame(_SETTINGS, b"") + _frame(_GOAWAY, _GOING.pack(0, _INADEQUATE_SECURITY) + why.encode())
+    """What a server says that answers no call of this connection. Without settings before it no connection has come
+    about: the client fails its calls, where it would else make them again on another one."""
+    return _frame(_GOAWAY, _GOING.pack(0, _INADEQUATE_SECURITY) + why.encode())
 
 
 def _frame(kind: int, payload: bytes) -> bytes:
