@@ -180,7 +180,8 @@ def _parsed(head: bytes) -> tuple[str, Headers]:
 
 
 def _bound(port: int, option: int) -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # With its protocol named: asyncio sends at once (TCP_NODELAY) only where it sees that one.
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, option, 1)
         made.bind(("127.0.0.1", port))
