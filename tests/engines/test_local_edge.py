@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +16,11 @@ import pytest
 
 from kale_serve_ext import sync
 from kale_serve_ext.engines.base import ServiceState
+from kale_serve_ext.runner import peers
 from tests.engines.tiny import Tiny, ask, connection, infer, numbers, raw, read_all, read_until, statuses
 
 HEAD = "POST /v2/models/edge/infer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+HAS_SECOND_USER = peers.AVAILABLE and os.geteuid() == 0
 HIDDEN = "GET /environ HTTP/1.1\r\nHost: evil.example\r\n\r\n"
 
 
@@ -140,3 +144,18 @@ def test_a_websocket_is_led_through_and_its_origin_checked(served: ServiceState)
         to.sendall(f"{start}{head.replace('websocket', 'h2c')}\r\n{HIDDEN}".encode())
         answers = read_all(to)
     assert statuses(answers) == [b"404", b"403"]
+
+
+@pytest.mark.skipif(not HAS_SECOND_USER, reason="needs root, to be another user")
+def test_other_users_are_not_answered(served: ServiceState) -> None:
+    program = f"""
+import http.client, os
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+to = http.client.HTTPConnection("127.0.0.1", {served.url.rpartition(":")[2]}, timeout=30)
+to.request("GET", "/environ")
+answer = to.getresponse()
+print(answer.status, answer.read().decode())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("403 ")
+    assert "answers only the user who runs it" in done.stdout

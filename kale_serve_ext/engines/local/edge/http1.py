@@ -16,12 +16,13 @@ MAX_HEAD = 65536
 _END = b"\r\n\r\n"
 _MAX_LINE = 1024
 """Bytes of a line between chunks."""
-_NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_LINES = rb"((?:" + _NAME + rb":[^\x00-\x08\x0a-\x1f\x7f]*\r\n)*)\r\n"
-_REQUEST = re.compile(rb"(" + _NAME + rb") ([/*][!-~\x80-\xff]*) HTTP/1\.([01])\r\n" + _LINES)
-_ANSWER = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r\n" + _LINES)
+_NAME = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+"""What names of methods and headers are made of."""
+_TEXT = bytes((9, *range(32, 127), *range(128, 256)))
+"""What a line may hold."""
+_REQUEST = re.compile(rb"(\S+) ([/*][!-~\x80-\xff]*) HTTP/1\.([01])")
+_ANSWER = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: .*)?")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
-_TRAILER = re.compile(_NAME + rb":[^\x00-\x08\x0a-\x1f\x7f]*")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 
 
@@ -129,8 +130,8 @@ class Body:
         if self._trailers:
             if not line:
                 self._chunked, self._line = False, None
-            elif not _TRAILER.fullmatch(line):
-                raise MalformedError("What follows the last chunk is no header.")
+            else:
+                _lines(line + _END)
             return
         match = _SIZE.fullmatch(line)
         if not match:
@@ -164,13 +165,14 @@ def request(head: bytes) -> Request:
     Raises:
         MalformedError: it is none.
     """
-    match = _REQUEST.fullmatch(head)
-    if not match:
+    first, _, rest = head.partition(b"\r\n")
+    match = _REQUEST.fullmatch(first)
+    if not match or match[1].translate(None, _NAME):
         raise MalformedError("This is no HTTP/1.1 request.")
     method = match[1].decode("ascii")
     if method == "CONNECT":
         raise MalformedError("This is no proxy.")
-    headers = _headers(match[4])
+    headers = _lines(rest)
     length, chunked, words, upgrade = _framing(headers)
     if chunked and match[3] == b"0":
         raise MalformedError("HTTP/1.0 has no chunks.")
@@ -184,20 +186,36 @@ def answer(head: bytes, method: str) -> Answer:
     Raises:
         MalformedError: it is none.
     """
-    match = _ANSWER.fullmatch(head)
+    first, _, rest = head.partition(b"\r\n")
+    match = _ANSWER.fullmatch(first)
     if not match:
         raise MalformedError("The server's answer is not HTTP/1.1.")
     status = int(match[2])
-    length, chunked, words, _ = _framing(_headers(match[3]))
+    length, chunked, words, _ = _framing(_lines(rest))
     last = b"close" in words or (match[1] == b"0" and b"keep-alive" not in words)
     if method == "HEAD" or status < 200 or status in (204, 304):
         return Answer(status, Body(0), last)
     return Answer(status, Body(length, chunked), last or (length is None and not chunked))
 
 
-def _headers(lines: bytes) -> list[tuple[bytes, bytes]]:
-    split = (line.partition(b":") for line in lines.split(b"\r\n") if line)
-    return [(name.lower(), value.strip(b" \t")) for name, _, value in split]
+def _lines(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers, up to the empty line.
+
+    Raises:
+        MalformedError: a line is none, or ends otherwise than lines do.
+    """
+    found = lines.split(b"\r\n")
+    # What is left over has to be the line ends, and nothing between them.
+    if lines.translate(None, _TEXT) != b"\r\n" * (len(found) - 1):
+        raise MalformedError("The headers hold control characters.")
+    headers = []
+    for line in found:
+        if line:
+            name, colon, value = line.partition(b":")
+            if not colon or not name or name.translate(None, _NAME):
+                raise MalformedError("A header is none.")
+            headers.append((name.lower(), value.strip(b" \t")))
+    return headers
 
 
 def _framing(headers: Headers) -> tuple[int | None, bool, set[bytes], bytes]:
