@@ -149,7 +149,7 @@ def test_a_websocket_is_led_through_and_its_origin_checked(served: ServiceState)
 @pytest.mark.skipif(not HAS_SECOND_USER, reason="needs root, to be another user")
 def test_other_users_are_not_answered(served: ServiceState) -> None:
     program = f"""
-import http.client, os
+import encodings.idna, http.client, os
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 to = http.client.HTTPConnection("127.0.0.1", {served.url.rpartition(":")[2]}, timeout=30)
 to.request("GET", "/environ")

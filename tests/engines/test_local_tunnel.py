@@ -42,7 +42,7 @@ class Server:
 
     @asynccontextmanager
     async def running(self, folder: Path) -> AsyncIterator[Backend]:
-        handlers = {
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             "Ask": grpc.unary_unary_rpc_method_handler(self.ask),
             "Tell": grpc.unary_stream_rpc_method_handler(self.tell),
         }
@@ -78,23 +78,24 @@ def test_calls_go_over_to_another_server_without_one_that_fails(folder: Path) ->
         old, new = Server("old"), Server("new")
         async with old.running(folder) as first, new.running(folder) as second, listening() as (listener, channel):
             listener.lead_to(first)
-            ask, tell = channel.unary_unary(METHOD), channel.unary_stream(STREAM)
-            assert await ask(b"!", timeout=15) == b"old!"
+            ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
+            tell: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(STREAM)
+            assert await ask(b"!", timeout=60) == b"old!"
             old.may.clear()
             old.asked.clear()
-            slow = asyncio.ensure_future(ask(b"?", timeout=15))
-            streamed = tell(b"", timeout=15)
+            slow = asyncio.ensure_future(ask(b"?", timeout=60))
+            streamed = tell(b"", timeout=60)
             assert await streamed.read() == b"old0"
             await old.asked.wait()
             listener.lead_to(second)
             listener.leave(first)
-            draining = asyncio.create_task(first.drain(5.0, 30.0))
+            draining = asyncio.create_task(first.drain(5.0, 60.0))
             # The client has heard of it when a call is answered, which the old one does not do for now.
             more: list[asyncio.Future[bytes]] = []
             while not any(one.done() for one in more):
-                more.append(asyncio.ensure_future(ask(b"", timeout=15)))
+                more.append(asyncio.ensure_future(ask(b"", timeout=60)))
                 await asyncio.wait(more, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
-            assert await ask(b"!", timeout=15) == b"new!"
+            assert await ask(b"!", timeout=60) == b"new!"
             assert not draining.done()
             old.may.set()
             assert await slow == b"old?"
@@ -112,7 +113,8 @@ def test_large_messages_pass(folder: Path) -> None:
         async with server.running(folder) as backend, listening() as (listener, channel):
             listener.lead_to(backend)
             large = bytes(range(256)) * 8000
-            assert await channel.unary_unary(METHOD)(large, timeout=60) == b"s" + large
+            ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
+            assert await ask(large, timeout=60) == b"s" + large
 
     asyncio.run(run())
 
@@ -124,8 +126,9 @@ def test_others_are_told_why_they_are_not_answered(folder: Path, monkeypatch: py
         server = Server("s")
         async with server.running(folder) as backend, listening() as (listener, channel):
             listener.lead_to(backend)
+            ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
             with pytest.raises(grpc.aio.AioRpcError) as told:
-                await channel.unary_unary(METHOD)(b"", timeout=15)
+                await ask(b"", timeout=60)
             assert told.value.code() is grpc.StatusCode.UNAVAILABLE
             assert not server.asked.is_set()
 
