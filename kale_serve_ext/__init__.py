@@ -12,12 +12,22 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from .artifacts import Dataset, Model, Transformer
-    from .ml import Signature
+    from .ml import Signature, TensorSpec
     from .notebook import Endpoint, ServeConfig, serve
 
     __version__: str
 
-__all__ = ["Dataset", "Endpoint", "Model", "ServeConfig", "Signature", "Transformer", "__version__", "serve"]
+__all__ = [
+    "Dataset",
+    "Endpoint",
+    "Model",
+    "ServeConfig",
+    "Signature",
+    "TensorSpec",
+    "Transformer",
+    "__version__",
+    "serve",
+]
 
 _HOMES = {
     "Dataset": "artifacts",
@@ -25,6 +35,7 @@ _HOMES = {
     "Model": "artifacts",
     "ServeConfig": "notebook",
     "Signature": "ml",
+    "TensorSpec": "ml",
     "Transformer": "artifacts",
     "serve": "notebook",
 }

@@ -1,4 +1,4 @@
-"""``Signature``: what goes into a model and what comes out (importable as ``kale.ml``)."""
+"""``Signature`` and ``TensorSpec``: what goes into a model and what comes out (importable as ``kale.ml``)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from .sync import loop, run
 if TYPE_CHECKING:
     from .display import Progress
     from .engines.base import Engine
-    from .ml import Signature
+    from .entities import Artifact
     from .serving.asking import AskingClient
     from .serving.outputs import Outputs
     from .serving.plan import Draft
@@ -201,7 +201,7 @@ class Endpoint:
 
         self.name = name
         self._engine = engine
-        self._client = AskingClient(engine, name, recorded=_signature_of)
+        self._client = AskingClient(engine, name, recorded=_recorded)
 
     @property
     def service(self) -> Service:
@@ -564,8 +564,8 @@ class Endpoint:
             return f"<strong>InferenceService {escape(self.name)}</strong>: {escape(error.message)}"
 
 
-async def _signature_of(artifact: int) -> Signature | None:
-    return (await session.metadata().artifact(artifact)).signature
+async def _recorded(artifact: int) -> Artifact:
+    return await session.metadata().artifact(artifact)
 
 
 def _check_given_name(name: object) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, cast
 
+from ..entities import Artifact
 from ..errors import InvalidInputError
 from ..estimators import lineage
 from ..ml import JSON, Signature, TensorSpec
@@ -144,6 +145,10 @@ class _ONNX(Format):
     def path_details(self, directory: Path) -> Mapping[str, JSON]:
         file = _file(directory)
         return _details(_read(file)) if file else {}
+
+    def stock_differences(self, model: Artifact, method: str) -> Iterator[str]:
+        if "opsets" in model.details:  # logged here, and so a snapshot
+            yield f"It looks for a model repository (NAME/1/model{_SUFFIX}), which the snapshot of a model is not."
 
 
 FORMAT = _ONNX()

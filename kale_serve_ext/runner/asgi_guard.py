@@ -73,7 +73,7 @@ class AsgiGuard:
             if exchange.refused:
                 return
             if isinstance(exc, ClientDisconnect):
-                log.warning("%s the client went away before its request had ended", answers.printable(scope["path"]))
+                log.warning("%s client disconnected before its request was complete", answers.printable(scope["path"]))
                 return
             if scope.get(answers.REPORTED) is not exc:
                 answers.report(scope["path"], exc)

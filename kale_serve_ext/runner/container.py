@@ -72,7 +72,7 @@ def main() -> None:
         _await_predictor(task.predictor_host, log)
     if workers > 1:
         # Further processes would get the model pickled, which code that is loaded from a folder does not allow.
-        log.warning("One process serves, not the %d of --workers: more come with minReplicas.", workers)
+        log.warning("Ignoring --workers=%d: a container runs one process; set minReplicas for more.", workers)
     serve(model)
 
 
@@ -182,7 +182,7 @@ def _await_predictor(host: str, log: logging.Logger) -> None:
             return
         except OSError as error:
             if time.monotonic() > end:
-                log.warning("The predictor %s cannot be reached yet: %s", host, error)
+                log.warning("The predictor %s is not reachable yet: %s", host, error)
                 return
         time.sleep(0.2)
 

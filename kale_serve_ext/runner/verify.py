@@ -43,7 +43,7 @@ def verify(model: _Model, folder: Path, method: str) -> None:
         return
     log = logging.getLogger("kale_serve")
     if not (problem := _problem(recorded, model)):
-        log.info("%d recorded rows are answered as where the model was logged.", len(recorded.rows))
+        log.info("%d recorded rows match the answers recorded with the model.", len(recorded.rows))
     elif wanted == "require":
         raise RuntimeError(problem)
     else:

@@ -86,7 +86,7 @@ class Backends:
         if before is None or before.info == decision.info:
             return
         now = decision.info
-        self.log.info("Services go to %s/%s/%s. %s", now.kind, now.context, now.namespace, decision.reason)
+        self.log.info("Serving on %s/%s/%s. %s", now.kind, now.context, now.namespace, decision.reason)
         for info in self._engines.keys() - set(self.engine_infos):
             task = asyncio.create_task(self._let_go(info))
             self._closing.add(task)
@@ -152,7 +152,7 @@ class Backends:
         if len(failed) == len(answers):
             raise next(iter(failed.values()))
         for info, error in failed.items():
-            self.log.warning("The services of %s/%s are listed as they last were: %s", info.kind, info.context, error)
+            self.log.warning("Showing the services of %s/%s as last known: %s", info.kind, info.context, error)
         self._listed |= {i: one for i, one in zip(infos, answers, strict=True) if not isinstance(one, BaseException)}
         # What cannot be seen is not gone.
         return [state for info in infos for state in self._listed.get(info, ())]

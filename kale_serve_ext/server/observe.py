@@ -79,7 +79,7 @@ class LogsHandler(Handler):
                 self._copying.result()
             await self.finish(set_content_type=_TEXT)
         except StreamClosedError:
-            self.log.debug("The log of %s was not read to its end.", self.request.path)
+            self.log.debug("Streaming the log of %s ended early.", self.request.path)
 
     async def _copy(self, first: str, pieces: AsyncIterator[str]) -> None:
         left = self.app.max_log_bytes

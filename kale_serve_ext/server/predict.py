@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
 from ..entities import ServiceRef
 from .handler import Handler
-
-if TYPE_CHECKING:
-    from ..ml import Signature
 
 _SLACK = 2.0
 
@@ -26,11 +21,8 @@ class PredictHandler(Handler):
 
         ref = ServiceRef(*parts)
         component = self.query(TensorsQuery).component or None
-        work = tensors_of(self.backends.engine_of(ref), ref.name, self._recorded, component)
+        work = tensors_of(self.backends.engine_of(ref), ref.name, self.backends.metadata.artifact, component)
         self.answer(await self.within(self.app.request_timeout, work))
-
-    async def _recorded(self, artifact: int) -> Signature | None:
-        return (await self.backends.metadata.artifact(artifact)).signature
 
     @authenticated
     @authorized

@@ -201,7 +201,7 @@ class Uploads:
         for ref, work in self._known.items():
             if work.task and not work.task.done():
                 self._log.warning(
-                    "The upload for %s was cancelled and has not ended within %g s. What it made goes with its Job.",
+                    "The upload for %s was cancelled but is still running after %g s; its objects go with its Job.",
                     ref.name,
                     _ENDS_WITHIN,
                 )

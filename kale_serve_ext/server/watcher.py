@@ -69,7 +69,7 @@ async def _watch(info: EngineInfo, backends: Backends, events: EventLogger, log:
                     (known.discard if event.kind == "deleted" else known.add)(event.ref)
                     emit(event, events)
         except Exception as error:  # whatever an engine can raise, the next try may do better
-            log.warning("Watching the services of %s failed, again in %g s: %s", info.context, delay, error)
+            log.warning("Watching the services of %s failed; trying again in %g s: %s", info.context, delay, error)
         await asyncio.sleep(delay)
         delay = min(2 * delay, _LONGEST_DELAY)
 

@@ -99,18 +99,14 @@ def _fitted(found: Arrays, specs: Sequence[TensorSpec]) -> Arrays:
     """The arrays, each with a batch dimension where that is what all of them lack."""
     import numpy as np
 
-    lacking = [spec for spec in specs if found[spec.name].ndim == len(spec.shape) - 1 and _may_be_one(spec.shape)]
-    batched = [s for s in specs if s not in lacking and s.shape and not isinstance(s.shape[0], int)]
-    batched += [s for s in specs if s not in lacking and s.shape and s.shape[0] == -1]
+    lacking = [spec for spec in specs if _may_be_one(spec.shape) and _fits(found[spec.name].shape, spec.shape[1:])]
+    batched = [s for s in specs if s not in lacking and s.shape and (isinstance(s.shape[0], str) or s.shape[0] == -1)]
     if lacking and all(found[s.name].ndim == len(s.shape) and len(found[s.name]) == 1 for s in batched):
         found = {**found, **{spec.name: found[spec.name][np.newaxis] for spec in lacking}}
     sizes: dict[str, tuple[str, int]] = {}
     for spec in specs:
         given = found[spec.name].shape
-        fits = len(given) == len(spec.shape) and all(
-            isinstance(size, str) or size in (-1, is_) for size, is_ in zip(spec.shape, given, strict=True)
-        )
-        if not fits:
+        if not _fits(given, spec.shape):
             raise InvalidInputError(
                 f"The input {spec.name!r} takes the shape {dims(spec.shape)}, and was given {dims(given)}.",
                 hint=f"It takes {in_words(spec)}."
@@ -129,6 +125,13 @@ def _fitted(found: Arrays, specs: Sequence[TensorSpec]) -> Arrays:
                     field=spec.name,
                 )
     return found
+
+
+def _fits(given: Sequence[int], wanted: Sequence[str | int]) -> bool:
+    """Whether an array of this shape has the wanted rank and fixed dimensions."""
+    return len(given) == len(wanted) and all(
+        isinstance(size, str) or size in (-1, is_) for size, is_ in zip(wanted, given, strict=True)
+    )
 
 
 def _may_be_one(shape: Sequence[str | int]) -> bool:

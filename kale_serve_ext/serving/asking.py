@@ -25,7 +25,7 @@ class AskingClient(PredictionClient):
     """A client of one component of one service (None: its entry).
 
     Args:
-        recorded: gives the signature that is recorded with an artifact.
+        recorded: gives what is recorded of an artifact.
     """
 
     def __init__(

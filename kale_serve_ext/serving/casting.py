@@ -141,6 +141,8 @@ def _of_list(values: Sequence[object], spec: TensorSpec) -> tuple[np.ndarray, bo
             return np.array(values, dtype=object), False
         plain = _with_nan(values) if spec.dtype.startswith("float") else values
         found = np.array(plain)
+        if found.dtype.kind == "O" and spec.dtype.startswith("float"):
+            found = np.array(plain, dtype=spec.dtype)
     except (ValueError, TypeError, OverflowError) as error:
         raise InvalidInputError(
             f"The input {spec.name!r} was given lists that make no array: {error}.",
@@ -149,8 +151,6 @@ def _of_list(values: Sequence[object], spec: TensorSpec) -> tuple[np.ndarray, bo
         ) from error
     if not found.size:
         found = found.astype(spec.dtype)
-    if found.dtype.kind == "O" and spec.dtype in ("uint64", "float64", "float32", "float16"):
-        found = np.array(plain, dtype=spec.dtype)
     return found, False
 
 
@@ -211,9 +211,12 @@ def _sample(given: np.ndarray, made: np.ndarray) -> str:
     """One of the values that are not kept."""
     import numpy as np
 
+    if given.dtype.kind in "iu" and made.dtype.kind in "iu":
+        limits = np.iinfo(made.dtype)
+        return str(given.min() if int(given.min()) < limits.min else given.max())
     with np.errstate(over="ignore", invalid="ignore"):
-        changed = given[(made.astype(given.dtype) != given)]
-    return f"{changed.flat[0]}" if changed.size else "values"
+        changed = given[made.astype(given.dtype) != given]
+    return str(changed.flat[0])
 
 
 def _of_kind(given: str, spec: TensorSpec) -> InvalidInputError:

@@ -31,7 +31,7 @@ from . import failures, protocols, rest, tensors
 from .described import may_take_tensors
 from .manifest_view import answers_itself, wire_name
 from .route import Infer, Route, blocking_stub, prefers_grpc, stub
-from .status import artifact_of, describe, protocol_of
+from .status import describe, protocol_of, served_artifact
 
 if TYPE_CHECKING:
     from . import messages
@@ -293,6 +293,7 @@ class PredictionClient:
                 component = self._component or (entry if coming else None)
                 connection = await stack.enter_async_context(self._engine.connect(self._name, component))
             transformer = entry == "transformer"
+            served = served_artifact("model", manifest)
             same = known if known and known.connection is connection else None
             self._target = Route(
                 connection=connection,
@@ -306,7 +307,8 @@ class PredictionClient:
                 infer=same.infer if same else stub(connection),
                 infer_now=same.infer_now if same else blocking_stub(connection),
                 may_take_tensors=may_take_tensors(manifest, entry),
-                artifact=artifact_of(entry, manifest),
+                manifest=manifest,
+                artifact=0 if transformer or served is None else served.id,
                 loop=asyncio.get_running_loop(),
                 read=time.monotonic(),
             )

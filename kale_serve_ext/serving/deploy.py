@@ -295,7 +295,7 @@ async def delete(name: str, engine: Engine, metadata: Metadata) -> None:
     try:
         await metadata.end_deployment(ref)
     except KaleServeError as error:
-        log.warning("%s is deleted, but its deployment is still open in the metadata: %s", ref, error)
+        log.warning("%s was deleted, but its deployment is still open in the metadata: %s", ref, error)
 
 
 def _refuse(checks: Sequence[Check]) -> None:
@@ -362,7 +362,7 @@ async def _record(state: ServiceState, metadata: Metadata, provenance: Provenanc
     try:
         await metadata.record_deployment(state.ref, artifact_ids(state.manifest), provenance=provenance)
     except KaleServeError as error:
-        log.warning("What %s serves now is not written down in the metadata: %s", state.ref, error)
+        log.warning("What %s serves now could not be recorded in the metadata: %s", state.ref, error)
 
 
 async def _stage(made: Draft, engine: Engine, on_progress: Uploading | None) -> tuple[list[Staged], Manifest]:
@@ -395,4 +395,4 @@ async def _undo(before: ServiceState | None, made: ServiceState, engine: Engine)
         else:
             await engine.delete(made.ref.name)
     except KaleServeError as error:
-        log.warning("%s could not be put back: %s", made.ref, error)
+        log.warning("%s could not be restored: %s", made.ref, error)

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from ..entities import Artifact
 from ..errors import KaleServeError
 from ..ml import JSON, Signature
 from . import protocols
 from .described import Described, of_metadata, of_signature, says_something
+from .existing_service import is_recorded_as
 from .messages import messages
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from .messages import ModelMetadata, TensorMetadata
     from .route import Route
 
-Recorded = Callable[[int], Awaitable[Signature | None]]
-"""Gives the signature that is recorded with an artifact, by its id."""
+Recorded = Callable[[int], Awaitable[Artifact]]
+"""Gives what is recorded of an artifact, by its id."""
 
 METADATA = "/inference.GRPCInferenceService/ModelMetadata"
 _PATIENCE = 10.0
@@ -37,12 +39,12 @@ async def describe(route: Route, recorded: Recorded | None, *, by_grpc: bool) ->
     It is not where the server did not answer, which it may do later.
 
     Args:
-        recorded: gives the signature of what it serves; one that is not to be had now counts as none.
+        recorded: gives the record of what it serves; one that is not to be had now counts as none.
         by_grpc: whether to ask by gRPC too.
     """
     if not route.may_take_tensors:
         return None, True
-    signature = await _recorded(route.artifact, recorded)
+    signature = await _recorded(route, recorded)
     if signature and says_something(signature):
         return of_signature(signature), True
     found, is_sure = await _by_rest(route.connection.http, protocols.path("v2", route.model).removesuffix("/infer"))
@@ -51,13 +53,14 @@ async def describe(route: Route, recorded: Recorded | None, *, by_grpc: bool) ->
     return of_metadata(found), is_sure
 
 
-async def _recorded(artifact: int, recorded: Recorded | None) -> Signature | None:
-    if not artifact or recorded is None:
+async def _recorded(route: Route, recorded: Recorded | None) -> Signature | None:
+    if not route.artifact or recorded is None:
         return None
     try:
-        return await asyncio.wait_for(recorded(artifact), _PATIENCE)
+        artifact = await asyncio.wait_for(recorded(route.artifact), _PATIENCE)
     except (KaleServeError, asyncio.TimeoutError):
         return None
+    return artifact.signature if is_recorded_as(artifact, "model", route.manifest) else None
 
 
 async def _by_rest(http: httpx.AsyncClient, path: str) -> tuple[JSON, bool]:
@@ -102,8 +105,3 @@ async def _by_grpc(connection: Connection, model: str) -> tuple[JSON, bool]:
 
 def _listed(tensors: Sequence[TensorMetadata]) -> list[JSON]:
     return [{"name": t.name, "datatype": t.datatype, "shape": list(t.shape)} for t in tensors]
-
-
-def as_signature(described: Described) -> Signature:
-    """The tensors as a model's record has them."""
-    return Signature(input_dtype="", inputs=described.inputs, outputs=described.outputs)

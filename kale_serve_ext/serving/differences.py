@@ -38,9 +38,9 @@ def is_own(runtime: Runtime) -> bool:
 def cannot_answer(runtime: Runtime, model_format: str, method: str, verify: str = "") -> str:
     """Why a runtime cannot do what is asked of the answers; empty where it can."""
     format_ = known(model_format)
-    if is_own(runtime) or format_ is None or not format_.has_methods:
+    if is_own(runtime) or format_ is None or not format_.server:
         return ""
-    if method not in ("", USUAL):
+    if format_.has_methods and method not in ("", USUAL):
         methods = format_.stock_methods
         if len(methods) < 2 or "mlserver" in runtime.name:
             return f"has no choice of methods, and {method} was asked for"
@@ -56,8 +56,10 @@ def differences_of(model: Artifact, runtime: Runtime, method: str = USUAL) -> tu
     as those that were logged before, nothing is known.
     """
     format_ = known(model.format)
-    if is_own(runtime) or format_ is None or not format_.has_methods:
+    if is_own(runtime) or format_ is None:
         return ()
+    if not format_.has_methods:
+        return tuple(format_.stock_differences(model, method))
     if kind := model.details.get("file_kind"):
         return (f"It cannot load the model, whose file is of another kind ({kind}).",)
     if not is_recorded(model):

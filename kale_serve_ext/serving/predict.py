@@ -83,7 +83,7 @@ async def tensors_of(engine: Engine, name: str, recorded: Recorded, component: C
     """The tensors by name that a component takes and gives, its entry's by default; none where it takes a table.
 
     Args:
-        recorded: gives the signature that is recorded with an artifact.
+        recorded: gives what is recorded of an artifact.
     """
     client = AskingClient(engine, name, component, recorded=recorded)
     try:

@@ -42,8 +42,10 @@ class Route:
     """That method for threads without a loop."""
     may_take_tensors: bool
     """Whether requests may be of named tensors: where they are not surely rows of a table."""
+    manifest: Manifest
+    """The description that it answers by."""
     artifact: int
-    """The id of what is recorded of the component: a model's or a transformer's; 0 where there is none."""
+    """The id of the model that a predictor runs, in the metadata that it was served from; 0 where there is none."""
     loop: asyncio.AbstractEventLoop
     """Where the connection is used."""
     read: float

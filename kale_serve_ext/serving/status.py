@@ -116,12 +116,6 @@ def served_artifact(role: Literal["model", "transformer"], manifest: Manifest) -
     return _served(role, mapping(metadata.get("labels")), mapping(metadata.get("annotations")))
 
 
-def artifact_of(component: Component, manifest: Manifest) -> int:
-    """The id of the model or the transformer that a component runs; 0 where it is no artifact."""
-    served = served_artifact("transformer" if component == "transformer" else "model", manifest)
-    return served.id if served else 0
-
-
 def runtime_of(manifest: Manifest) -> str:
     """The runtime's name; empty for a predictor that is a container of its own, with people's own code."""
     if runs_own_server(manifest):

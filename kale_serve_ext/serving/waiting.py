@@ -94,7 +94,7 @@ async def _changes(engine: Engine, name: str) -> AsyncIterator[asyncio.Event]:
                 if event.ref.name == name:
                     changed.set()
         except KaleServeError as error:
-            log.info("Changes of %s are looked for every %g s, as it cannot be watched: %s", name, _PERIOD, error)
+            log.info("%s cannot be watched; checking every %g s instead: %s", name, _PERIOD, error)
 
     watching = asyncio.create_task(watch())
     try:

@@ -297,6 +297,8 @@ export function makeSignature(
     sample: null,
     input_kind: '',
     input_missing: '',
+    inputs: [],
+    outputs: [],
     ...change,
     columns: (change.columns ?? []).map(column => ({
       dtype: 'float64',

@@ -6,6 +6,7 @@ import { ApiError } from './errors';
 import { withPlainTexts } from './plain';
 import type {
   Component,
+  Described,
   EngineBody,
   EngineInfo,
   EngineList,
@@ -155,6 +156,16 @@ export class KaleServeClient {
    */
   async cancelUpload(ref: ServiceRef): Promise<void> {
     await this._request('DELETE', [...servicePath(ref), 'upload']);
+  }
+
+  /**
+   * The tensors that a test request takes by name; none where it takes rows of a table.
+   */
+  tensors(ref: ServiceRef, component: '' | 'predictor'): Promise<Described> {
+    return this._json('GET', [...servicePath(ref), 'predict'], {
+      query: { component },
+      asItIs: true
+    });
   }
 
   predict(

@@ -8,6 +8,7 @@ type Schemas = components['schemas'];
 export type Artifact = Schemas['Artifact'];
 export type BackendHealth = Schemas['BackendHealth'];
 export type Check = Schemas['Check'];
+export type Described = Schemas['Described'];
 export type Difference = Schemas['Difference'];
 export type EngineBody = Pick<Schemas['EngineBody'], 'kind'> &
   Partial<Schemas['EngineBody']>;
@@ -40,6 +41,7 @@ export type ServiceRevision = Schemas['ServiceRevision'];
 export type ServiceRef = Schemas['ServiceRef'];
 export type Signature = Schemas['Signature'];
 export type Step = Schemas['Step'];
+export type TensorSpec = Schemas['TensorSpec'];
 export type Verification = Schemas['Verification'];
 
 export type Component = Service['components'][number];

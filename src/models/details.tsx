@@ -16,6 +16,7 @@ import { Glyph } from '../components/glyph';
 import { Moment } from '../components/moment';
 import { useTrans } from '../components/trans';
 import type { IActions } from '../panel/actions';
+import { shapeText } from '../predict/tensors/shape';
 import { methodWords } from '../services/methods';
 import { phaseWord } from '../services/phase';
 import { lineageOf } from './lineage';
@@ -252,14 +253,21 @@ function inputWords(
   if (!signature) {
     return '';
   }
-  const { columns, input_size, input_dtype } = signature;
-  if (columns.length > 0) {
-    const shown = columns
+  const { columns, inputs, input_size, input_dtype } = signature;
+  const named = [
+    ...inputs.map(({ name, dtype, shape }) => [
+      name,
+      `${dtype} ${shapeText(shape)}`
+    ]),
+    ...columns.map(({ name, dtype }) => [name, dtype])
+  ];
+  if (named.length > 0) {
+    const shown = named
       .slice(0, 6)
-      .map(column => `${column.name} (${column.dtype})`)
+      .map(([name, told]) => `${name} (${told})`)
       .join(', ');
-    return columns.length > 6
-      ? trans.__('%1 and %2 more', shown, columns.length - 6)
+    return named.length > 6
+      ? trans.__('%1 and %2 more', shown, named.length - 6)
       : shown;
   }
   const size = input_size.slice(1).join(' × ');

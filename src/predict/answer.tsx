@@ -1,13 +1,20 @@
 import * as React from 'react';
 import type { ApiError } from '../api/errors';
 import { plainText } from '../api/plain';
-import type { Prediction } from '../api/types';
+import type { Prediction, TensorSpec } from '../api/types';
 import { CopyButton } from '../components/button';
 import { Fold } from '../components/disclosure';
 import { ErrorNote } from '../components/note';
 import { useTrans } from '../components/trans';
 import { predictionsOf } from './form';
+import { outputsOf } from './tensors/outputs';
+import { DownloadButton, OutputsView } from './tensors/results';
 import { laidOut, shown } from './text';
+
+/**
+ * So many characters of a request are shown: the rest would be a very long list of numbers.
+ */
+const MOST_SENT = 20_000;
 
 /**
  * What the service answered, how long it took, and the same call as code.
@@ -16,6 +23,10 @@ export function AnswerView(props: {
   answer: Prediction | null;
   error: ApiError | null;
   isWaiting: boolean;
+  /**
+   * The outputs that the answer has by name; undefined where it is about rows of a table.
+   */
+  outputs?: readonly TensorSpec[];
   onLogs: () => void;
 }): JSX.Element {
   const trans = useTrans();
@@ -48,7 +59,7 @@ export function AnswerView(props: {
         <div
           className={`jp-KaleAnswer-body ${isWaiting ? 'jp-mod-stale' : ''}`}
         >
-          <Answer answer={answer} />
+          <Answer answer={answer} outputs={props.outputs} />
         </div>
       )}
       {!answer && !error && (
@@ -62,10 +73,17 @@ export function AnswerView(props: {
   );
 }
 
-function Answer({ answer }: { answer: Prediction }): JSX.Element {
+function Answer(props: {
+  answer: Prediction;
+  outputs?: readonly TensorSpec[];
+}): JSX.Element {
   const trans = useTrans();
-  const text = laidOut(answer.answer);
-  const predictions = predictionsOf(answer.answer);
+  const { answer, outputs } = props;
+  const arrays = React.useMemo(
+    () => (outputs ? outputsOf(answer.answer, outputs) : null),
+    [answer, outputs]
+  );
+  const predictions = arrays ? null : predictionsOf(answer.answer);
   const only = predictions?.length === 1 ? predictions[0] : undefined;
   return (
     <>
@@ -77,11 +95,16 @@ function Answer({ answer }: { answer: Prediction }): JSX.Element {
         <span>{trans.__('protocol %1', answer.protocol)}</span>
         <span className="jp-KaleAnswer-url">{answer.url}</span>
       </p>
-      <pre tabIndex={0}>{plainText(text)}</pre>
+      {arrays ? (
+        <OutputsView outputs={arrays} />
+      ) : (
+        <pre tabIndex={0}>{plainText(laidOut(answer.answer))}</pre>
+      )}
       <div className="jp-KaleAnswer-copies">
         <CopyButton text={answer.python} label={trans.__('Copy as Python')} />
         <CopyButton text={answer.command} label={trans.__('Copy as command')} />
         <CopyButton text={answer.answer} label={trans.__('Copy the answer')} />
+        {arrays && <DownloadButton text={answer.answer} name="answer" />}
       </div>
       <Sent request={answer.request} />
     </>
@@ -92,7 +115,16 @@ function Sent({ request }: { request: string }): JSX.Element {
   const trans = useTrans();
   return (
     <Fold label={trans.__('What was sent')}>
-      <pre tabIndex={0}>{plainText(request)}</pre>
+      <pre tabIndex={0}>{plainText(request.slice(0, MOST_SENT))}</pre>
+      {request.length > MOST_SENT && (
+        <p className="jp-KaleOutputs-more">
+          {trans._n(
+            '… %1 more character',
+            '… %1 more characters',
+            request.length - MOST_SENT
+          )}
+        </p>
+      )}
     </Fold>
   );
 }

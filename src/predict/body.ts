@@ -114,7 +114,10 @@ function shapeOf(value: JSONText): number[] {
     : [];
 }
 
-function datatypeOf(dtype: string): string {
+/**
+ * What v2 calls a dtype of numpy, pandas or polars.
+ */
+export function datatypeOf(dtype: string): string {
   const match = /^(float|int|uint|bool)(?:ean)?(\d*)/i.exec(dtype);
   if (!match) {
     return 'BYTES';

@@ -170,9 +170,7 @@ export function rowOf(
   fields: readonly IInputField[],
   texts: readonly FieldText[]
 ): { row: JSONText; wrong: null } | { row: null; wrong: (Problem | null)[] } {
-  const values = fields.map((field, index) =>
-    parse(field, texts[index] ?? null)
-  );
+  const values = parseAll(fields, texts);
   const wrong = values.map(value => (typeof value === 'string' ? value : null));
   if (wrong.some(problem => problem !== null)) {
     return { row: null, wrong };
@@ -184,6 +182,16 @@ export function rowOf(
       : list(row),
     wrong: null
   };
+}
+
+/**
+ * The value of each field, or what is wrong with it.
+ */
+export function parseAll(
+  fields: readonly IInputField[],
+  texts: readonly FieldText[]
+): (JSONText | Problem)[] {
+  return fields.map((field, index) => parse(field, texts[index] ?? null));
 }
 
 /**
@@ -269,7 +277,7 @@ function sampleAt(
 /**
  * By what numpy, pandas or polars call a type, or by what a value is.
  */
-function kindOf(dtype: string): IInputField['kind'] {
+export function kindOf(dtype: string): IInputField['kind'] {
   if (/^u?int/i.test(dtype)) {
     return 'integer';
   }

@@ -1,16 +1,9 @@
 import * as React from 'react';
 import type { KaleServeClient } from '../api/client';
-import { ApiError } from '../api/errors';
-import type {
-  PredictBody,
-  Prediction,
-  ServiceRef,
-  Signature
-} from '../api/types';
+import type { PredictBody, ServiceRef, Signature } from '../api/types';
 import { Choice } from '../components/choice';
 import { Note } from '../components/note';
 import { useTrans } from '../components/trans';
-import { AnswerView } from './answer';
 import { rawRequest, rowOfRequest } from './body';
 import { InputFields } from './fields';
 import {
@@ -23,6 +16,8 @@ import {
   textsOf
 } from './form';
 import { JSONField } from './jsonfield';
+import { RequestPage } from './page';
+import { useSending } from './sending';
 import type { JSONText } from './text';
 import { list, readJSON, writeJSON } from './text';
 
@@ -56,16 +51,12 @@ export function RequestForm(props: {
   const [shared, setShared] = React.useState('');
   const [isKept, setKept] = React.useState(false);
   const [isTried, setTried] = React.useState(false);
-  const [request, setRequest] = React.useState<AbortController | null>(null);
-  const [answer, setAnswer] = React.useState<Prediction | null>(null);
-  const [error, setError] = React.useState<ApiError | null>(null);
+  const sending = useSending(client, target);
 
   const typed = fields ? rowOf(signature, fields, texts) : null;
   const rowProblem = problemOf(rowText);
   const rawProblem = problemOf(rawText);
   const body = bodyOf();
-
-  React.useEffect(() => () => request?.abort(), [request]);
 
   // All of it goes as text: numbers are not what JavaScript makes of them.
   function bodyOf(): PredictBody | null {
@@ -80,28 +71,9 @@ export function RequestForm(props: {
     return rowProblem === null ? { rows: `[${rowText}]`, component } : null;
   }
 
-  async function send() {
+  function send() {
     setTried(true);
-    if (!body) {
-      // Beside what is wrong, the answer to what was sent before would seem to be its answer.
-      setAnswer(null);
-      setError(null);
-      return;
-    }
-    const sending = new AbortController();
-    setRequest(sending);
-    try {
-      const given = await client.predict(target, body, sending.signal);
-      setAnswer(given);
-      setError(null);
-    } catch (reason) {
-      if (!sending.signal.aborted) {
-        setError(ApiError.from(reason, trans));
-        setAnswer(null);
-      }
-    } finally {
-      setRequest(current => (current === sending ? null : current));
-    }
+    void sending.send(body);
   }
 
   // Nothing that was typed is lost on the way, in neither direction: what the other mode cannot hold stays in its own.
@@ -149,102 +121,63 @@ export function RequestForm(props: {
   }
 
   return (
-    <div className="jp-KalePredict-columns">
-      <form
-        className="jp-KalePredict-form"
-        noValidate
-        onSubmit={event => {
-          event.preventDefault();
-          void send();
-        }}
-        onKeyDown={event => {
-          if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
-            event.preventDefault();
-            void send();
+    <RequestPage sending={sending} onSend={send} onLogs={props.onLogs}>
+      {signature && (
+        <Choice<Mode>
+          label={trans.__('Request as')}
+          value={mode}
+          options={[
+            ['form', trans.__('Form')],
+            ['json', trans.__('JSON')]
+          ]}
+          onChange={change}
+        />
+      )}
+      {mode === 'form' && isKept && (
+        <Note
+          level="info"
+          message={trans.__('The JSON is not one row of these fields.')}
+          hint={trans.__('It is kept until something here is changed.')}
+        />
+      )}
+      {mode === 'form' && fields && (
+        <InputFields
+          fields={fields}
+          texts={texts}
+          wrong={isTried ? (typed?.wrong ?? null) : null}
+          onChange={changed => {
+            setTexts(changed);
+            setKept(false);
+          }}
+        />
+      )}
+      {mode === 'form' && !fields && (
+        <JSONField
+          label={trans.__('Row')}
+          help={trans.__('One row as JSON, such as the sample.')}
+          text={rowText}
+          problem={rowProblem}
+          onChange={changed => {
+            setRowText(changed);
+            setKept(false);
+          }}
+        />
+      )}
+      {mode === 'json' && (
+        <JSONField
+          label={trans.__('Request body')}
+          help={
+            signature
+              ? trans.__('Sent as it is.')
+              : trans.__(
+                  'Sent as it is. The model was logged without a signature.'
+                )
           }
-        }}
-      >
-        {signature && (
-          <Choice<Mode>
-            label={trans.__('Request as')}
-            value={mode}
-            options={[
-              ['form', trans.__('Form')],
-              ['json', trans.__('JSON')]
-            ]}
-            onChange={change}
-          />
-        )}
-        {mode === 'form' && isKept && (
-          <Note
-            level="info"
-            message={trans.__('The JSON is not one row of these fields.')}
-            hint={trans.__('It is kept until something here is changed.')}
-          />
-        )}
-        {mode === 'form' && fields && (
-          <InputFields
-            fields={fields}
-            texts={texts}
-            wrong={isTried ? (typed?.wrong ?? null) : null}
-            onChange={changed => {
-              setTexts(changed);
-              setKept(false);
-            }}
-          />
-        )}
-        {mode === 'form' && !fields && (
-          <JSONField
-            label={trans.__('Row')}
-            help={trans.__('One row as JSON, such as the sample.')}
-            text={rowText}
-            problem={rowProblem}
-            onChange={changed => {
-              setRowText(changed);
-              setKept(false);
-            }}
-          />
-        )}
-        {mode === 'json' && (
-          <JSONField
-            label={trans.__('Request body')}
-            help={
-              signature
-                ? trans.__('Sent as it is.')
-                : trans.__(
-                    'Sent as it is. The model was logged without a signature.'
-                  )
-            }
-            text={rawText}
-            problem={rawProblem}
-            onChange={setRawText}
-          />
-        )}
-        <div className="jp-KalePredict-send">
-          <button
-            type="submit"
-            className="jp-mod-styled jp-mod-accept"
-            disabled={request !== null}
-          >
-            {trans.__('Send')}
-          </button>
-          {request && (
-            <button
-              type="button"
-              className="jp-mod-styled jp-mod-reject"
-              onClick={() => request.abort()}
-            >
-              {trans.__('Cancel')}
-            </button>
-          )}
-        </div>
-      </form>
-      <AnswerView
-        answer={answer}
-        error={error}
-        isWaiting={request !== null}
-        onLogs={props.onLogs}
-      />
-    </div>
+          text={rawText}
+          problem={rawProblem}
+          onChange={setRawText}
+        />
+      )}
+    </RequestPage>
   );
 }

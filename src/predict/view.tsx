@@ -8,6 +8,7 @@ import { useTrans } from '../components/trans';
 import { PhaseStatus } from '../services/phase';
 import type { IKaleServe } from '../tokens';
 import { RequestForm } from './request';
+import { TensorForm } from './tensors/request';
 
 /**
  * A test request to a service, with a form made from what its model takes.
@@ -65,6 +66,21 @@ function Test(props: {
   // A transformer that only works on the answer takes what the model takes, and is rarely logged with a signature.
   const signature = own ?? signatureOf(model);
   const error = model.error ?? transformer.error;
+  // Another version takes another input: the form starts over.
+  const key = `${component}:${asked.model?.id}:${asked.transformer?.id}:${asked.protocol}`;
+  // What a model takes that was logged without saying it, its server may know.
+  const isToldByServer =
+    !model.isLoading && !transformer.isLoading && !saysSomething(signature);
+  const wasReady = React.useRef(false);
+  // The form stays while the service has a break.
+  wasReady.current ||= canAnswer(service);
+  const told = useFetched(
+    isToldByServer && wasReady.current
+      ? () => kale.client.tensors(service.ref, component)
+      : null,
+    key
+  );
+  const tensors = signature?.inputs.length ? signature : told.value;
   return (
     <>
       <header className="jp-KalePredict-header">
@@ -100,12 +116,23 @@ function Test(props: {
           )}
         />
       )}
-      {model.isLoading || transformer.isLoading ? (
+      {model.isLoading || transformer.isLoading || told.isLoading ? (
         <p className="jp-KaleEmpty">{trans.__('Loading…')}</p>
+      ) : tensors?.inputs.length ? (
+        <TensorForm
+          key={key}
+          client={kale.client}
+          target={service.ref}
+          component={component}
+          protocol={asked.protocol || 'v1'}
+          inputs={tensors.inputs}
+          outputs={tensors.outputs}
+          sample={signature?.sample ?? null}
+          onLogs={onLogs}
+        />
       ) : (
         <RequestForm
-          // Another version takes another input: the form starts over.
-          key={`${component}:${asked.model?.id}:${asked.transformer?.id}:${asked.protocol}`}
+          key={key}
           client={kale.client}
           target={service.ref}
           component={component}
@@ -116,6 +143,26 @@ function Test(props: {
       )}
     </>
   );
+}
+
+/**
+ * Whether a record tells of a model's input.
+ */
+function saysSomething(signature: Signature | null): boolean {
+  return (
+    signature !== null &&
+    (signature.inputs.length > 0 ||
+      signature.columns.length > 0 ||
+      signature.input_size.length > 0 ||
+      signature.input_kind !== '')
+  );
+}
+
+/**
+ * Whether its server can be asked now.
+ */
+function canAnswer({ phase }: Service): boolean {
+  return phase === 'Ready' || phase === 'Degraded';
 }
 
 function signatureOf(fetched: IFetched<ModelDetail>): Signature | null {

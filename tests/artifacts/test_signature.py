@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from kale_serve_ext.artifacts.example import from_rows
 from kale_serve_ext.artifacts.signature import complete, slim
 from kale_serve_ext.errors import InvalidInputError
 from kale_serve_ext.estimators import tabular
-from kale_serve_ext.ml import JSON, Column, Signature
+from kale_serve_ext.ml import JSON, Column, Signature, TensorSpec
 
 FRAME = pd.DataFrame(
     {
@@ -162,3 +163,95 @@ def test_a_very_wide_table_is_recorded_without_its_names() -> None:
 
 def test_nothing_known_is_nothing() -> None:
     assert complete(None, None) is None
+
+
+TENSORS = Signature(
+    input_dtype="",
+    inputs=(TensorSpec("image", "uint8", [-1, 2, 2]), TensorSpec("label", "str", ["batch"])),
+    outputs=(TensorSpec("mask", "bool", [-1]),),
+)
+
+
+def test_tensors_go_into_the_record_and_come_back() -> None:
+    told = TENSORS.to_dict()
+
+    assert told["inputs"] == [
+        {"name": "image", "dtype": "uint8", "shape": [-1, 2, 2]},
+        {"name": "label", "dtype": "str", "shape": ["batch"]},
+    ]
+    assert Signature.from_dict(json.loads(json.dumps(told))) == TENSORS
+    assert Signature.from_dict({"inputs": [{"name": "x", "dtype": "int8", "shape": [None, 3]}, "?", {}]}).inputs == (
+        TensorSpec("x", "int8", [-1, 3]),
+    )
+    # Records, and the hashes of snapshots, of models without tensors stay as they were.
+    assert not {"inputs", "outputs"} & Signature(["batch_size", 2]).to_dict().keys()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: TensorSpec(""),
+        lambda: TensorSpec("x", "float32", [-2]),
+        lambda: TensorSpec("x", "float32", "abc"),
+        lambda: TensorSpec("x", 3),  # type: ignore[arg-type]
+        lambda: Signature(inputs={"x": "float32"}),  # type: ignore[arg-type]
+        lambda: Signature(inputs=[("x", "float32")]),  # type: ignore[arg-type]
+        lambda: Signature(outputs=(TensorSpec("x"), TensorSpec("x"))),
+    ],
+)
+def test_tensors_that_are_none_are_refused(wrong: Callable[[], object]) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        wrong()
+    assert caught.value.hint
+
+
+def test_an_example_of_arrays_by_name_tells_the_tensors() -> None:
+    example = {"image": np.arange(8, dtype="u1").reshape(2, 2, 2), "label": ["a", "b"]}
+
+    found = complete(None, None, example=example)
+
+    assert found is not None
+    assert [t.to_dict() for t in found.inputs] == [
+        {"name": "image", "dtype": "uint8", "shape": [-1, 2, 2]},
+        {"name": "label", "dtype": "str", "shape": [-1]},
+    ]
+    assert found.sample == {"image": [[[0, 1], [2, 3]]], "label": ["a"]}
+    assert (found.columns, found.input_size) == ((), [])
+
+
+def test_what_the_model_says_of_its_tensors_wins_over_the_example() -> None:
+    example = {"label": ["a", "b"], "image": np.zeros((2, 2, 2))}
+
+    found = complete(None, TENSORS, example=example)
+
+    assert found is not None
+    assert (found.inputs, found.outputs) == (TENSORS.inputs, TENSORS.outputs)
+    assert found.sample == {"image": [[[0.0, 0.0], [0.0, 0.0]]], "label": ["a"]}
+    only = Signature(input_dtype="", inputs=TENSORS.inputs[:1])
+    one = complete(None, only, example=np.ones((3, 2, 2)))
+    assert one is not None
+    assert one.sample == {"image": [[[1.0, 1.0], [1.0, 1.0]]]}
+    said = Signature(outputs=(TensorSpec("other"),), input_dtype="")
+    merged = complete(said, TENSORS)
+    assert merged is not None
+    assert (merged.inputs, merged.outputs) == (TENSORS.inputs, said.outputs)
+
+
+@pytest.mark.parametrize(
+    ("example", "said"),
+    [
+        ({"a": np.zeros((2, 1)), "b": np.zeros(3)}, r"same number of rows: a \[2, 1\], b \[3\]"),
+        ({"a": np.zeros((2, 1)), "b": 3}, r"same number of rows"),
+        ({"a": np.zeros((2, 1)), "b": [[1], [1, 2]]}, "lists that make no array"),
+    ],
+)
+def test_arrays_that_make_no_example_are_told(example: object, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        complete(None, None, example=example)
+
+
+def test_objects_of_plain_values_are_rows_still() -> None:
+    found = complete(None, None, example={"a": 1.5, "b": "x"})
+
+    assert found is not None
+    assert (found.inputs, [c.name for c in found.columns]) == ((), ["a", "b"])

@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import pytest
@@ -20,12 +20,16 @@ from kale_serve_ext.engines.base import Manifest
 from kale_serve_ext.engines.cluster.api import MERGE, Api
 from kale_serve_ext.engines.cluster.credentials import find_place
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
+from kale_serve_ext.engines.fields import mapping, mappings, name_of
 from kale_serve_ext.errors import InvalidInputError, NotFoundError
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
 from kale_serve_ext.serving.types import Service
 
 GONE_WITHIN = 120.0
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+MADE_HERE = {"api-approved.kubernetes.io": "unapproved, for tests"}
+"""Annotation of the kinds that tests make."""
 BUCKET = "kale-test"
 NEEDED = ("KUBECONFIG", "KALE_S3_ENDPOINT")
 BEFORE_PAUSE = os.environ.get("KALE_KSERVE", "").startswith("v0.15.")
@@ -82,6 +86,13 @@ class Kube:
     def get(self, path: str) -> Manifest:
         return sync.run(self.api.get(path))
 
+    def has(self, path: str) -> bool:
+        try:
+            self.get(path)
+        except NotFoundError:
+            return False
+        return True
+
     def create(self, path: str, body: Manifest) -> Manifest:
         return sync.run(self.api.create(path, body))
 
@@ -114,8 +125,59 @@ class Kube:
 @pytest.fixture(scope="session")
 def kube_admin() -> Iterator[Kube]:
     api = Api(find_place(os.environ["KUBECONFIG"]))
-    yield Kube(api)
+    made = Kube(api)
+    # Kinds outlive the namespaces, and so may have outlived a run that was killed.
+    for left in made.list(CRDS):
+        if MADE_HERE.items() <= mapping(mapping(left["metadata"]).get("annotations")).items():
+            _remove_kind(made, left)
+    yield made
     sync.run(api.close())
+
+
+@contextmanager
+def kind(kube: Kube, group: str, version: str, name: str, plural: str) -> Iterator[None]:
+    """A kind of any content, with nobody who acts on it; removed afterwards, unless the cluster had it already."""
+    made: Manifest = {
+        "metadata": {"name": f"{plural}.{group}", "annotations": {**MADE_HERE}},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": name, "plural": plural},
+            "versions": [
+                {
+                    "name": version,
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                }
+            ],
+        },
+    }
+    if kube.has(f"{CRDS}/{plural}.{group}"):
+        yield
+        return
+    kube.create(CRDS, made)
+    _until_served(kube, made, True)
+    try:
+        yield
+    finally:
+        _remove_kind(kube, made)
+
+
+def _remove_kind(kube: Kube, definition: Manifest) -> None:
+    kube.delete(f"{CRDS}/{name_of(definition)}")
+    _until_served(kube, definition, False)
+
+
+def _until_served(kube: Kube, definition: Manifest, wanted: bool) -> None:
+    """Wait until objects of this kind can be listed, or cannot any more."""
+    spec = mapping(definition["spec"])
+    (version,) = mappings(spec["versions"])
+    path = f"/apis/{spec['group']}/{version['name']}/{mapping(spec['names'])['plural']}"
+    end = time.monotonic() + 60
+    while kube.has(path) is not wanted:
+        assert time.monotonic() < end, f"{name_of(definition)} is {'not' if wanted else 'still'} served"
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")
@@ -124,18 +186,10 @@ def leaving(kube_admin: Kube) -> Iterator[list[str]]:
     names: list[str] = []
     yield names
     end = time.monotonic() + GONE_WITHIN
-    while left := [name for name in names if _is_there(kube_admin, name)]:
+    while left := [name for name in names if kube_admin.has(f"/api/v1/namespaces/{name}")]:
         if time.monotonic() > end:
             pytest.fail(f"still there after {GONE_WITHIN:g} s: the namespaces {', '.join(left)}")
         time.sleep(0.5)
-
-
-def _is_there(kube: Kube, namespace: str) -> bool:
-    try:
-        kube.get(f"/api/v1/namespaces/{namespace}")
-    except NotFoundError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")

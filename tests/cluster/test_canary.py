@@ -5,7 +5,6 @@ KServe 0.20 runs it and sends it nothing. The routes that a later one would writ
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -17,15 +16,14 @@ from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.engines.fields import mapping, mappings
 from kale_serve_ext.engines.kserve import canaries_of
-from kale_serve_ext.errors import ConflictError, NotFoundError
+from kale_serve_ext.errors import ConflictError
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.sync import run
-from tests.cluster.conftest import STANDARD, manifest, told
+from tests.cluster.conftest import CRDS, STANDARD, kind, manifest, told
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Kube
 
-KINDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes"
 SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/{}/inferenceservices"
 MODE: Mapping[str, str] = {"serving.kserve.io/deploymentMode": STANDARD}
@@ -36,8 +34,8 @@ ONLY_OLD = "All requests go to version 1; version 2 gets none."
 @pytest.fixture(scope="module", autouse=True)
 def known(kube_admin: Kube) -> None:
     """KServe's own word for it."""
-    kind = kube_admin.get(f"{KINDS}/inferenceservices.serving.kserve.io")
-    found = [v for v in mappings(mapping(kind["spec"]).get("versions")) if v.get("name") == "v1beta1"]
+    definition = kube_admin.get(f"{CRDS}/inferenceservices.serving.kserve.io")
+    found = [v for v in mappings(mapping(definition["spec"]).get("versions")) if v.get("name") == "v1beta1"]
     for key in ("schema", "openAPIV3Schema", "properties", "spec", "properties"):
         found = [mapping(v.get(key)) for v in found]
     if not any("canary" in fields for fields in found):
@@ -47,43 +45,8 @@ def known(kube_admin: Kube) -> None:
 @pytest.fixture(scope="module")
 def routes(kube_admin: Kube, known: None) -> Iterator[None]:
     """The kind of the Gateway API's routes, with nobody who acts on them."""
-    name = "httproutes.gateway.networking.k8s.io"
-    try:
-        kube_admin.get(f"{KINDS}/{name}")
-    except NotFoundError:
-        pass
-    else:
+    with kind(kube_admin, "gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"):
         yield
-        return
-    anything: JSON = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version: JSON = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
-    approved: JSON = {"api-approved.kubernetes.io": "unapproved, for tests"}
-    spec: JSON = {
-        "group": "gateway.networking.k8s.io",
-        "scope": "Namespaced",
-        "names": {"kind": "HTTPRoute", "plural": "httproutes"},
-        "versions": [version],
-    }
-    kube_admin.create(KINDS, {"metadata": {"name": name, "annotations": approved}, "spec": spec})
-    _until_served(kube_admin, True)
-    yield
-    kube_admin.delete(f"{KINDS}/{name}")
-    _until_served(kube_admin, False)
-
-
-def _until_served(kube_admin: Kube, wanted: bool) -> None:
-    end = time.monotonic() + 60
-    while _is_served(kube_admin) is not wanted:
-        assert time.monotonic() < end
-        time.sleep(0.2)
-
-
-def _is_served(kube_admin: Kube) -> bool:
-    try:
-        kube_admin.list(ROUTES.format("default"))
-    except NotFoundError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +92,7 @@ def route(kube_admin: Kube, namespace: str, percent: int) -> None:
 
 def test_without_a_gateway_it_is_refused(kube_admin: Kube, settings: Settings, namespace: str) -> None:
     """Before there are routes, in this module."""
-    if _is_served(kube_admin):
+    if kube_admin.has(f"{CRDS}/httproutes.gateway.networking.k8s.io"):
         pytest.skip("needs a cluster without the Gateway API")
     model: JSON = {"modelFormat": {"name": "sklearn"}, "runtime": "kale-sklearn", "storageUri": "s3://none/1"}
     beside: JSON = {"predictor": {"name": "canary", "model": model}, "trafficPercent": 20}

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from kale_serve_ext.engines.base import Manifest
 from kale_serve_ext.engines.fields import labels_of
-from kale_serve_ext.errors import KaleServeError, NotFoundError
+from kale_serve_ext.errors import KaleServeError
 from kale_serve_ext.sync import run
+from tests.cluster.conftest import kind
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Kube
@@ -37,42 +37,13 @@ PLURALS = {
     "Service": "services",
     "ServiceAccount": "serviceaccounts",
 }
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-PODDEFAULTS: Manifest = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "poddefaults.kubeflow.org"},
-    "spec": {
-        "group": "kubeflow.org",
-        "scope": "Namespaced",
-        "names": {"kind": "PodDefault", "plural": "poddefaults", "singular": "poddefault"},
-        "versions": [
-            {
-                "name": "v1alpha1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }
-        ],
-    },
-}
 WITHIN = 150.0
 
 
 @pytest.fixture
-def poddefaults(kube_admin: Kube, namespace: str) -> Iterator[None]:
+def poddefaults(kube_admin: Kube) -> Iterator[None]:
     """Kubeflow's kind of that name, which the cluster may have already."""
-    try:
-        kube_admin.get(f"{CRDS}/poddefaults.kubeflow.org")
-    except NotFoundError:
-        kube_admin.create(CRDS, PODDEFAULTS)
-        end = time.monotonic() + 30
-        while not text_of(kube_admin, f"/apis/kubeflow.org/v1alpha1/namespaces/{namespace}/poddefaults"):
-            assert time.monotonic() < end, "the new kind is not served"
-            time.sleep(0.2)
-        yield
-        kube_admin.delete(f"{CRDS}/poddefaults.kubeflow.org")
-    else:
+    with kind(kube_admin, "kubeflow.org", "v1alpha1", "PodDefault", "poddefaults"):
         yield
 
 

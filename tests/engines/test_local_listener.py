@@ -55,7 +55,7 @@ def test_idle_connections_cost_a_pause_and_no_more(files: int, idle: int) -> Non
         out, log = process.communicate(timeout=60)
     lines = log.decode().splitlines()
     assert len(lines) <= float(out) + 1, log[:2000]
-    assert all(line.startswith("Connections are not accepted for now") for line in lines)
+    assert all(line.startswith("Not accepting connections for now") for line in lines)
     assert bool(lines) == bool(files)
 
 

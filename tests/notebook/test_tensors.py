@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -16,8 +19,12 @@ from PIL import Image
 
 from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
-from kale_serve_ext.errors import InvalidInputError, PredictionError
+from kale_serve_ext.entities import Artifact
+from kale_serve_ext.errors import InvalidInputError, MetadataUnavailableError, PredictionError
 from kale_serve_ext.ml import Signature, TensorSpec
+from kale_serve_ext.serving import describing
+from kale_serve_ext.serving.described import Described, of_metadata
+from kale_serve_ext.serving.predict import predict, tensors_of
 from kale_serve_ext.sync import run
 
 PROTOCOLS = ["v1", "v2", "v2-binary", "grpc-v2"]
@@ -36,6 +43,7 @@ SCORING = dedent(
             return True
 
         def get_input_types(self):
+            print("asked for its inputs", flush=True)
             return [
                 {"name": "matrix", "datatype": "FP32", "shape": [-1, 3]},
                 {"name": "texts", "datatype": "BYTES", "shape": [-1]},
@@ -294,6 +302,75 @@ def test_bytes_that_are_no_text_go_by_grpc(blobs: Endpoint, protocol: str | None
 
     assert isinstance(answer, np.ndarray)
     assert answer.tolist() == [b"\xff\x00", b"a"]
+
+
+TAKEN = Described(
+    (TensorSpec("matrix", "float32", [-1, 3]), TensorSpec("texts", "str", [-1])),
+    (TensorSpec("scores", "float32", [-1]), TensorSpec("shouted", "str", [-1])),
+)
+
+
+def test_what_the_server_says_is_asked_for_once(scoring: Endpoint) -> None:
+    endpoint = Endpoint("scoring")
+    before = scoring.logs().count("asked for its inputs")
+
+    for _ in range(3):
+        endpoint.predict({"matrix": MATRIX, "texts": TEXTS})
+
+    assert endpoint.logs().count("asked for its inputs") == before + 1
+
+
+def test_the_server_says_the_same_by_grpc(scoring: Endpoint) -> None:
+    async def ask() -> Described | None:
+        route = await scoring._client.target()
+        told, _ = await describing._by_grpc(route.connection, route.model)
+        return of_metadata(told)
+
+    assert run(ask()) == TAKEN
+
+
+def test_the_panel_is_told_of_the_tensors(scoring: Endpoint, pictures: Endpoint) -> None:
+    async def nothing(artifact: int) -> Artifact:
+        raise MetadataUnavailableError("It is away.")
+
+    async def another(artifact: int) -> Artifact:
+        return replace(await session.metadata().artifact(artifact), name="of other metadata")
+
+    recorded = session.metadata().artifact
+    assert run(tensors_of(scoring._engine, "scoring", recorded)) == TAKEN
+    assert run(tensors_of(pictures._engine, "pictures", recorded)).names == ["image"]
+    for unknown in (nothing, another):
+        assert run(tensors_of(pictures._engine, "pictures", unknown)) == Described(())
+        assert run(tensors_of(scoring._engine, "scoring", unknown)) == TAKEN
+
+
+def test_a_request_of_the_panel_is_copied_as_code_that_sends_it(scoring: Endpoint) -> None:
+    raw = json.dumps({"instances": [{"matrix": [1, 2, 3], "texts": "it's"}]})
+
+    told = run(predict(scoring._engine, "scoring", raw=raw))
+
+    space: dict[str, object] = {}
+    exec(told.python.replace("endpoint.predict(", "answer = endpoint.predict("), space)
+    assert space["answer"] == json.loads(told.answer)
+    if curl := shutil.which("curl"):
+        answered = subprocess.run(["sh", "-c", told.command.replace("curl", curl, 1)], capture_output=True, check=True)
+        assert answered.stdout.decode() == told.answer
+
+
+def test_another_version_is_asked_by_its_own_names(served: Serve, tmp_path: Path) -> None:
+    def signature(name: str) -> Signature:
+        return Signature(inputs=(TensorSpec(name, "float32", [-1]),), input_dtype="")
+
+    endpoint = served(ECHO, "renaming", signature=signature("before"))
+    assert isinstance(endpoint.predict({"before": [1]}), np.ndarray)
+    (tmp_path / "model.py").write_text(ECHO)
+    newer = Model(artifact_uri=tmp_path, name="renaming", signature=signature("after")).submit_artifact()
+
+    endpoint.update(newer)
+
+    assert isinstance(endpoint.predict({"after": [1]}), np.ndarray)
+    with pytest.raises(InvalidInputError, match=r"no input 'before'[\s\S]*after float32 \[\?\]"):
+        endpoint.predict({"before": [1]})
 
 
 def test_a_torch_tensor_is_an_array(scoring: Endpoint) -> None:

@@ -69,7 +69,7 @@ def test_recorded_rows_are_compared_once_the_service_is_ready(
         assert "✓ 4 recorded rows answered as in the notebook\n" in capsys.readouterr().out
         verdict = endpoint.verify()
         assert (verdict.ok, verdict.component, verdict.rows, verdict.different) == (True, "predictor", 4, 0)
-        assert "4 recorded rows are answered as where the model was logged." in endpoint.logs()
+        assert "4 recorded rows match the answers recorded with the model." in endpoint.logs()
 
 
 def test_a_difference_is_a_warning_with_row_expected_and_got(

@@ -61,6 +61,7 @@ def test_the_public_names_are_those_that_are_promised() -> None:
         "Model",
         "ServeConfig",
         "Signature",
+        "TensorSpec",
         "Transformer",
         "__version__",
         "serve",

@@ -44,7 +44,7 @@ def test_rows_that_are_answered_as_recorded_are_a_line_of_the_log(
     with caplog.at_level(logging.INFO, "kale_serve"):
         verify(model, recorded(tmp_path, [0, 2, 4, 6, 8.000000001, 10]), "predict")
 
-    assert caplog.messages == ["6 recorded rows are answered as where the model was logged."]
+    assert caplog.messages == ["6 recorded rows match the answers recorded with the model."]
 
 
 def test_rows_that_are_not_keep_a_version_from_loading_where_that_is_required(

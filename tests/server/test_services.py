@@ -119,6 +119,12 @@ def test_a_test_request_tells_answer_latency_and_the_same_call_as_code(server: h
     assert text["request"] == told["request"]
 
 
+def test_a_model_of_tables_has_no_tensors_to_test_with(server: httpx.Client, iris: int) -> None:
+    assert server.get(f"{IRIS}/predict").json() == {"inputs": [], "outputs": []}
+    assert server.get(f"{IRIS}/predict", params={"component": "transformer"}).status_code == 404
+    assert server.get(f"{IRIS}/predict", params={"component": "explainer"}).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [

@@ -369,7 +369,7 @@ async def test_what_does_not_end_holds_up_no_server(
 
     await asyncio.wait_for(app.uploads.close(), DEADLINE)
 
-    assert "The upload for iris was cancelled and has not ended" in caplog.text
+    assert "The upload for iris was cancelled but is still running" in caplog.text
     slow.clearing.set()
     await eventually(lambda: slow.cleared)
 

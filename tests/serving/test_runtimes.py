@@ -79,12 +79,18 @@ def test_nothing_is_chosen_where_nothing_fits() -> None:
 
 
 OWN = Runtime(
-    "kale-serve-ext", "ours", ("custom", "sklearn", "xgboost", "lightgbm"), ("v1", "v2"), image="ours", preference=9
+    "kale-serve-ext",
+    "ours",
+    ("custom", "sklearn", "xgboost", "lightgbm", "onnx"),
+    ("v1", "v2"),
+    image="ours",
+    preference=9,
 )
+TRITON = Runtime("kserve-tritonserver", "Triton", ("triton", "onnx"), ("v2",), preference=4)
 STOCK = replace(XGBOOST, python="")
 REGRESSOR = replace(MODEL_ARTIFACT, format="xgboost", details={"methods": ["predict"]})
 CLASSIFIER = replace(REGRESSOR, details={"methods": ["predict", "predict_proba"]})
-SERVERS = [replace(MLSERVER, preference=3), STOCK, OWN]
+SERVERS = [replace(MLSERVER, preference=3), TRITON, STOCK, OWN]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,9 @@ SERVERS = [replace(MLSERVER, preference=3), STOCK, OWN]
         (CLASSIFIER, Asked("v2"), "kale-serve-ext"),
         (CLASSIFIER, Asked("v1", "predict_proba"), "kale-serve-ext"),
         (REGRESSOR, Asked("v1", verify="require"), "kale-serve-ext"),
+        # Its snapshot is no model repository; one that is in a bucket may well be.
+        (replace(REGRESSOR, format="onnx", details={"opsets": {"ai.onnx": 17}}), Asked("v2"), "kale-serve-ext"),
+        (replace(REGRESSOR, format="onnx", details={}), Asked("v2"), "kserve-tritonserver"),
         # It was logged before anything was recorded.
         (replace(REGRESSOR, details={}), Asked("v1"), "kserve-xgbserver"),
     ],

@@ -112,5 +112,5 @@ async def _listed(api: Api, path: str, **query: str) -> list[Manifest]:
     try:
         return (await api.list(path, **query))[0]
     except (PermissionDeniedError, NotFoundError) as error:
-        log.info("Services are told without %s: %s", path.rpartition("/")[2], error)
+        log.info("Services are shown without their %s: %s", path.rpartition("/")[2], error)
         return []

@@ -84,7 +84,9 @@ class Apply:
         try:
             found = await find(self._api, self._path)
         except KaleServeError as error:
-            log.warning("What was made for %s is left, as the service may be there: %s", name_of(self._manifest), error)
+            log.warning(
+                "Keeping the objects made for %s, since the service may exist: %s", name_of(self._manifest), error
+            )
             return
         has_come = self._stored or (is_given_up and self._is_sent and found and contains(found, self._body))
         if has_come and self._live is None:

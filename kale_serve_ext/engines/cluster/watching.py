@@ -155,7 +155,7 @@ class _Kind:
 
     def _works(self) -> None:
         if self._trouble:
-            log.info("There is news of %s again.", self._name)
+            log.info("Watching %s again.", self._name)
         self._trouble = ""
         self._delay = _FIRST_DELAY
 
@@ -165,7 +165,7 @@ class _Kind:
             level = (
                 logging.WARNING if self._must or (not away and not self._path.startswith(_OPTIONAL)) else logging.INFO
             )
-            log.log(level, "Services are told without news of their %s: %s", self._name, error)
+            log.log(level, "Watching %s failed; services are shown without their changes: %s", self._name, error)
         self._trouble = error.reason
         self.is_away = away
         self._version = ""

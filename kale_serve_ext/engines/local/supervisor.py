@@ -253,7 +253,7 @@ class Supervisor:
             writer.write(b'{"ok": true}\n')
             await writer.drain()
         except Exception as exc:  # whoever asks finds no answer, and what serves goes on
-            sys.stderr.write(f"A command could not be followed: {exc}\n")
+            sys.stderr.write(f"A command failed: {exc}\n")
         finally:
             writer.close()
 

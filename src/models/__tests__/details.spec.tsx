@@ -59,6 +59,20 @@ describe('ModelDetails', () => {
     ]);
   });
 
+  it('lists the tensors that it takes by name', () => {
+    show({
+      signature: makeSignature({
+        inputs: [
+          { name: 'image', dtype: 'uint8', shape: [-1, 28, 28] },
+          { name: 'label', dtype: 'str', shape: ['batch'] }
+        ]
+      })
+    });
+    expect(factOf('Input')).toHaveTextContent(
+      'image (uint8 [?, 28, 28]), label (str [batch])'
+    );
+  });
+
   it('says nothing of what is not recorded', () => {
     show({});
     for (const name of ['Estimator', 'Answers', 'Recorded rows', 'Own code']) {

@@ -44,6 +44,10 @@ async function setUp(
   });
   const server = new FakeServer()
     .on('GET services', { items: [makeService('iris', options.service)] })
+    .on('GET services/local/localhost/default/iris/predict', {
+      inputs: [],
+      outputs: []
+    })
     .on('GET models/1', makeDetail({ artifact }))
     .on('GET models/5', makeDetail({ artifact: transformer }))
     .on(PREDICT, makePrediction());

@@ -168,7 +168,7 @@ class _Place:
                         if found["Initiated"] < end:
                             client.abort_multipart_upload(Bucket=bucket, Key=found["Key"], UploadId=found["UploadId"])
             except ClientError as error:  # A right that uploads do not need, or a server without this call.
-                _log.debug("Unfinished uploads to %s are left alone: %s", self.uri, code_of(error))
+                _log.debug("Unfinished uploads to %s could not be aborted: %s", self.uri, code_of(error))
 
 
 class _Meter:

@@ -74,7 +74,7 @@ class Staging:
             try:
                 await api.delete(shared.path_of(namespace, "Job", job))
             except KaleServeError as error:
-                _log.info("The Job %s goes by itself a little later: %s", job, error)
+                _log.info("The Job %s could not be deleted and will expire by itself: %s", job, error)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)

@@ -251,7 +251,7 @@ class UploadPod:
         try:
             answer = await client.request(method, url, headers=headers, content=body, timeout=timeout)
         except httpx.HTTPError as error:
-            _log.info("The upload's pod %s does not answer: %r", self._pod, error)
+            _log.info("The upload's pod %s is not answering: %r", self._pod, error)
             return ""
         told = _parsed(answer.content)
         if answer.status_code == 403 and told.get("kind") == "Status":

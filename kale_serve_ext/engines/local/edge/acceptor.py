@@ -58,7 +58,7 @@ class Acceptor:
                 # Out of files or memory: whoever waits stays in the queue, and asking again at once would be all that
                 # this process does.
                 if not self._is_short:
-                    sys.stderr.write(f"Connections are not accepted for now: {exc}\n")
+                    sys.stderr.write(f"Not accepting connections for now: {exc}\n")
                 self._is_short = True
                 self._rest()
                 asyncio.get_running_loop().call_later(_PAUSE, self.look)
