@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from kale_serve_ext import session, sync
+from kale_serve_ext import environments, session, sync
 from kale_serve_ext.config import Settings
+from kale_serve_ext.errors import EnvironmentUnavailableError
 from kale_serve_ext.metadata import open_metadata
 from kale_serve_ext.metadata.environment import ensure_environment
 from kale_serve_ext.metadata.store import Metadata
@@ -34,6 +35,18 @@ def metadata_python(pytestconfig: pytest.Config) -> str:
     given = Settings.from_environ()
     folder = pytestconfig.rootpath / ".pytest_cache" / "metadata-engine"
     return asyncio.run(ensure_environment(replace(given, data_dir=folder), print))
+
+
+@pytest.fixture(scope="session")
+def mlserver(pytestconfig: pytest.Config) -> Path:
+    """The folder ``environments`` of a data directory, with MLServer's: made here, and kept between runs."""
+    data_dir = pytestconfig.rootpath / ".pytest_cache" / "environments"
+    settings = replace(Settings.from_environ(), data_dir=data_dir)
+    try:
+        asyncio.run(environments.ensure(settings, environments.by_name("mlserver"), print))
+    except EnvironmentUnavailableError as error:
+        pytest.skip(f"MLServer's environment cannot be made here: {error}")
+    return data_dir / "environments"
 
 
 @pytest.fixture(scope="session")

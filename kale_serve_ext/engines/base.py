@@ -67,6 +67,8 @@ class Runtime:
     assumed: bool = False
     preference: int = 0
     """The engine's own order, lower first. Equal ones are told apart by what is known of KServe's own runtimes."""
+    foreign: bool = False
+    """Whether it is another program of this machine than this package's server: it serves where it is named."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def load(task: Task) -> Model:
     if not directory.is_dir():
         raise FileNotFoundError(f"The snapshot {directory} is gone.")
     if task.digest:
-        _verify(directory, task.digest)
+        check_digest(directory, task.digest)
     # kserve reads the arguments when it is imported, as in its own images.
     sys.argv = [sys.argv[0], *_server_arguments(task)]
     from .logs import quieten
@@ -46,7 +46,8 @@ def in_short(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {text}"[:1000] if text else type(exc).__name__
 
 
-def _verify(directory: Path, expected: str) -> None:
+def check_digest(directory: Path, expected: str) -> None:
+    """Raises ``RuntimeError`` where the snapshot is not what was logged."""
     from ..digest import digest_of
 
     found = digest_of(directory)

@@ -38,6 +38,8 @@ _ANSWER = struct.Struct("=4s4s44s3III")
 _LARGEST = 8192
 
 _ALL_IDS = 0xFFFFFFFF
+_LISTEN = "0A"
+"""The state of a socket that listens, in these tables."""
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 """What an IPv4 address has before it in a socket of IPv6."""
@@ -79,6 +81,12 @@ def _by_table(peer: Address, here: Address) -> int | None:
         if (words[1], words[2]) in wanted:
             return int(words[7]) if words[9] != "0" else None
     return None
+
+
+def listening(port: int) -> set[int]:
+    """The user ids of those who listen on a port, on whatever address."""
+    split = (line.split() for line in _lines())
+    return {int(words[7]) for words in split if words[3] == _LISTEN and int(words[1].rpartition(":")[2], 16) == port}
 
 
 def _lines() -> Iterator[str]:

@@ -30,8 +30,9 @@ Said = Iterator[str]
 
 
 def is_own(runtime: Runtime) -> bool:
-    """Whether a runtime is this package's server: in a cluster the one of that name, on this machine every one."""
-    return bool(runtime.python) or runtime.name == OWN_RUNTIME
+    """Whether a runtime is this package's server: in a cluster the one of that name, on this machine every one but
+    other programs."""
+    return (bool(runtime.python) and not runtime.foreign) or runtime.name == OWN_RUNTIME
 
 
 def cannot_answer(runtime: Runtime, model_format: str, method: str, verify: str = "") -> str:

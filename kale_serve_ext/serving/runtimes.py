@@ -88,7 +88,7 @@ def choices(
         if not reason:
             reason = next((c.message for c in verdicts.get(runtime.name, ()) if c.level == "error"), "")
         fits = not reason
-        if fits and not chosen and wanted in ("", runtime.name):
+        if fits and not chosen and (wanted == runtime.name or not (wanted or runtime.foreign)):
             chosen = runtime.name
         made.append(
             RuntimeChoice(

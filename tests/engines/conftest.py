@@ -24,6 +24,7 @@ from kale_serve_ext.engines.local.engine import LocalEngine
 from kale_serve_ext.engines.local.home import Home
 from kale_serve_ext.engines.local.state import Status, read_status
 from kale_serve_ext.ml import JSON
+from tests.engines import tiny
 
 DEADLINE = 90.0
 
@@ -128,3 +129,21 @@ def bench(tmp_path_factory: pytest.TempPathFactory, iris: tuple[np.ndarray, np.n
 @pytest.fixture(scope="module")
 def iris_model(bench: Bench, iris: tuple[np.ndarray, np.ndarray]) -> Path:
     return bench.snapshot("iris", LogisticRegression(max_iter=1000).fit(*iris))
+
+
+@pytest.fixture(scope="module")
+def tiny_server(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tiny.Tiny]:
+    """The tiny server, installed."""
+    with tiny.installed(tmp_path_factory.mktemp("site")):
+        made = tiny.Tiny(bench, bench.models / "factor")
+        made.folder("factor", {"factor.json": "10"})
+        yield made
+        made.delete_all()
+
+
+@pytest.fixture
+def tiny_services(tiny_server: tiny.Tiny) -> Iterator[tiny.Tiny]:
+    """Services of the tiny server that are gone after the test."""
+    made = tiny.Tiny(tiny_server.bench, tiny_server.model)
+    yield made
+    made.delete_all()

@@ -257,6 +257,7 @@ def test_runtimes_are_servers_times_interpreters() -> None:
     assert {n: r.python for n, r in found.items()} == {
         "kserve-sklearnserver": "/a/python",
         "kserve-sklearnserver--ml": "/b/python",
+        "kserve-mlserver": "",
     }
     assert found["kserve-sklearnserver"].display_name == "KServe sklearn server (Python 3.11, recorded)"
     assert next(r for r in runtimes(None, [])).python == sys.executable

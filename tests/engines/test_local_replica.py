@@ -17,7 +17,8 @@ import pytest
 from kale_serve_ext.engines.local import replica
 from kale_serve_ext.engines.local.launch import Launch
 from kale_serve_ext.engines.local.listener import Listener
-from kale_serve_ext.engines.local.replica import Process
+from kale_serve_ext.engines.local.replica import Places, Process
+from kale_serve_ext.engines.local.runner_process import RunnerProcess
 from kale_serve_ext.engines.local.watched import Watched
 from kale_serve_ext.runner.access import Access
 
@@ -38,7 +39,7 @@ class Place:
         python.write_text(f"#!/bin/sh\n{script}\n")
         python.chmod(0o755)
         given = launch or Launch("predictor", "sklearn", str(self.folder), "", "entry")
-        made = Process(
+        made = RunnerProcess(
             service="m",
             launch=replace(given, python=str(python)),
             revision=1,
@@ -46,7 +47,8 @@ class Place:
             listener=self.listener,
             predictor_host="",
             environment=dict(os.environ),
-            folders=(self.folder, self.folder),
+            interpreter=lambda _: "",
+            places=Places(self.folder, self.folder, self.folder / "s"),
             changed=lambda: None,
             event=lambda kind, reason, message: self.events.append((kind, reason, message)),
         )

@@ -14,6 +14,7 @@ from kale_serve_ext.engines.base import ServiceState
 from kale_serve_ext.engines.local import rollout
 from kale_serve_ext.engines.local.conditions import conditions
 from kale_serve_ext.engines.local.launch import Launch
+from kale_serve_ext.engines.local.replica import Places
 from kale_serve_ext.engines.local.rollout import Rollout
 from kale_serve_ext.entities import ServiceRef
 from kale_serve_ext.runner.access import Access
@@ -57,8 +58,9 @@ class Service:
         self._revision = 0
         self.rollout = Rollout(
             service="m",
-            folders=(folder, folder),
+            places=Places(folder, folder, folder / "s"),
             environment=dict(os.environ),
+            interpreter=lambda _: "",
             ports={},
             changed=self._changed.set,
             event=lambda *_: None,

@@ -44,15 +44,15 @@ def check_interpreter(artifact: Artifact, runtime: Runtime, found: Interpreter) 
         if elsewhere and runtime.python == artifact.environment.python:
             hint = f"The artifact was made on {artifact.environment.host}. {hint}"
         return [Check("error", "InterpreterMissing", found.message, hint, "runtime")]
-    if _numbers(found.version)[:2] < _OLDEST_PYTHON:
+    if numbers(found.version)[:2] < _OLDEST_PYTHON:
         message = f"{found.python} is Python {found.version}; 3.10 or newer is needed."
         return [Check("error", "PythonTooOld", message, "Choose a runtime with a newer Python.", "runtime")]
-    recorded = {_normal(k): v for k, v in artifact.environment.packages.items()}
-    needed = dict.fromkeys((*_needed(known(artifact.format)), *recorded))
-    absent = [n for n in needed if n != "kserve" and not _version(found, n)]
+    recorded = {normal(k): v for k, v in artifact.environment.packages.items()}
+    needed = dict.fromkeys((*needed_by(known(artifact.format)), *recorded))
+    absent = [n for n in needed if n != "kserve" and not version_of(found, n)]
     wanted = [f"{n}=={recorded[n]}" if n in recorded else n for n in absent]
     kserve = found.packages.get("kserve", "")
-    if not kserve or _numbers(kserve)[:2] < _OLDEST_KSERVE:
+    if not kserve or numbers(kserve)[:2] < _OLDEST_KSERVE:
         wanted.insert(0, _KSERVE)
     if wanted:
         names = ", ".join(w.partition("=")[0].partition(">")[0] for w in wanted)
@@ -62,7 +62,7 @@ def check_interpreter(artifact: Artifact, runtime: Runtime, found: Interpreter) 
     return _skews(artifact, found, recorded) or [_fitting(artifact, found, needed)]
 
 
-def _needed(format_: Format | None) -> tuple[str, ...]:
+def needed_by(format_: Format | None) -> tuple[str, ...]:
     """The distributions that loading any model of this format needs; the package that brings the format is one."""
     if format_ is None or format_.is_code:
         return ()
@@ -71,7 +71,7 @@ def _needed(format_: Format | None) -> tuple[str, ...]:
 
 def _fitting(artifact: Artifact, found: Interpreter, needed: Iterable[str]) -> Check:
     names = [name for name in needed if name != "kserve"][:_MOST_NAMED]
-    has = ", ".join(f"{name} {_version(found, name)}" for name in ("kserve", *names))
+    has = ", ".join(f"{name} {version_of(found, name)}" for name in ("kserve", *names))
     return Check("ok", "Interpreter", f"Python {found.version} has what {artifact.name!r} needs: {has}.", "", "runtime")
 
 
@@ -80,14 +80,14 @@ def _skews(artifact: Artifact, found: Interpreter, recorded: Mapping[str, str]) 
     made_with = artifact.environment.python_version
     format_ = known(artifact.format)
     bound = format_ is None or format_.needs_same_python
-    if bound and made_with and _numbers(made_with)[:2] != _numbers(found.version)[:2]:
+    if bound and made_with and numbers(made_with)[:2] != numbers(found.version)[:2]:
         message = f"The artifact was made with Python {made_with}, and would be loaded with {found.version}."
         checks.append(
             Check("warning", "PythonSkew", message, "Choose the recorded runtime if loading fails.", "runtime")
         )
     for name, version in recorded.items():
-        has = _version(found, name)
-        if has and _numbers(has)[:2] != _numbers(version)[:2]:
+        has = version_of(found, name)
+        if has and numbers(has)[:2] != numbers(version)[:2]:
             message = f"The artifact was made with {name} {version}; {found.python} has {has}."
             hint = f"If loading fails: {found.python} -m pip install '{name}=={version}'"
             checks.append(Check("warning", "VersionSkew", message, hint, "runtime"))
@@ -197,15 +197,15 @@ def _container(spec: Mapping[str, JSON]) -> Mapping[str, JSON]:
     return mapping(spec.get("model")) or mapping(containers[0] if isinstance(containers, list) and containers else {})
 
 
-def _version(found: Interpreter, name: str) -> str:
+def version_of(found: Interpreter, name: str) -> str:
     return next((found.packages[n] for n in (name, *same_library(name)) if n in found.packages), "")
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
     return name.lower().replace("_", "-").replace(".", "-")
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
     parts = []
     for piece in version.split("."):
         digits = "".join(c for c in piece if c.isdigit())

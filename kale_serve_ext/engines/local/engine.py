@@ -39,7 +39,7 @@ from ..base import (
 )
 from ..fields import mapping
 from ..metrics import read_metrics
-from . import checks, eventlog, interpreters
+from . import checks, eventlog, foreign, interpreters, servers
 from .connections import LocalConnections
 from .folders import Folders
 from .home import check_name, services_dir
@@ -47,6 +47,8 @@ from .imports import check_modules, needs_of_artifact
 from .info import info
 from .launch import launches
 from .runtimes import runtimes
+from .servers.environment import interpreter
+from .servers.record import Server
 from .state import Ports, read_status
 from .tail import stream
 from .watch import watch_services
@@ -78,6 +80,9 @@ class LocalEngine:
         return runtimes(artifact, await interpreters.kernels())
 
     async def check(self, artifact: Artifact, runtime: Runtime) -> list[Check]:
+        server = servers.of_runtime(runtime.name)
+        if server is not None and server.program is not None:
+            return await self._check_foreign(artifact, runtime, server)
         found = [*checks.check_format(artifact), *checks.check_files(artifact)]
         if runtime.python:
             found += checks.check_interpreter(artifact, runtime, await interpreters.inspect(runtime.python))
@@ -199,6 +204,15 @@ class LocalEngine:
     async def close(self) -> None:
         await self._connections.close()
         self._threads.shutdown(wait=False)
+
+    async def _check_foreign(self, artifact: Artifact, runtime: Runtime, server: Server) -> list[Check]:
+        found = [*checks.check_files(artifact), *await self._in_thread(foreign.check_folder, artifact, server)]
+        if not server.environment:
+            return [*found, *foreign.check_environment(artifact, server, await interpreters.inspect(runtime.python))]
+        python = await self._in_thread(interpreter, server.environment, self._settings)
+        if not python:
+            return [foreign.not_set_up(server), *found]
+        return [*found, *foreign.check_environment(artifact, server, await interpreters.inspect(python))]
 
     async def _imports(self, artifact: Artifact, python: str) -> list[Check]:
         needs = await self._in_thread(needs_of_artifact, artifact)

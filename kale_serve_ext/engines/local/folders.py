@@ -346,6 +346,7 @@ class Folders:
             starter.compare(str(home.socket))
             time.sleep(0.05)
         shutil.rmtree(doomed, ignore_errors=True)
+        shutil.rmtree(home.sockets, ignore_errors=True)
         home.socket.unlink(missing_ok=True)
 
     def _ref(self, name: str) -> ServiceRef:

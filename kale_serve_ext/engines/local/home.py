@@ -82,6 +82,15 @@ class Home:
         return self.runtime / f"svc-{self._key}.sock"
 
     @property
+    def sockets(self) -> Path:
+        """The folder for the sockets of its processes; there while it has some."""
+        return self.runtime / f"svc-{self._key}.d"
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder.parents[2]
+
+    @property
     def lock(self) -> Path:
         return self.runtime / f"svc-{self._key}.lock"
 

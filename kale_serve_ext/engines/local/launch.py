@@ -16,6 +16,7 @@ from ..base import Component, Manifest
 from ..containers import check_container
 from ..fields import mapping
 from ..kserve import MODEL_KIND
+from . import servers
 from .resources import amount
 
 PREFIX = "kale-serve-ext/"
@@ -33,6 +34,7 @@ class Launch:
     """A format's name, such as ``sklearn`` or ``custom``; or ``transformer``."""
     path: str
     python: str
+    """The model's own interpreter; a server may have one of its own."""
     listener: str
     """``entry`` where clients connect, ``predictor`` behind a transformer."""
     digest: str = ""
@@ -46,6 +48,8 @@ class Launch:
     """Bytes; 0 is none."""
     cpu_limit: float = 0.0
     """Cores; 0 is none."""
+    server: str = "kserve"
+    """The name of the server that runs it."""
 
     @property
     def fingerprint(self) -> str:
@@ -86,12 +90,7 @@ def _predictor(spec: Mapping[str, JSON], annotations: Mapping[str, JSON], listen
         # As it is written for a cluster, where this package's server is a container for models too.
         return _container("predictor", _own_kind(spec) or "custom", spec, annotations, listener, "model", "")
     kind = str(mapping(model.get("modelFormat")).get("name") or "")
-    if kind not in (formats := served()):
-        raise InvalidInputError(
-            f"The local engine has no server for the format {kind!r}.",
-            hint=f"It serves {', '.join(formats)} and custom code.",
-            field="runtime",
-        )
+    server = _server(str(model.get("runtime") or ""), kind)
     return Launch(
         component="predictor",
         kind=kind,
@@ -105,7 +104,36 @@ def _predictor(spec: Mapping[str, JSON], annotations: Mapping[str, JSON], listen
         replicas=_replicas(spec, "predictor"),
         memory_limit=_limit(model, "memory"),
         cpu_limit=_limit(model, "cpu"),
+        server=server,
     )
+
+
+def _server(runtime: str, kind: str) -> str:
+    """The name of the server for a runtime; without one, this package's own."""
+    found = servers.of_runtime(runtime) if runtime else None
+    if runtime and found is None:
+        faults = "; ".join(f"{name}: {why}" for name, why in servers.broken().items())
+        raise InvalidInputError(
+            f"There is no runtime {runtime[:100]!r} on this machine.",
+            hint=f"Choose another runtime. Left out were {faults}." if faults else "Choose another runtime.",
+            field="runtime",
+        )
+    if found and found.program:
+        stands = found.stands_for(runtime.partition("--")[0])
+        if stands and kind in stands.formats:
+            return found.name
+        raise InvalidInputError(
+            f"{found.title} has no support for the format {kind!r}.",
+            hint=f"It serves {', '.join(stands.formats if stands else ())}. Choose another runtime.",
+            field="runtime",
+        )
+    if kind not in (formats := served()):
+        raise InvalidInputError(
+            f"The local engine has no server for the format {kind!r}.",
+            hint=f"It serves {', '.join(formats)} and custom code.",
+            field="runtime",
+        )
+    return "kserve"
 
 
 def _own_kind(spec: Mapping[str, JSON]) -> str:

@@ -1,23 +1,27 @@
-"""The addresses of a service: held here through restarts and rollouts, answered from here while no model server can."""
+"""The addresses of a service: held here through restarts and rollouts, answered from here while no model server can.
+
+Servers that take no inherited socket are reached through here for as long as they run.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
-import sys
-from collections.abc import Callable
-from http import HTTPStatus
+from collections.abc import Callable, Coroutine
 
 from ...runner.access import Access, Headers, Refusal
+from .edge.acceptor import Acceptor
+from .edge.answers import answer
+from .edge.backends import Backend, Backends
+from .edge.exchange import Client
+from .edge.http2 import refusal as grpc_refusal
+from .edge.tunnel import Tunnel
 from .state import Ports
 
 BACKLOG = 512
 MAX_CONNECTIONS = 256
 """How many are answered at a time; more wait in the queue."""
-_PAUSE = 1.0
-"""Seconds without a try to accept, after one failed."""
 _HEAD_SECONDS = 10.0
 _DRAIN_SECONDS = 1.0
 _MAX_HEAD = 65536
@@ -36,10 +40,10 @@ class Listener:
     """
 
     def __init__(self, wanted: Ports | None, why: Callable[[], dict[str, str]], access: Callable[[], Access]) -> None:
-        self._why = why
+        self.why = why
+        self.backends = Backends()
         self._access = access
         self._answering = False
-        self._is_short = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.http = _bound(wanted.http if wanted else 0, socket.SO_REUSEADDR)
         try:
@@ -49,6 +53,9 @@ class Listener:
             raise
         self.http.listen(BACKLOG)
         self.http.setblocking(False)
+        self._acceptor = Acceptor(self.http, self._take, lambda: len(self._tasks) < MAX_CONNECTIONS)
+        self._grpc_acceptor: Acceptor | None = None
+        self._grpc_listening: socket.socket | None = None
 
     @property
     def ports(self) -> Ports:
@@ -60,66 +67,94 @@ class Listener:
 
     def answer(self, on: bool) -> None:
         """Accept here and answer 503, or leave the connections to the model servers."""
-        if on == self._answering:
-            return
         self._answering = on
-        if on:
-            self._watch()
-        else:
-            self._rest()
+        self._turn()
+
+    def lead_to(self, backend: Backend) -> None:
+        """Accept here, and pass on to this process among others."""
+        self.backends.add(backend)
+        self._turn()
+
+    def leave(self, backend: Backend) -> None:
+        """Lead no new connections there."""
+        self.backends.remove(backend)
+        self._turn()
 
     def close(self) -> None:
+        self.backends = Backends()
         self.answer(False)
         for task in self._tasks:
             task.cancel()
         self.http.close()
         self.grpc.close()
 
-    def _watch(self) -> None:
-        if self._answering:
-            asyncio.get_running_loop().add_reader(self.http.fileno(), self._accept)
+    def _turn(self) -> None:
+        self._acceptor.turn(self._answering or bool(self.backends))
+        wanted = self.backends.has_grpc()
+        if wanted and self._grpc_listening is None:
+            # Beside the one that holds the port: this one can be closed without losing it.
+            self._grpc_listening = _bound(self.ports.grpc, socket.SO_REUSEPORT)
+            self._grpc_listening.listen(BACKLOG)
+            self._grpc_listening.setblocking(False)
+            self._grpc_acceptor = Acceptor(self._grpc_listening, self._take_grpc)
+            self._grpc_acceptor.turn(True)
+        elif not wanted and self._grpc_listening is not None and self._grpc_acceptor is not None:
+            self._grpc_acceptor.turn(False)
+            self._grpc_listening.close()
+            self._grpc_acceptor = self._grpc_listening = None
 
-    def _rest(self) -> None:
-        asyncio.get_running_loop().remove_reader(self.http.fileno())
+    def _take(self, connection: socket.socket) -> None:
+        refused = self._why_refused(connection)
+        if self.backends and not refused:
+            self._start(self._pass_on(connection))
+        else:
+            self._start(self._serve(connection, refused))
 
-    def _accept(self) -> None:
-        while self._answering and len(self._tasks) < MAX_CONNECTIONS:
-            try:
-                connection, _ = self.http.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as exc:
-                # Out of files or memory: whoever waits stays in the queue, and asking again at once would be all that
-                # this process does.
-                if not self._is_short:
-                    sys.stderr.write(f"Not accepting connections for now: {exc}\n")
-                self._is_short = True
-                self._rest()
-                asyncio.get_running_loop().call_later(_PAUSE, self._watch)
-                return
-            self._is_short = False
-            task = asyncio.get_running_loop().create_task(self._serve(connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._served)
-        if self._answering:
-            self._rest()
+    def _take_grpc(self, connection: socket.socket) -> None:
+        refused = self._why_refused(connection)
+        backend = self.backends.pick(grpc=True)
+        if backend is not None and not refused:
+            self._start(self._pass_on_grpc(connection, backend))
+            return
+        with contextlib.suppress(OSError):
+            connection.send(grpc_refusal(refused or "No process of this service answers now."), socket.MSG_DONTWAIT)
+        connection.close()
+
+    def _why_refused(self, connection: socket.socket) -> str:
+        try:
+            return self.access.refuse_peer(connection.getpeername(), connection.getsockname())
+        except OSError:
+            # It has gone already.
+            return "The connection has ended."
+
+    async def _pass_on(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: Client(self), connection)
+
+    async def _pass_on_grpc(self, connection: socket.socket, backend: Backend) -> None:
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: Tunnel(backend), connection)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._served)
 
     def _served(self, task: asyncio.Task[None]) -> None:
         if len(self._tasks) >= MAX_CONNECTIONS:
-            self._watch()
+            self._acceptor.look()
         self._tasks.discard(task)
 
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket, refused: str) -> None:
         reader, writer = await asyncio.open_connection(sock=connection, limit=_MAX_HEAD)
         try:
-            why = self.access.refuse_peer(connection.getpeername(), connection.getsockname())
-            if why:
+            if refused:
                 # Whatever they would ask: their connection is not held for it.
-                refusal: Refusal | None = Refusal(403, why)
+                refusal: Refusal | None = Refusal(403, refused)
             else:
                 head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _HEAD_SECONDS)
                 refusal = self.access.refuse_request(*_parsed(head))
-            writer.write(_answer(refusal.status, {"error": refusal.message}) if refusal else _answer(503, self._why()))
+            writer.write(answer(refusal.status, {"error": refusal.message}) if refusal else answer(503, self.why()))
             await writer.drain()
             writer.write_eof()
             # Closed with unread bytes, the connection would be reset and the answer lost with it.
@@ -144,18 +179,9 @@ def _parsed(head: bytes) -> tuple[str, Headers]:
     return first.partition(b" ")[0].decode("latin-1"), [(n.strip().lower(), value.strip()) for n, _, value in split]
 
 
-def _answer(status: int, content: dict[str, str]) -> bytes:
-    body = json.dumps(content).encode()
-    retry = "retry-after: 1\r\n" if status == 503 else ""
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n{retry}"
-        f"connection: close\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
 def _bound(port: int, option: int) -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # With its protocol named: asyncio sends at once (TCP_NODELAY) only where it sees that one.
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, option, 1)
         made.bind(("127.0.0.1", port))

@@ -1,30 +1,29 @@
-"""One model server process: started, listened to, limited, started again when it ends."""
+"""A place in a component, and the processes that fill it one after the other: limited, and started again when they end.
+
+How a process is started and spoken to is its kind's: ``runner_process.py``, ``command_process.py``.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
-import socket
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ...runner import task as runner_task
 from ..base import Replica
 from ..durations import in_words
-from .environ import for_runner
 from .launch import Launch
 from .listener import Listener
 from .logfiles import LogFile
 from .processes import Identity, ended, kill_group, of_process
-from .resources import in_mib, limit_cpu
+from .resources import in_mib
 from .watched import Watched
 
-BOOT = Path(runner_task.__file__).with_name("boot.py")
 LONGEST_DELAY = 300.0
 """Seconds between restarts of a process that keeps failing, in the end."""
 _LONGEST_POWER = 10
@@ -41,11 +40,26 @@ MEMORY_PERIOD = 0.25
 """Seconds between looks at a limited process's memory."""
 
 
-class Process:
+class Places(NamedTuple):
+    """The folders of a service that its processes use."""
+
+    logs: Path
+    work: Path
+    sockets: Path
+    """For the user alone, with a path that is short enough for unix sockets; made when it is needed."""
+
+
+class CannotStartError(Exception):
+    """Why a process cannot be started, for people."""
+
+
+class Process(ABC):
     """A place in a component: the process that fills it now, and the ones before.
 
     Args:
-        listener: the component's address, whose socket the process inherits.
+        listener: the component's address.
+        predictor_host: ``host:port`` of the predictor, for a transformer.
+        interpreter: gives the Python of a named environment; empty where it is not set up.
         changed: called after every change of what :meth:`view` shows.
         event: records an event: type, reason, message.
     """
@@ -59,7 +73,8 @@ class Process:
         listener: Listener,
         predictor_host: str,
         environment: Mapping[str, str],
-        folders: tuple[Path, Path],
+        interpreter: Callable[[str], str],
+        places: Places,
         changed: Callable[[], None],
         event: Callable[[Literal["Normal", "Warning"], str, str], None],
     ) -> None:
@@ -72,12 +87,13 @@ class Process:
         self.accepting = False
         self.restarts = 0
         self.last_active = time.time()
-        self._service = service
-        self._listener = listener
+        self.service = service
+        self.listener = listener
         self._predictor_host = predictor_host
         self._environment = environment
-        self._work = folders[1]
-        self._log = LogFile(folders[0], launch.component, revision, index)
+        self._interpreter = interpreter
+        self._places = places
+        self._log = LogFile(places.logs, launch.component, revision, index)
         self._changed = changed
         self._event = event
         self._state: Literal["Waiting", "Running", "Terminated"] = "Waiting"
@@ -90,7 +106,6 @@ class Process:
         self._failures = 0
         self._retry_now = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
-        self._commands: asyncio.StreamWriter | None = None
         self._failed_with = ""
         self._killed_because = ""
         self._ending = False
@@ -125,7 +140,7 @@ class Process:
         if not self.accepting:
             self.accepting = True
             if self.loaded:
-                self._command({"do": "accept"})
+                self._accept()
 
     def retry(self) -> None:
         """Start again now where a delay is running."""
@@ -142,8 +157,7 @@ class Process:
         self._ending = True
         self._retry_now.set()
         if self._process is not None and (self.ready or self._reason == MODEL_NOT_READY):
-            self._command({"do": "drain", "idle": idle, "grace": grace})
-            await asyncio.wait([self._task], timeout=idle + grace + 2.0)
+            await self._drain(idle, grace)
         if self._process is not None:
             kill_group(self._process.pid)
         await asyncio.wait([self._task])
@@ -153,8 +167,8 @@ class Process:
         while True:
             try:
                 code = await self._run()
-            except OSError as exc:
-                code, self._failed_with = None, f"{self.launch.python} cannot be started: {exc}"
+            except CannotStartError as exc:
+                code, self._failed_with = None, str(exc)
             except Exception as exc:  # whatever it is, it must not leave the service waiting without a word
                 code, self._failed_with = None, f"It cannot be started: {type(exc).__name__}: {exc}"
                 traceback.print_exc()
@@ -166,135 +180,49 @@ class Process:
                 break
         self._state, self.ready, self.loaded = "Terminated", False, False
 
+    @abstractmethod
     async def _run(self) -> int:
-        """One run, from start to end; returns the exit code."""
-        ours, theirs = socket.socketpair()
-        self._failed_with = self._killed_because = ""
-        try:
-            self._log.begin()
-            command = [self.launch.python, str(BOOT), "runner.main", "--channel", str(theirs.fileno())]
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                "--service",
-                self._service,
-                "--component",
-                self.launch.component,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                pass_fds=(theirs.fileno(), self._listener.http.fileno()),
-                start_new_session=True,
-                cwd=self._work,
-                env=for_runner(self._environment, self.launch.env, self.launch.cpu_limit),
-            )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        self._process = process
-        tasks = [asyncio.create_task(self._pump(process.stdout))]
-        try:
-            if self._is_ending():
-                # Stopped while it was being started: nobody else knows of it yet.
-                kill_group(process.pid)
-            limit_cpu(process.pid, self.launch.cpu_limit)
-            self._started = time.time()
-            self._does(f"The {self.launch.component}'s Python is starting")
-            self._slowness = asyncio.get_running_loop().call_later(SLOW_AFTER, self._told_slow, SLOW_AFTER)
-            self._state = "Running"
-            self._changed()
-            reader, self._commands = await asyncio.open_connection(sock=ours)
-            self._commands.write(self._task_line() + b"\n")
-            tasks.append(asyncio.create_task(self._reports(reader, process.pid)))
-            watch = asyncio.create_task(self._watch_memory(process.pid))
-            try:
-                return await process.wait()
-            finally:
-                watch.cancel()
-        finally:
-            # Whatever the process started goes with it, and lets go of the log's pipe.
-            kill_group(process.pid)
-            await process.wait()
-            await asyncio.wait(tasks, timeout=2.0)
-            for task in tasks:
-                task.cancel()
-            if self._commands is None:
-                ours.close()
-            else:
-                self._commands.close()
-            self._listen_for_silence(False)
-            self._end_slowness()
-            self._process = self._commands = None
-            self.loaded = self.ready = False
+        """One run, from start to end; returns the exit code.
 
-    def _task_line(self) -> bytes:
-        return (
-            runner_task.Task(
-                name=self._service,
-                component=self.launch.component,
-                kind=self.launch.kind,
-                path=self.launch.path,
-                parent=os.getpid(),
-                http_fd=self._listener.http.fileno(),
-                grpc_port=self._listener.ports.grpc,
-                digest=self.launch.digest,
-                protocol=self.launch.protocol,
-                module_name=self.launch.module_name,
-                class_name=self.launch.class_name,
-                predictor_host=self._predictor_host,
-                args=self.launch.args,
-                access=self._listener.access,
-            )
-            .to_json()
-            .encode()
-        )
+        Raises:
+            CannotStartError: there is none.
+        """
 
-    def _command(self, command: Mapping[str, object]) -> None:
-        if self._commands is not None:
-            self._commands.write(json.dumps(command).encode() + b"\n")
+    @abstractmethod
+    def _accept(self) -> None:
+        """Have the process that has loaded take connections."""
 
-    async def _reports(self, reader: asyncio.StreamReader, pid: int) -> None:
-        try:
-            await self._follow(reader)
-        except Exception as exc:  # its code is the model's own, and can write there too
-            self._failed_with = f"What it reports cannot be understood: {type(exc).__name__}: {exc}"
-            kill_group(pid)
+    @abstractmethod
+    async def _drain(self, idle: float, grace: float) -> None:
+        """Have the process answer what it has, and end. It is killed after that."""
 
-    async def _follow(self, reader: asyncio.StreamReader) -> None:
-        async for line in reader:
-            report = json.loads(line)
-            event = report["event"]
-            if event == "alive" and self._reason not in (UNRESPONSIVE, MODEL_NOT_READY):
-                self._listen_for_silence(self.ready)
-                continue
-            if event == "loading":
-                self._does(f"The {self.launch.component} is loading")
-            elif event == "loaded":
-                self.loaded = True
-                self._does(f"The {self.launch.component} has loaded")
-                if self.accepting:
-                    self._command({"do": "accept"})
-            elif event == "ready":
-                self._told_ready()
-            elif event == "unready":
-                self._told_unready(str(report["message"]))
-            elif event in ("active", "alive"):
-                if event == "active":
-                    self.last_active = time.time()
-                if self._reason == MODEL_NOT_READY:
-                    self._told_ready()
-            elif event == "draining":
-                self.ready = False
-            elif event == "failed":
-                self._failed_with = str(report["message"])
-            self._listen_for_silence(self.ready)
-            self._changed()
+    @abstractmethod
+    def _still_missing(self, lasted: str) -> str:
+        """What keeps the process from being ready, ``lasted`` after it was started, as a sentence's second half."""
+
+    def _begin(self) -> None:
+        """The process runs."""
+        self._started = time.time()
+        self._slowness = asyncio.get_running_loop().call_later(SLOW_AFTER, self._told_slow, SLOW_AFTER)
+        self._state = "Running"
+        self._changed()
+
+    async def _end(self, process: asyncio.subprocess.Process, tasks: list[asyncio.Task[None]]) -> None:
+        """Whatever the process started goes with it, and lets go of the log's pipe."""
+        kill_group(process.pid)
+        await process.wait()
+        await asyncio.wait(tasks, timeout=2.0)
+        for task in tasks:
+            task.cancel()
+        self._listen_for_silence(False)
+        self._end_slowness()
+        self._process = None
+        self.loaded = self.ready = False
 
     def _does(self, what: str) -> None:
         """What it is at before it is ready. After a failure, how that came stays said until it has come right."""
         self._doing = what
-        if not self._exit_code:
+        if self._exit_code is None:
             self._message = f"{what}."
 
     def _told_slow(self, after: float) -> None:
@@ -302,13 +230,10 @@ class Process:
         if self.loaded and not self.accepting:
             # It would: those that take over with it are not so far.
             pass
-        elif not self._exit_code:
-            port = self._listener.ports.http
+        elif self._exit_code is None:
             last = self._log.last_lines(1, 300).strip()
-            self._message = (
-                f"{self._doing}, but nothing of it listens on port {port}, {in_words(after)} after it was started: its "
-                "process runs and has not reported that it is ready. "
-                + (f"Its last output: {last}" if last else "It has written nothing.")
+            self._message = f"{self._doing}, but {self._still_missing(in_words(after))} " + (
+                f"Its last output: {last}" if last else "It has written nothing."
             )
             if after == SLOW_AFTER:
                 self._event("Warning", "Unhealthy", f"{self.name}: {self._message}")

@@ -11,17 +11,19 @@ import errno
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from ...runner.access import Access
 from ..base import Component, ComponentState
 from ..durations import in_words
 from ..kserve import OLD_KEPT
+from . import servers
+from .command_process import CommandProcess
 from .launch import Launch
 from .listener import Listener
 from .logfiles import prune
-from .replica import Process
+from .replica import Places, Process
+from .runner_process import RunnerProcess
 from .state import Ports
 
 Event = Callable[[str, Literal["Normal", "Warning"], str, str], None]
@@ -66,14 +68,16 @@ class Rollout:
 
     Args:
         ports: addresses from before, to be had again.
+        interpreter: gives the Python of a named environment; empty where it is not set up.
         changed: called when a process changed: time for a :meth:`step`.
     """
 
     def __init__(
         self,
         service: str,
-        folders: tuple[Path, Path],
+        places: Places,
         environment: Mapping[str, str],
+        interpreter: Callable[[str], str],
         ports: Mapping[str, Ports],
         changed: Callable[[], None],
         event: Event,
@@ -81,8 +85,9 @@ class Rollout:
         access: Callable[[], Access],
     ) -> None:
         self._service = service
-        self._folders = folders
+        self._places = places
         self._environment = environment
+        self._interpreter = interpreter
         self._ports = dict(ports)
         self._changed = changed
         self._event = event
@@ -222,12 +227,13 @@ class Rollout:
         for index in range(len(processes), launch.replicas):
             processes.append(self._start(launch, index))
         if surplus or not processes:
-            prune(self._folders[0], launch.component)
+            prune(self._places.logs, launch.component)
 
     def _start(self, launch: Launch, index: int) -> Process:
         predictor = next((w for w in self._wanted if w.component == "predictor"), launch)
         host = f"127.0.0.1:{self._listeners[predictor.listener].ports.http}"
-        process = Process(
+        kind = CommandProcess if servers.named(launch.server).program else RunnerProcess
+        process = kind(
             service=self._service,
             launch=launch,
             revision=self._revision,
@@ -235,11 +241,12 @@ class Rollout:
             listener=self._listeners[launch.listener],
             predictor_host=host if launch.component == "transformer" else "",
             environment=self._environment,
-            folders=self._folders,
+            interpreter=self._interpreter,
+            places=self._places,
             changed=self._changed,
             event=partial(self._event, launch.component),
         )
-        prune(self._folders[0], launch.component)
+        prune(self._places.logs, launch.component)
         return process
 
     def _take_over(self) -> None:

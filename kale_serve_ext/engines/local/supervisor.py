@@ -19,16 +19,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TextIO
 
+from ...config import Settings
 from ...errors import BackendUnavailableError, InvalidInputError, KaleServeError
 from ...runner.access import Access
 from ...runner.task import ACTIVITY_PERIOD
 from . import eventlog
+from .command_process import clear
 from .conditions import conditions, trouble
 from .environ import inherited
 from .home import Home, make_folder, write_json
 from .launch import Launch, idle_limit, launches
 from .processes import Identity, kill_all
+from .replica import Places
 from .rollout import Rollout
+from .servers.environment import interpreter
 from .state import Spec, StateError, Status, read_spec, read_status, write_spec
 
 HEARTBEAT = 60.0
@@ -87,8 +91,9 @@ class Supervisor:
         self._conditions = {c.type: c for c in before.conditions} if before else {}
         self._rollout = Rollout(
             service=home.name,
-            folders=(home.logs, home.work),
+            places=Places(home.logs, home.work, home.sockets),
             environment=inherited(),
+            interpreter=lambda name: interpreter(name, Settings(data_dir=home.data_dir)),
             ports=before.ports if before else {},
             changed=self._wake.set,
             event=self._event,
@@ -105,6 +110,7 @@ class Supervisor:
         if self._before:
             # What an earlier supervisor left behind holds the addresses.
             await asyncio.to_thread(kill_all, self._before.children)
+        await asyncio.to_thread(clear, self._home.work, self._home.sockets)
         self._answer(self._home.access or self._access)
         warning = self._access.warning()
         if warning:
@@ -130,6 +136,7 @@ class Supervisor:
             await self._rollout.close()
             control.close()
             self._home.socket.unlink(missing_ok=True)
+            clear(self._home.work, self._home.sockets)
 
     def _step(self) -> None:
         if not self._home.spec.exists():
