@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..engines.base import Component, Engine
 from . import arrays, failures, named, outputs, rest
 from .client import LONGEST, PredictionClient, check
-from .describing import Recorded, describe
+from .describing import PATIENCE, Recorded, describe
 from .route import Route
 
 if TYPE_CHECKING:
@@ -65,10 +65,11 @@ class AskingClient(PredictionClient):
 
     async def takes(self) -> Described | None:
         """The named tensors that the component takes; None where it takes none, or does not say."""
-        return await self._takes(await self.target(), None, by_grpc=False)
+        return await self._takes(await self.target(), None, by_grpc=False, timeout=PATIENCE)
 
     async def _ask(self, target: Route, data: object, protocol: str | None, timeout: float) -> Outputs:
-        takes = await self._takes(target, data, by_grpc=protocol == "grpc-v2" or target.arrays)
+        by_grpc = protocol == "grpc-v2" or target.arrays
+        takes = await self._takes(target, data, by_grpc=by_grpc, timeout=timeout)
         if takes is None or arrays.is_request(data, takes):
             return await self._send(target, data, protocol, timeout)
         given = arrays.arrays_of(data, takes)
@@ -105,13 +106,13 @@ class AskingClient(PredictionClient):
             return (self._description[1],)
         return None
 
-    async def _takes(self, target: Route, data: object, *, by_grpc: bool) -> Described | None:
+    async def _takes(self, target: Route, data: object, *, by_grpc: bool, timeout: float) -> Described | None:
         if known := self._known(target, data):
             return known[0]
         async with self._describing:
             if known := self._known(target, data):
                 return known[0]
-            takes, is_sure = await describe(target, self._recorded, by_grpc=by_grpc)
+            takes, is_sure = await describe(target, self._recorded, by_grpc=by_grpc, timeout=timeout)
             if is_sure:
                 self._description = (_key(target), takes)
             return takes

@@ -104,9 +104,11 @@ def _described(name: str, array: np.ndarray) -> dict[str, JSON]:
 
 
 def _has_json(array: np.ndarray) -> bool:
-    """Whether v2 has a form for the values in JSON: not for FP16, nor for bytes that are no text."""
+    """Whether v2 has a form for the values in JSON: not for FP16, infinities, nor bytes that are no text."""
     if array.dtype.kind != "O":
-        return bool(array.dtype != "float16")
+        import numpy as np
+
+        return not (array.dtype == "float16" or (array.dtype.kind == "f" and bool(np.isinf(array).any())))
     try:
         _texts(array.ravel().tolist())
     except UnicodeDecodeError:

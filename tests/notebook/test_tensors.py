@@ -323,7 +323,7 @@ def test_what_the_server_says_is_asked_for_once(scoring: Endpoint) -> None:
 def test_the_server_says_the_same_by_grpc(scoring: Endpoint) -> None:
     async def ask() -> Described | None:
         route = await scoring._client.target()
-        told, _ = await describing._by_grpc(route.connection, route.model)
+        told, _ = await describing._by_grpc(route.connection, route.model, describing.PATIENCE)
         return of_metadata(told)
 
     assert run(ask()) == TAKEN
@@ -399,3 +399,17 @@ def test_the_example_is_recorded(workspace: Settings, tmp_path: Path) -> None:
     ]
     assert signature.outputs == (TensorSpec("mask", "bool", [-1, 2]),)
     assert signature.sample == {"image": [[[1.0, 1.0], [1.0, 1.0]]], "label": ["a"]}
+
+
+@pytest.fixture(scope="module")
+def wide(served: Serve) -> Endpoint:
+    """Gives back the floats that it takes."""
+    return served(ECHO, "wide", signature=Signature(inputs=(TensorSpec("x", "float32", [-1]),), input_dtype=""))
+
+
+@pytest.mark.parametrize("protocol", ["v2", "v2-binary", "grpc-v2"])
+def test_what_is_no_number_comes_back_as_it_went(wide: Endpoint, protocol: str) -> None:
+    answer = wide.predict([float("nan"), float("inf"), -1.5], protocol=protocol)
+
+    assert isinstance(answer, np.ndarray)
+    assert repr(answer.tolist()) == "[nan, inf, -1.5]"
