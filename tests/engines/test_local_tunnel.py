@@ -152,5 +152,5 @@ def test_frames_are_told_apart_in_whatever_pieces_they_come() -> None:
             at += len(piece)
         assert found <= set(ends)
         assert max(found) == len(sent)
-        assert (frames.begun, frames.seen, frames.at_boundary) == (1, 4, True)
+        assert (frames.seen, frames.at_boundary, frames.opened, frames.ended) == (4, True, {1}, {1})
     assert going_away().hex() == "000008070000000000" + "7fffffff" + "00000000"

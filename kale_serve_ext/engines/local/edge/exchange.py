@@ -58,6 +58,8 @@ class Client(asyncio.Protocol):
         """Whether it has been answered, and what comes is thrown away."""
         self._ends = False
         """Whether the connection ends behind the answer."""
+        self._leaves = False
+        """Whether the client is to be told so with the next answer that begins."""
         self._gone = False
         """Whether the client has said that it sends no more."""
         self._is_slow = False
@@ -111,7 +113,7 @@ class Client(asyncio.Protocol):
     def drain(self) -> None:
         if not self._edge.backends:
             # With no other process to go to, the next request is still answered by this one.
-            self._ends = True
+            self._leaves = True
         elif self.is_idle:
             self._let_go()
 
@@ -253,9 +255,9 @@ class Client(asyncio.Protocol):
                     transport.write(head)
                     continue
                 self._answer = reply
-                if self._ends and not reply.last:
+                if (self._ends or self._leaves) and not reply.last:
                     head = head[:-2] + _CLOSE
-                self._ends = self._ends or reply.last
+                self._ends = self._ends or self._leaves or reply.last
                 end = reply.body.take(data, 0)
                 transport.write(head + data[:end])
             else:

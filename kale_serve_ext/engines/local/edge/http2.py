@@ -7,8 +7,8 @@ import struct
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client's side of a connection begins with."""
 _HEAD = 9
-_HEADERS, _GOAWAY, _CONTINUATION = 1, 7, 9
-_END_HEADERS = 4
+_DATA, _HEADERS, _RST_STREAM, _GOAWAY, _CONTINUATION = 0, 1, 3, 7, 9
+_END_STREAM, _END_HEADERS = 1, 4
 _NO_ERROR, _INADEQUATE_SECURITY = 0, 12
 _LAST_STREAM = 0x7FFFFFFF
 _GOING = struct.Struct("!II")
@@ -25,10 +25,14 @@ class Frames:
         self._skip = skip
         self._head = b""
         self._in_headers = False
-        self.begun = 0
-        """How many blocks of headers have come: of a client's side, the calls and their trailers."""
         self.seen = 0
         """How many frames have begun."""
+        self.opened: set[int] = set()
+        """The streams that have had headers, since it was emptied."""
+        self.ended: set[int] = set()
+        """Those that this side has ended, likewise."""
+        self.reset: set[int] = set()
+        """Those that it has broken off, likewise."""
 
     @property
     def at_boundary(self) -> bool:
@@ -56,9 +60,15 @@ class Frames:
     def _begin(self, head: bytes) -> None:
         self._skip = int.from_bytes(head[:3], "big")
         self.seen += 1
+        stream = int.from_bytes(head[5:9], "big")
+        if head[3] == _RST_STREAM:
+            self.reset.add(stream)
+        elif head[3] in (_DATA, _HEADERS) and head[4] & _END_STREAM:
+            self.ended.add(stream)
+        if head[3] == _HEADERS:
+            self.opened.add(stream)
         if head[3] in (_HEADERS, _CONTINUATION):
             self._in_headers = not head[4] & _END_HEADERS
-            self.begun += head[3] == _HEADERS
 
 
 def going_away() -> bytes:

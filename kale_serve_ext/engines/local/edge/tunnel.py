@@ -22,6 +22,8 @@ class Tunnel(asyncio.Protocol):
         self._server: asyncio.Transport | None = None
         self._calls = Frames(skip=len(PREFACE))
         self._answers = Frames()
+        self._open: set[int] = set()
+        """The calls that are under way, by their streams."""
         self._told = False
         self._drains = False
         self._early = b""
@@ -29,8 +31,8 @@ class Tunnel(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """A client that was told to go closes the connection when its last call is answered."""
-        return False
+        """Whether every call has been answered, and the client been told to make no more of them here."""
+        return self._told and not self._open and self._answers.at_boundary
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -38,10 +40,15 @@ class Tunnel(asyncio.Protocol):
         self._connecting = asyncio.get_running_loop().create_task(self._connect())
 
     def data_received(self, data: bytes) -> None:
-        before = self._calls.begun
-        self._calls.feed(data)
-        if self._calls.begun > before:
+        calls = self._calls
+        calls.feed(data)
+        if calls.opened:
             self._backend.active()
+        # A client has ended its side of a call long before that is answered; one that it gives up, it resets.
+        self._open |= calls.opened
+        self._open -= calls.reset
+        for each in (calls.opened, calls.ended, calls.reset):
+            each.clear()
         if self._server:
             self._server.write(data)
         else:
@@ -86,12 +93,18 @@ class Tunnel(asyncio.Protocol):
     def answered(self, data: bytes) -> None:
         if self._transport is None:
             return
-        place = self._answers.feed(data)
+        answers = self._answers
+        place = answers.feed(data)
+        self._open -= answers.ended | answers.reset
+        for each in (answers.opened, answers.ended, answers.reset):
+            each.clear()
         if self._drains and not self._told and place >= 0:
             self._transport.write(data[:place])
             self._tell()
             data = data[place:]
         self._transport.write(data)
+        if self.is_idle:
+            self._backend.rested()
 
     def slow(self, on: bool) -> None:
         if self._transport and not self._transport.is_closing():
