@@ -23,15 +23,13 @@ test.describe.configure({ mode: 'serial' });
 let page: Page;
 let lab: Lab;
 let form: Locator;
-let png: Buffer;
 
 test.beforeAll(async ({ browser }) => {
   page = await browser.newPage();
   lab = new Lab(page);
-  const written = python(`
-import base64, io, os
+  python(`
+import os
 import numpy as np
-from PIL import Image
 from kale.common.artifacts import Model
 from kale.serve import serve
 os.makedirs("pictures", exist_ok=True)
@@ -52,11 +50,7 @@ class Pictures(kserve.Model):
 example = {"image": np.zeros((1, 2, 3, 3), dtype="uint8"), "weight": np.zeros((1, 2), dtype="float32")}
 model = Model(artifact_uri="pictures", name="pictures", example=example).submit_artifact()
 serve(model, name="pictures")
-file = io.BytesIO()
-Image.fromarray(np.array(${JSON.stringify(PIXELS)}, dtype="uint8")).save(file, "PNG")
-print("png:" + base64.b64encode(file.getvalue()).decode())
 `);
-  png = Buffer.from(written.split('png:')[1].trim(), 'base64');
   await lab.open();
   await lab.openPanel();
   await lab.expectPhase('pictures', 'Ready');
@@ -86,7 +80,7 @@ test('an image is read into the layout of the model, and answered', async () => 
   const text = form.getByLabel('image as JSON');
   await form
     .getByLabel('File for image', { exact: true })
-    .setInputFiles({ name: 'six.png', mimeType: 'image/png', buffer: png });
+    .setInputFiles(picture('six.png', PIXELS));
   await expect
     .poll(async () => JSON.parse(await text.inputValue()) as unknown)
     .toEqual([PIXELS]);
@@ -105,17 +99,11 @@ test('an image is read into the layout of the model, and answered', async () => 
 
 test('an image of another size is scaled, and that is said', async () => {
   const image = form.getByRole('group', { name: /^image/ });
-  const large = python(`
-import base64, io
-from PIL import Image
-file = io.BytesIO()
-Image.new("RGB", (30, 20), (10, 20, 30)).save(file, "PNG")
-print("png:" + base64.b64encode(file.getvalue()).decode())
-`);
-  const buffer = Buffer.from(large.split('png:')[1].trim(), 'base64');
+  const pixel = [10, 20, 30];
+  const large = Array(20).fill(Array(30).fill(pixel)) as number[][][];
   await form
     .getByLabel('File for image', { exact: true })
-    .setInputFiles({ name: 'large.png', mimeType: 'image/png', buffer });
+    .setInputFiles(picture('large.png', large));
 
   await expect(image.getByRole('status')).toHaveText(
     'large.png [2, 3, 3] Scaled from 30×20 to 3×2 pixels.'
@@ -146,6 +134,32 @@ for (const theme of ['JupyterLab Light', 'JupyterLab Dark'] as const) {
     await page.setViewportSize({ width: 1280, height: 800 });
     await lab.useTheme('JupyterLab Light');
   });
+}
+
+/**
+ * A file of rows of pixels, each red, green and blue.
+ */
+function picture(
+  name: string,
+  rows: number[][][]
+): { name: string; mimeType: string; buffer: Buffer } {
+  const written = python(`
+import base64, struct, zlib
+rows = ${JSON.stringify(rows)}
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+head = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 2, 0, 0, 0)
+lines = zlib.compress(b"".join(bytes([0, *sum(row, [])]) for row in rows))
+made = bytes([137]) + b"PNG" + bytes([13, 10, 26, 10])
+made += chunk(b"IHDR", head) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+print("png:" + base64.b64encode(made).decode())
+`);
+  const encoded = written.slice(written.lastIndexOf('png:') + 4).trim();
+  return {
+    name,
+    mimeType: 'image/png',
+    buffer: Buffer.from(encoded, 'base64')
+  };
 }
 
 interface IAxe {
