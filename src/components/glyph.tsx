@@ -14,6 +14,7 @@ const PATHS = {
   stop: 'M4.5 4.5h7v7h-7z',
   play: 'M5 3.5l7.5 4.5L5 12.5z',
   spinner: 'M8 2.5a5.5 5.5 0 1 1-5.5 5.5',
+  download: 'M8 2.5V10M4.8 7L8 10.2 11.2 7M3 13h10',
   copy: 'M6 6h7v7H6zM10 3.5H3.5V10',
   trash: 'M3.5 5h9M6.5 5V3.2h3V5M4.7 5l.6 8h5.4l.6-8',
   logs: 'M3.5 4h9M3.5 6.7h9M3.5 9.4h6M3.5 12.1h8',

@@ -1,5 +1,6 @@
 import * as React from 'react';
 import { plainText } from '../../api/plain';
+import { ActionButton } from '../../components/button';
 import { useTrans } from '../../components/trans';
 import { list, writeJSON } from '../text';
 import type { IOutput } from './outputs';
@@ -73,9 +74,9 @@ export function DownloadButton({
 }): JSX.Element {
   const trans = useTrans();
   return (
-    <button
-      type="button"
-      className="jp-KaleButton jp-mod-plain"
+    <ActionButton
+      label={trans.__('Download as JSON')}
+      glyph="download"
       onClick={() => {
         const url = URL.createObjectURL(
           new Blob([text], { type: 'application/json' })
@@ -86,8 +87,6 @@ export function DownloadButton({
         link.click();
         URL.revokeObjectURL(url);
       }}
-    >
-      {trans.__('Download as JSON')}
-    </button>
+    />
   );
 }
