@@ -94,6 +94,9 @@ class Client(asyncio.Protocol):
         if self._tunnel and self._server:
             self._server.transport.write_eof()
             return True
+        if self._is_cut_short():
+            self._give_up()
+            return False
         # Whoever sends no more may wait for the answer still.
         return self._request is not None
 
@@ -133,6 +136,8 @@ class Client(asyncio.Protocol):
         self._server = server
         server.transport.write(self._head)
         self._go_on()
+        if self._is_cut_short():
+            self._give_up()
         self._read()
 
     def answered(self, server: _Server, data: bytes) -> None:
@@ -292,6 +297,14 @@ class Client(asyncio.Protocol):
                 self._let_go()
         if self._in:
             asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _is_cut_short(self) -> bool:
+        """Whether the client has gone with half a request sent. What comes before there is a connection is kept."""
+        return bool(self._gone and self._server and self._request and not self._request.body.done)
+
+    def _give_up(self) -> None:
+        """End on both sides, so that the process does not wait for the rest."""
+        self._close(abort=not (self._answer and self._answer.body.done))
 
     def _say(self, status: int, content: Mapping[str, str]) -> None:
         """Answer in the place of a process, and end."""
