@@ -24,6 +24,14 @@ def replicas(state: ServiceState) -> list[Replica]:
     return [replica for component in state.components for replica in component.replicas]
 
 
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        # It has ended between the two.
+        return False
+
+
 @pytest.mark.parametrize("runtime", ["tiny-runtime", "tiny-unix-runtime"])
 def test_a_program_serves_through_the_services_address_and_leaves_nothing(tiny_services: Tiny, runtime: str) -> None:
     bench, home = tiny_services.bench, tiny_services.home("double")
@@ -208,7 +216,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tiny_services: Tiny, tmp_p
     worker = psutil.Process(int(written.read_text()))
     running = [*tiny_services.processes("orphans"), worker]
     os.kill(bench.status("orphans").supervisor.pid, signal.SIGKILL)
-    until(lambda: not any(each.is_running() and each.status() != "zombie" for each in running))
+    until(lambda: not any(map(lives, running)))
     # Whoever looks starts another one, at the same address.
     bench.until("orphans", lambda s: int(written.read_text()) != worker.pid and s.components[0].ready)
     assert numbers(infer(state)) == [20.0, 50.0]
@@ -219,12 +227,24 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tiny_services: Tiny, tmp_p
     until(lambda: not other.is_running())
 
 
-def test_a_start_that_hangs_can_be_deleted(tiny_services: Tiny) -> None:
-    tiny_services.apply("hangs", FAILS="hangs")
-    tiny_services.bench.until("hangs", lambda s: any(r.state == "Running" for r in replicas(s)))
-    running = tiny_services.processes("hangs")
-    sync.run(tiny_services.bench.engine.delete("hangs"))
-    assert not any(each.is_running() for each in running)
+@pytest.mark.parametrize("ends", ["delete", "pause", "kill"])
+def test_a_start_that_hangs_can_be_ended_with_what_has_left_its_group(
+    tiny_services: Tiny, tmp_path: Path, ends: str
+) -> None:
+    bench, written = tiny_services.bench, tmp_path / "worker"
+    tiny_services.apply("hangs", FAILS="hangs", WORKER=str(written))
+    bench.until("hangs", lambda s: any(r.state == "Running" for r in replicas(s)))
+    until(lambda: written.exists() and written.read_text())
+    running = [*tiny_services.processes("hangs"), psutil.Process(int(written.read_text()))]
+    if ends == "pause":
+        sync.run(bench.engine.set_paused("hangs", True))
+        until(lambda: not any(each.is_running() for each in running))
+    if ends == "kill":
+        os.kill(bench.status("hangs").supervisor.pid, signal.SIGKILL)
+    sync.run(bench.engine.delete("hangs"))
+    until(lambda: not any(map(lives, running)))
+    if ends == "delete":
+        assert not any(each.is_running() for each in running)
 
 
 def test_a_server_that_is_broken_or_absent_is_named(tiny_server: Tiny) -> None:

@@ -134,12 +134,12 @@ def main(folder: str, address: str) -> None:
     fails = os.environ.get("FAILS", "")
     if fails == "import":
         __import__("no_such_framework")
-    if fails == "hangs":
-        time.sleep(600)
     if os.environ.get("WORKER"):
         # It leaves the group, as daemons do.
         worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
         Path(os.environ["WORKER"]).write_text(str(worker.pid))
+    if fails == "hangs":
+        time.sleep(600)
     Handler.factor = json.loads(Path(folder, "settings.json").read_text())["factor"]
     Handler.factor *= json.loads(Path(folder, MODEL).read_text())
     print("the tiny server listens", flush=True)

@@ -22,6 +22,7 @@ from .processes import kill_group
 from .replica import MODEL_NOT_READY, CannotStartError, Process
 from .resources import limit_cpu
 from .servers import layout
+from .servers.keeper import PATIENCE
 from .servers.launcher import launched
 from .servers.probe import Said, ask
 from .servers.record import Command, Program, Seat, Server
@@ -47,6 +48,7 @@ class CommandProcess(Process):
     """A process of a server that has a program."""
 
     _backend: Backend | None = None
+    _channel: socket.socket | None = None
     _last_said = ""
 
     @property
@@ -148,12 +150,12 @@ class CommandProcess(Process):
             raise CannotStartError(f"{sys.executable} cannot be started: {exc}") from exc
         finally:
             theirs.close()
-        self._process = process
+        self._process, self._channel = process, ours
         tasks = [asyncio.create_task(self._pump(process.stdout))]
         self._backend = backend = Backend(seat.http, seat.grpc if program.grpc else None, self._told_active)
         try:
             if self._is_ending():
-                kill_group(process.pid)
+                await self._kill(process)
             # Before it has started anything, which would run on all cores.
             limit_cpu(process.pid, self.launch.cpu_limit)
             self._does(f"{server.title} is starting")
@@ -175,7 +177,17 @@ class CommandProcess(Process):
             backend.cut()
             self._backend = None
             await self._end(process, tasks)
+            self._channel = None
             ours.close()
+
+    async def _kill(self, process: asyncio.subprocess.Process) -> None:
+        """The keeper, which learns that it is to end by the channel, knows what has left its group and kills it."""
+        if self._channel is not None:
+            with contextlib.suppress(OSError):
+                self._channel.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(process.wait(), PATIENCE + 1.0)
+        await super()._kill(process)
 
     def _task_line(self, seat: Seat, command: Command) -> bytes:
         env = for_runner(self._environment, self.launch.env, self.launch.cpu_limit)

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_PATIENCE = 5.0
+PATIENCE = 5.0
 """Seconds until what is killed has to be gone."""
 
 
@@ -110,7 +110,7 @@ def _wait(child: int, channel: socket.socket) -> int:
 def _end_all() -> None:
     """Kill what is left of the program: its group, and on Linux also what has left that."""
     mine = os.getpid()
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         found = _descendants(mine)
         for pid in found:
