@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -200,6 +201,31 @@ def test_a_model_that_says_it_is_not_ready_is_not_asked(tiny_services: Tiny, tmp
     flag.unlink()
     tiny_services.bench.until_ready("moody")
     assert numbers(infer(state)) == [20.0, 50.0]
+
+
+def test_a_process_that_is_left_stays_so_when_its_model_becomes_ready(tiny_services: Tiny, tmp_path: Path) -> None:
+    bench, flag, asked = tiny_services.bench, tmp_path / "unready", tmp_path / "unready.asked"
+    state = tiny_services.serve("left", UNREADY=str(flag))
+    answers: list[Answer] = []
+    asker = threading.Thread(target=lambda: answers.append(infer(state, wait=str(tmp_path / "waits"))))
+    asker.start()
+    until((tmp_path / "waits").exists)
+    flag.touch()
+    bench.until("left", lambda s: not s.components[0].ready)
+    tiny_services.apply("left", REVISION="2")
+    bench.until_ready("left", 2)
+    flag.unlink()
+    for _ in range(2):
+        # The second question is asked when the first answer has been heeded.
+        asked.unlink(missing_ok=True)
+        until(asked.exists)
+    # Kept open, they go to whichever has fewer.
+    with contextlib.ExitStack() as kept:
+        links = [kept.enter_context(contextlib.closing(connection(state))) for _ in range(4)]
+        assert len({str(ask(to, "left")[1]["id"]) for to in links}) == 1
+    (tmp_path / "waits.go").touch()
+    asker.join(30)
+    assert numbers(answers[0]) == [20.0, 50.0]
 
 
 def test_memory_is_limited(tiny_services: Tiny) -> None:

@@ -1,7 +1,8 @@
 """A small model server for tests, on http.server alone, and the record by which the engine starts it.
 
 It doubles numbers by ``POST /v2/models/NAME/infer``. Its variables: ``FAILS`` (how it ends when it starts), ``EATS``
-(bytes that it takes at the first request), ``UNREADY`` (a file while which is there the model is not ready),
+(bytes that it takes at the first request), ``UNREADY`` (a file while which is there the model is not ready; another one, ``….asked``, says
+that it was asked for),
 ``WORKER`` (a file that gets the id of a process of its own).
 """
 
@@ -29,7 +30,9 @@ class Handler(BaseHTTPRequestHandler):
     eaten = b""
 
     def do_GET(self) -> None:
-        ready = f"/v2/models/{os.environ['NAME']}/ready"
+        ready, unready = f"/v2/models/{os.environ['NAME']}/ready", os.environ.get("UNREADY")
+        if self.path == ready and unready:
+            Path(f"{unready}.asked").touch()
         if self.headers.get("Upgrade") == "websocket":
             self._echo()
         elif self.path == "/stream":
@@ -43,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
                     Path(os.environ["STEP"], str(number)).touch()
                     _until(Path(os.environ["STEP"], f"{number}.seen"))
             self._chunk(b"")
-        elif self.path == ready and os.environ.get("UNREADY") and Path(os.environ["UNREADY"]).exists():
+        elif self.path == ready and unready and Path(unready).exists():
             self._answer(503, {"error": "not now"})
         elif self.path in (ready, "/v2/health/ready"):
             self._answer(200, {"ready": True})

@@ -56,7 +56,7 @@ class CommandProcess(Process):
         return servers.named(self.launch.server)
 
     def _accept(self) -> None:
-        if self._backend:
+        if self._backend and not self._backend.draining:
             self.listener.lead_to(self._backend)
             self._told_ready()
             self._changed()
@@ -226,6 +226,9 @@ class CommandProcess(Process):
 
     def _heed(self, said: Said) -> None:
         self._last_said = said.message
+        if self._is_ending():
+            # Whatever its model says, no new requests are for it.
+            return
         if not self.loaded:
             if not said.ready:
                 return
