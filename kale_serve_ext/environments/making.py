@@ -49,7 +49,7 @@ async def ensure(
     found = places.ready(settings, env, base)
     if found is not None:
         return found
-    place = places.folder(settings, env, base)
+    place = places.folder(settings, env, base).absolute()
     make_dir(place.parent)
     told = progress or (lambda _: None)
     limit = max(LIMIT, _SLOWEST * env.megabytes)
@@ -150,7 +150,6 @@ class _Making:
             self.env,
             plan.target,
             only_uv=plan.only_uv,
-            neutral=self.place.parent,
             ask=lambda c: self._run("ask pip", c),
         )
         failure: steps.StepError | None = None
@@ -220,7 +219,8 @@ class _Making:
             what,
             command,
             environ=way.environ if way else installers.environ(),
-            cwd=way.cwd if way else None,
+            # Not the user's folder: Python would take a file there for a module of pip's, and uv read its settings.
+            cwd=self.place.parent,
             seconds=self.limit,
             lock=self.lock,
             on_line=self._heard if way else None,
