@@ -1,8 +1,8 @@
 """A small model server for tests, on http.server alone, and the record by which the engine starts it.
 
 It doubles numbers by ``POST /v2/models/NAME/infer``. Its variables: ``FAILS`` (how it ends when it starts), ``EATS``
-(bytes that it takes at the first request), ``UNREADY`` (a file while which is there the model is not ready; another one, ``….asked``, says
-that it was asked for),
+(bytes that it takes at the first request), ``UNREADY`` (a file while which is there the model is not ready; ``.asked``
+behind its name is one that says that it was asked for),
 ``WORKER`` (a file that gets the id of a process of its own).
 """
 
