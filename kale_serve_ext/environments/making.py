@@ -15,7 +15,7 @@ from pathlib import Path
 from ..config import Settings, make_dir
 from ..errors import ConflictError, EnvironmentUnavailableError
 from ..locks import locked_async
-from . import installers, places, pythons, steps
+from . import installers, places, pythons, steps, usage
 from .places import Marker, Note
 from .record import Base, Environment, Ready
 
@@ -36,7 +36,7 @@ async def ensure(
 ) -> Ready:
     """The environment, made where there is none. However many ask at once, in whichever process, it is made once.
 
-    An outdated one is made anew in its place: what runs in it should have ended.
+    An outdated one is made anew in its place, once nothing runs in it any more.
 
     Args:
         progress: told a few words on what is being done.
@@ -62,6 +62,7 @@ async def ensure(
             found = places.ready(settings, env, base)
             if found is not None:
                 return found
+            await asyncio.to_thread(_check_left, env, place)
             return await _Making(env, place, base, told, lock, limit).made()
     except TimeoutError as error:
         raise EnvironmentUnavailableError(
@@ -265,6 +266,16 @@ class _Making:
             otherwise = f"; or {env.otherwise}" if env.otherwise else ""
             hint = f"With a connection to a package index, run `{env.command}`{otherwise}."
         return EnvironmentUnavailableError(f"{env.capitalized} could not be installed {error}", hint=hint)
+
+
+def _check_left(env: Environment, place: Path) -> None:
+    """Refuse to make one anew that something runs in: it would fail at whatever it imports next."""
+    running = usage.users(place) if places.read_marker(place) else ""
+    if running:
+        raise EnvironmentUnavailableError(
+            f"{env.capitalized} has to be installed anew for this release, and is in use by {running}.",
+            hint=f"Stop the services and notebooks that use it, then run `{env.command}`.",
+        )
 
 
 def _unwritable(env: Environment, place: Path, error: OSError) -> EnvironmentUnavailableError:

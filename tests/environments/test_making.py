@@ -194,6 +194,20 @@ def test_an_outdated_one_is_made_anew(settings: Settings, tiny: Environment, pla
     assert state(settings, tiny) == "outdated"
 
 
+def test_an_outdated_one_is_kept_while_something_runs_in_it(settings: Settings, tiny: Environment, place: Path) -> None:
+    old = make(settings, tiny)
+    newer = replace(tiny, revision="2")
+    with subprocess.Popen([old.python, "-c", "input()"], stdin=subprocess.PIPE) as running:
+        with pytest.raises(EnvironmentUnavailableError, match=rf"in use by process {running.pid} \(python.*\)") as error:
+            make(settings, newer)
+        assert "`kale-serve-ext setup tiny`" in error.value.hint
+        assert version_in(old.python) == "1.5"
+        assert (state(settings, newer), state(settings, tiny)) == ("outdated", "ready")
+        running.communicate(b"\n")
+    make(settings, newer)
+    assert state(settings, newer) == "ready"
+
+
 @pytest.mark.parametrize("marker", ["", "[]", '{"version": "1.5"}', '{"version": 1, "layout": "1"}'])
 def test_a_damaged_marker_does_not_count(settings: Settings, tiny: Environment, place: Path, marker: str) -> None:
     make(settings, tiny)
