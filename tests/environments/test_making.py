@@ -198,7 +198,7 @@ def test_an_outdated_one_is_kept_while_something_runs_in_it(settings: Settings, 
     old = make(settings, tiny)
     newer = replace(tiny, revision="2")
     with subprocess.Popen([old.python, "-c", "input()"], stdin=subprocess.PIPE) as running:
-        with pytest.raises(EnvironmentUnavailableError, match=rf"in use by process {running.pid} \(python.*\)") as error:
+        with pytest.raises(EnvironmentUnavailableError, match=f"in use by process {running.pid} ") as error:
             make(settings, newer)
         assert "`kale-serve-ext setup tiny`" in error.value.hint
         assert version_in(old.python) == "1.5"
