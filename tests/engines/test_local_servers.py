@@ -134,6 +134,22 @@ def test_the_runtime_can_be_changed_back_and_forth(tiny_services: Tiny, iris_mod
     assert asked(connection(state)) == [102.0, 70.0, 28.0, 4.0]
 
 
+def test_a_service_of_an_earlier_version_goes_on_with_a_runtime_that_is_unknown(
+    tiny_services: Tiny, iris_model: Path
+) -> None:
+    bench, home = tiny_services.bench, tiny_services.home("earlier")
+    bench.apply(bench.manifest("earlier", iris_model))
+    sync.run(bench.engine.set_paused("earlier", True))
+    described = home.spec.read_text()
+    assert described.count("kserve-sklearnserver") == 1
+    home.spec.write_text(described.replace("kserve-sklearnserver", "my-own-runtime"))
+    sync.run(bench.engine.set_paused("earlier", False))
+    bench.until_ready("earlier")
+    events = sync.run(bench.engine.events("earlier"))
+    assert any(e.reason == "RuntimeUnknown" and "'my-own-runtime'" in e.message for e in events)
+    sync.run(bench.engine.delete("earlier"))
+
+
 REASONS = [
     ("imports", {"m.json": "10"}, {"FAILS": "import"}, "ModuleNotFoundError: No module named 'no_such_framework'"),
     ("no-file", {"m.txt": "10"}, {}, "no file at its top ends in .json. It holds m.txt."),
