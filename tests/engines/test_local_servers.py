@@ -14,8 +14,10 @@ import psutil
 import pytest
 
 from kale_serve_ext import sync
+from kale_serve_ext.config import LONGEST_SOCKET, Settings
 from kale_serve_ext.engines.base import Replica, ServiceState
 from kale_serve_ext.engines.local import servers
+from kale_serve_ext.engines.local.home import Home
 from kale_serve_ext.errors import InvalidInputError
 from kale_serve_ext.ml import JSON
 from tests.engines.tiny import Answer, Tiny, ask, connection, infer, numbers, until
@@ -148,6 +150,15 @@ def test_a_service_of_an_earlier_version_goes_on_with_a_runtime_that_is_unknown(
     events = sync.run(bench.engine.events("earlier"))
     assert any(e.reason == "RuntimeUnknown" and "'my-own-runtime'" in e.message for e in events)
     sync.run(bench.engine.delete("earlier"))
+
+
+def test_the_sockets_of_every_process_have_paths_that_are_short_enough(tmp_path: Path, short_dir: str) -> None:
+    longest = 0
+    with contextlib.suppress(InvalidInputError):
+        for more in range(1, LONGEST_SOCKET):
+            settings = Settings(data_dir=tmp_path, runtime_dir=f"{short_dir}/{'x' * more}")
+            longest = len(os.fsencode(Home.of(settings, "default", "iris").sockets / "999" / "h"))
+    assert longest == LONGEST_SOCKET
 
 
 REASONS = [

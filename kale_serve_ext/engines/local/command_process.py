@@ -35,6 +35,8 @@ _LONGEST_PERIOD = 0.5
 _LOG_LINES = 60
 _NOT_EXECUTED = 127
 _numbers = itertools.count()
+_taken: set[int] = set()
+"""Numbers of folders of sockets. They are used again: a socket's path has to stay short."""
 
 
 def clear(work: Path, sockets: Path) -> None:
@@ -83,8 +85,9 @@ class CommandProcess(Process):
         if server.program is None:
             raise CannotStartError(f"{server.title} has no program.")
         self._log.begin()
-        number = next(_numbers)
-        folder = self._places.work / f"{RUNS}{number}"
+        folder = self._places.work / f"{RUNS}{next(_numbers)}"
+        number = next(each for each in itertools.count() if each not in _taken)
+        _taken.add(number)
         sockets = self._places.sockets / str(number)
         try:
             with contextlib.ExitStack() as held:
@@ -93,6 +96,7 @@ class CommandProcess(Process):
         finally:
             for each in (folder, sockets):
                 await asyncio.to_thread(shutil.rmtree, each, ignore_errors=True)
+            _taken.discard(number)
 
     def _prepare(
         self, server: Server, program: Program, folder: Path, sockets: Path, held: contextlib.ExitStack
@@ -246,6 +250,8 @@ class CommandProcess(Process):
 
 
 def _sockets(folder: Path) -> tuple[str, str]:
+    # What an earlier process could not remove.
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     return str(folder / "h"), str(folder / "g")
 
