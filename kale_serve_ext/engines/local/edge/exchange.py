@@ -17,6 +17,9 @@ from .backends import Backend, Backends, connect
 
 HEAD_SECONDS = 10.0
 """How long a head may take that has begun, and the first one of a connection."""
+REUSED_SECONDS = 2.0
+"""How long a process's connection may have rested to get another request. Servers end such ones, uvicorn after 5 s, and
+a request that meets the end cannot be sent again: it may have reached the model."""
 LINGER_SECONDS = 1.0
 """How long what a client goes on sending is thrown away behind an answer, which would be lost with the connection."""
 _WEBSOCKET = b"websocket"
@@ -62,6 +65,10 @@ class Client(asyncio.Protocol):
         """Whether the client is to be told so with the next answer that begins."""
         self._gone = False
         """Whether the client has said that it sends no more."""
+        self._rested = 0.0
+        """When the last answer had passed, in the loop's time."""
+        self._is_reused = False
+        """Whether the request is not the first one on the process's connection."""
         self._is_slow = False
         """Whether the process takes no more for now."""
         self._timer: asyncio.TimerHandle | None = None
@@ -161,6 +168,10 @@ class Client(asyncio.Protocol):
             # Servers end idle connections when they like. One that is left for another process need not be told.
             if not server.backend.draining or self._ends:
                 self._close()
+        elif reply is None and not self._out and not self._tunnel and self._is_reused:
+            # The server may have ended it before the request came, or have ended with it. What servers do tells the
+            # client just as much.
+            self._close()
         elif reply is None and not self._out and not self._tunnel:
             self._say(502, {**self._edge.why(), "error": "The model server ended while it had this request."})
         elif reply and reply.body.done:
@@ -198,10 +209,16 @@ class Client(asyncio.Protocol):
             self._say(refusal.status, {"error": refusal.message})
             return
         backends = self._edge.backends
-        if self._server and self._server.backend.draining and backends:
-            self._let_go()
         server = self._server
-        backend = server.backend if server else backends.pick()
+        backend = server.backend if server else None
+        if backend and backend.draining and backends:
+            backend = server = None
+        elif asyncio.get_running_loop().time() - self._rested > REUSED_SECONDS:
+            server = None
+        if server is None:
+            self._let_go()
+        self._is_reused = server is not None
+        backend = backend or backends.pick()
         if backend is None:
             self._say(503, self._edge.why())
             return
@@ -288,6 +305,7 @@ class Client(asyncio.Protocol):
         if not request or not reply or not request.body.done or not reply.body.done:
             return
         self._request = self._answer = None
+        self._rested = asyncio.get_running_loop().time()
         if self._ends or self._gone:
             self._close()
             return
