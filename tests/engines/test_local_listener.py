@@ -133,6 +133,42 @@ def test_a_connection_that_has_rested_is_not_used_again(
     assert asyncio.run(run()) == answers
 
 
+def test_connections_that_are_passed_on_are_limited_and_end_when_they_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kale_serve_ext.engines.local.listener.MAX_FORWARDED", 1)
+    monkeypatch.setattr(exchange, "REST_SECONDS", 0.5)
+
+    async def run() -> None:
+        async with Counting().reached() as (listener, reader, writer):
+            assert await _asked(reader, writer) == "200 1"
+            # In the queue until the first one, which says nothing more, is ended.
+            second = await asyncio.open_connection("127.0.0.1", listener.ports.http)
+            assert await _asked(*second) == "200 2"
+            assert await asyncio.wait_for(reader.read(), 60) == b""
+            second[1].close()
+
+    asyncio.run(run())
+
+
+def test_what_is_passed_on_ends_with_the_address() -> None:
+    async def run() -> None:
+        async with Counting().reached() as (listener, reader, writer):
+            assert await _asked(reader, writer) == "200 1"
+            # One that has not asked for anything, and so is led to no process.
+            other, silent = await asyncio.open_connection("127.0.0.1", listener.ports.http)
+            silent.write(b"GET / ")
+            await silent.drain()
+            # Asked after it, and so answered when that one has been accepted.
+            third = await asyncio.open_connection("127.0.0.1", listener.ports.http)
+            assert await _asked(*third) == "200 2"
+            listener.close()
+            for ends in (reader, other, third[0]):
+                assert await asyncio.wait_for(ends.read(), 5) == b""
+            third[1].close()
+            silent.close()
+
+    asyncio.run(run())
+
+
 def test_a_server_that_ends_a_connection_under_a_request_is_passed_on_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "REUSED_SECONDS", 600.0)
 

@@ -13,10 +13,12 @@ from typing import Protocol, cast
 from ....runner.access import Access
 from . import http1
 from .answers import answer
-from .backends import Backend, Backends, connect
+from .backends import Backend, Backends, Link, connect
 
 HEAD_SECONDS = 10.0
 """How long a head may take that has begun, and the first one of a connection."""
+REST_SECONDS = 90.0
+"""How long a client's connection is kept without a request."""
 REUSED_SECONDS = 2.0
 """How long a process's connection may have rested to get another request. Servers end such ones, uvicorn after 5 s, and
 a request that meets the end cannot be sent again: it may have reached the model."""
@@ -44,8 +46,9 @@ class Edge(Protocol):
 class Client(asyncio.Protocol):
     """The client's side, which leads."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, ended: Callable[[Link], None]) -> None:
         self._edge = edge
+        self._ended = ended
         self._transport: asyncio.Transport | None = None
         self._server: _Server | None = None
         self._request: http1.Request | None = None
@@ -72,6 +75,8 @@ class Client(asyncio.Protocol):
         self._is_slow = False
         """Whether the process takes no more for now."""
         self._timer: asyncio.TimerHandle | None = None
+        self._rests = False
+        """Whether the timer is that of a connection without a request."""
         self._connecting: asyncio.Task[None] | None = None
 
     @property
@@ -111,6 +116,7 @@ class Client(asyncio.Protocol):
         self._time(0.0)
         self._transport = None
         self._let_go()
+        self._ended(self)
 
     def pause_writing(self) -> None:
         if self._server:
@@ -188,7 +194,7 @@ class Client(asyncio.Protocol):
                 if request is None:
                     end = http1.head_end(self._in)
                     if end < 0:
-                        if self._timer is None:
+                        if self._timer is None or self._rests:
                             self._time(HEAD_SECONDS)
                         break
                     self._begin(http1.request(bytes(self._in[:end])), end)
@@ -315,6 +321,9 @@ class Client(asyncio.Protocol):
                 self._let_go()
         if self._in:
             asyncio.get_running_loop().call_soon(self._go_on)
+        else:
+            self._time(REST_SECONDS)
+            self._rests = True
 
     def _is_cut_short(self) -> bool:
         """Whether the client has gone with half a request sent. What comes before there is a connection is kept."""
@@ -368,6 +377,7 @@ class Client(asyncio.Protocol):
             transport.close()
 
     def _time(self, seconds: float) -> None:
+        self._rests = False
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(seconds, self._close) if seconds else None
