@@ -24,7 +24,7 @@ from .resources import limit_cpu
 from .servers import layout
 from .servers.keeper import PATIENCE
 from .servers.launcher import launched
-from .servers.probe import Said, ask
+from .servers.probe import Said, ask, check_owner
 from .servers.record import Command, Program, Seat, Server
 
 RUNS = "run-"
@@ -215,7 +215,11 @@ class CommandProcess(Process):
         period = _FIRST_PERIOD
         while True:
             try:
-                self._heed(await ask(seat.http, path, ACTIVITY_PERIOD))
+                said = await ask(seat.http, path, ACTIVITY_PERIOD)
+                if program.grpc and not self.loaded and isinstance(seat.grpc, int):
+                    # Before anybody is led there.
+                    check_owner(seat.grpc)
+                self._heed(said)
             except PermissionError as exc:
                 self._failed_with = str(exc)
                 kill_group(pid)
