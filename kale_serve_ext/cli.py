@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Makes the environments named, by default that of the metadata engine, which it also starts once to"
         " check that it works.",
     )
-    setup.add_argument("names", metavar="RUNTIME", nargs="*", help="`setup --list` shows what there is")
+    setup.add_argument("names", metavar="ENVIRONMENT", nargs="*", help="`setup --list` shows what there is")
     what = setup.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list the environments, their state and size")
     what.add_argument("--remove", action="store_true", help="remove the environments named")
@@ -108,7 +108,7 @@ async def _setup(settings: Settings, options: argparse.Namespace) -> int:
     from . import environments
 
     names: list[str] = options.names
-    named = [environments.by_name(name) for name in dict.fromkeys(names)]
+    named = list({env.name: env for env in map(_environment, names)}.values())
     if options.list:
         _list_environments(settings, named or environments.all())
         return 0
@@ -126,6 +126,17 @@ async def _setup(settings: Settings, options: argparse.Namespace) -> int:
             made = await environments.ensure(settings, env, _say)
             print(f"{env.name}: ready. {env.title} {made.version} is in {made.folder} ({made.megabytes} MB).")
     return 0
+
+
+def _environment(name: str) -> Environment:
+    """The environment of this name, or that of the runtime's server."""
+    from . import environments
+    from .engines.local import servers
+
+    if any(one.name == name for one in environments.all()):
+        return environments.by_name(name)
+    server = servers.of_runtime(name)
+    return environments.by_name(server.environment if server and server.environment else name)
 
 
 async def _setup_metadata(settings: Settings) -> bool:

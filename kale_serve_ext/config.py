@@ -140,7 +140,8 @@ class Settings:
             base = Path(os.environ["XDG_RUNTIME_DIR"]) / "kale-serve"
         else:
             base = Path(tempfile.gettempdir()) / f"kale-serve-{os.getuid()}"
-        room = LONGEST_SOCKET - len("/svc-0123456789abcdef.sock")
+        # The longest: that of one process of a service.
+        room = LONGEST_SOCKET - len("/svc-0123456789abcdef.d/999/h")
         if not self.runtime_dir and len(os.fsencode(base / digest)) > room:
             base = Path("/tmp") / f"kale-serve-{os.getuid()}"  # noqa: S108  # checked to be ours below
         if len(os.fsencode(base / digest)) > room:

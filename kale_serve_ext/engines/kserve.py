@@ -36,6 +36,15 @@ def is_stopped(manifest: Mapping[str, JSON]) -> bool:
     return str(annotations.get(STOP, "")).lower() == "true"
 
 
+def model_protocol(model: Mapping[str, JSON]) -> str:
+    """``v1`` or ``v2`` for a ``spec.predictor.model``, inferred as the KServe controller does where it does not say:
+    MLServer and Triton then mean v2."""
+    said = str(model.get("protocolVersion") or "")
+    if not said and any(word in str(model.get("runtime") or "") for word in ("mlserver", "triton")):
+        said = "v2"
+    return said.removeprefix("grpc-") or "v1"
+
+
 def canaries_of(manifest: Mapping[str, JSON]) -> list[Mapping[str, JSON]]:
     """The predictors that run beside the service's own, the newest last; none but in Standard mode."""
     listed = mapping(manifest.get("spec")).get(CANARIES)

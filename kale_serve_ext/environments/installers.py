@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from .record import Environment
@@ -29,6 +29,11 @@ _DROPPED = frozenset(
         *("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE"),
     }
 )
+# Paths, which are taken from the current folder where they are relative.
+_PATHS = ("PIP_CONFIG_FILE", "PIP_CERT", "PIP_CLIENT_CERT", "PIP_CACHE_DIR", "SSL_CERT_FILE", "UV_CACHE_DIR")
+_SECTIONS = ("global", "install", ":env:")
+"""Of pip's settings, those that count when it installs: each over the ones before."""
+_ON = ("1", "y", "yes", "t", "true", "on")
 
 
 @dataclass(frozen=True)
@@ -45,22 +50,23 @@ class Way:
 
     commands: tuple[tuple[str, ...], ...]
     environ: Mapping[str, str]
-    cwd: Path | None = field(default=None)
 
 
 def environ() -> dict[str, str]:
-    """The user's environment, index and proxy included, without what would send the packages elsewhere."""
-    # A file of the current folder must not be taken for a module of pip's.
-    return {name: value for name, value in os.environ.items() if name not in _DROPPED} | {"PYTHONSAFEPATH": "1"}
+    """The user's environment, index and proxy included, without what would send the packages elsewhere. It holds in
+    whatever folder a program is started."""
+    kept = {name: value for name, value in os.environ.items() if name not in _DROPPED}
+    return kept | {name: str(Path(kept[name]).absolute()) for name in _PATHS if kept.get(name)}
 
 
 def find_uv() -> str | None:
     """uv, beside the running interpreter or on PATH."""
-    return shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    found = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    return found and str(Path(found).absolute())
 
 
 async def ways(
-    env: Environment, target: Target, *, only_uv: bool, neutral: Path, ask: Callable[[list[str]], Awaitable[str]]
+    env: Environment, target: Target, *, only_uv: bool, ask: Callable[[list[str]], Awaitable[str]]
 ) -> list[Way]:
     """How the packages can be installed, the best first.
 
@@ -70,25 +76,29 @@ async def ways(
 
     Args:
         only_uv: whether pip would refuse them.
-        neutral: a folder without a project of the user's, which uv would read settings from.
         ask: runs a program and gives what it printed.
     """
     found: list[Way] = []
     pip = [sys.executable, "-m", "pip"]
     has_pip = _pip_version() >= (22, 3)
     uv = find_uv()
+    own = environ()
+    settings = _settings(await ask([*pip, "config", "list"]) if has_pip else _as_listed(own))
+    links = _find_links(settings)
     if uv is not None:
-        told = environ()
-        if has_pip:
-            told = _in_uvs_words(await ask([*pip, "config", "list"]), told) | told
-        found.append(Way(_commands([uv, "pip", "install", "--python", target.python], env, target), told, neutral))
+        told = _in_uvs_words(settings, links, own) | own
+        # uv has no variable for it in all of its releases.
+        index = ["--no-index"] if settings.get("no-index", "").lower() in _ON else []
+        found.append(Way(_commands([uv, "pip", "install", "--python", target.python, *index], env, target), told))
+    if links:
+        own["PIP_FIND_LINKS"] = " ".join(links)
     if has_pip and not only_uv:
         install = [*pip, "--python", target.python, "install", *_PIP]
-        found.append(Way(_commands(install, env, target), environ()))
+        found.append(Way(_commands(install, env, target), own))
     if not found:
         first = () if target.folder else ((target.python, "-m", "ensurepip"),)
         install = [target.python, "-m", "pip", "install", *_PIP]
-        found.append(Way((*first, *_commands(install, env, target)), environ()))
+        found.append(Way((*first, *_commands(install, env, target)), own))
     return found
 
 
@@ -111,22 +121,40 @@ def _pip_version() -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
-def _in_uvs_words(listed: str, own: Mapping[str, str]) -> dict[str, str]:
-    """The variables that tell uv what ``pip config list`` says of index, certificates and proxy; not of the index where
-    ``own`` ones are set for uv."""
+def _as_listed(own: Mapping[str, str]) -> str:
+    """What ``pip config list`` would say of the variables."""
+    pips = ((name[4:].lower().replace("_", "-"), value) for name, value in own.items() if name.startswith("PIP_"))
+    return "\n".join(f":env:.{name}={value!r}" for name, value in pips)
+
+
+def _settings(listed: str) -> dict[str, str]:
+    """What ``pip config list`` says that holds when pip installs."""
     settings: dict[str, str] = {}
-    for line in listed.splitlines():
-        key, _, value = line.partition("=")
-        if "." in key:
-            settings[key.rpartition(".")[2]] = value.strip().strip("'\"").replace("\\n", " ")
+    lines = [line.partition("=") for line in listed.splitlines()]
+    for section in _SECTIONS:
+        for key, _, value in lines:
+            before, _, name = key.rpartition(".")
+            if before == section:
+                settings[name] = value.strip().strip("'\"").replace("\\n", " ")
+    return settings
+
+
+def _find_links(settings: Mapping[str, str]) -> list[str]:
+    """Folders by their whole paths, files and addresses."""
+    given = settings.get("find-links", "").split()
+    return [one if "://" in one else str(Path(one).expanduser().absolute()) for one in given]
+
+
+def _in_uvs_words(settings: Mapping[str, str], links: list[str], own: Mapping[str, str]) -> dict[str, str]:
+    """The variables that tell uv what pip's settings say of index, certificates and proxy; not of the index where
+    ``own`` ones are set for uv."""
     if own.keys() & {"UV_DEFAULT_INDEX", "UV_INDEX_URL"}:
         settings = {name: value for name, value in settings.items() if not name.endswith("index-url")}
-    links = [str(Path(p).absolute()) for p in settings.get("find-links", "").split() if Path(p).is_dir()]
-    links += [p for p in settings.get("find-links", "").split() if "://" in p]
     told = {
         "UV_DEFAULT_INDEX": settings.get("index-url", ""),
         "UV_INDEX": settings.get("extra-index-url", ""),
-        "UV_FIND_LINKS": ",".join(links),
+        # It refuses all where one of the folders is missing, which pip passes over.
+        "UV_FIND_LINKS": ",".join(one for one in links if "://" in one or Path(one).exists()),
         "UV_INSECURE_HOST": settings.get("trusted-host", ""),
         "UV_HTTP_TIMEOUT": settings.get("timeout", settings.get("default-timeout", "")),
         "SSL_CERT_FILE": settings.get("cert", ""),

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..config import Settings, make_dir
 from ..errors import ConflictError, EnvironmentUnavailableError
 from ..locks import locked_async
-from . import installers, places, pythons, steps
+from . import installers, places, pythons, steps, usage
 from .places import Marker, Note
 from .record import Base, Environment, Ready
 
@@ -36,7 +36,7 @@ async def ensure(
 ) -> Ready:
     """The environment, made where there is none. However many ask at once, in whichever process, it is made once.
 
-    An outdated one is made anew in its place: what runs in it should have ended.
+    An outdated one is made anew in its place, once nothing runs in it any more.
 
     Args:
         progress: told a few words on what is being done.
@@ -49,7 +49,7 @@ async def ensure(
     found = places.ready(settings, env, base)
     if found is not None:
         return found
-    place = places.folder(settings, env, base)
+    place = places.folder(settings, env, base).absolute()
     make_dir(place.parent)
     told = progress or (lambda _: None)
     limit = max(LIMIT, _SLOWEST * env.megabytes)
@@ -62,6 +62,7 @@ async def ensure(
             found = places.ready(settings, env, base)
             if found is not None:
                 return found
+            await asyncio.to_thread(_check_left, env, place)
             return await _Making(env, place, base, told, lock, limit).made()
     except TimeoutError as error:
         raise EnvironmentUnavailableError(
@@ -150,7 +151,6 @@ class _Making:
             self.env,
             plan.target,
             only_uv=plan.only_uv,
-            neutral=self.place.parent,
             ask=lambda c: self._run("ask pip", c),
         )
         failure: steps.StepError | None = None
@@ -220,7 +220,8 @@ class _Making:
             what,
             command,
             environ=way.environ if way else installers.environ(),
-            cwd=way.cwd if way else None,
+            # Not the user's folder: Python would take a file there for a module of pip's, and uv read its settings.
+            cwd=self.place.parent,
             seconds=self.limit,
             lock=self.lock,
             on_line=self._heard if way else None,
@@ -265,6 +266,16 @@ class _Making:
             otherwise = f"; or {env.otherwise}" if env.otherwise else ""
             hint = f"With a connection to a package index, run `{env.command}`{otherwise}."
         return EnvironmentUnavailableError(f"{env.capitalized} could not be installed {error}", hint=hint)
+
+
+def _check_left(env: Environment, place: Path) -> None:
+    """Refuse to make one anew that something runs in: it would fail at whatever it imports next."""
+    running = usage.users(place) if places.read_marker(place) else ""
+    if running:
+        raise EnvironmentUnavailableError(
+            f"{env.capitalized} has to be installed anew for this release, and is in use by {running}.",
+            hint=f"Stop the services and notebooks that use it, then run `{env.command}`.",
+        )
 
 
 def _unwritable(env: Environment, place: Path, error: OSError) -> EnvironmentUnavailableError:

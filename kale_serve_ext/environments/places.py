@@ -55,7 +55,7 @@ def folders(settings: Settings, env: Environment) -> list[Path]:
     first = folder(settings, env)
     if env.kind == "private":
         return [first] if first.exists() or _note_file(first).exists() else []
-    every = folder(settings, env, Base("", (0, 0))).name.replace("cp00", "cp*")
+    every = folder(settings, env, Base("", (0, 0))).name.replace("cp00", "cp[0-9]*")
     notes = (path.with_suffix("") for path in first.parent.glob(f"{every}.json"))
     return sorted({*(path for path in first.parent.glob(every) if path.is_dir()), *notes})
 

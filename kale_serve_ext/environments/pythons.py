@@ -155,7 +155,7 @@ def candidates(env: Environment) -> Iterator[str]:
             path = shutil.which(name, path=str(root))
             if path is not None and os.path.realpath(path) not in seen:
                 seen.add(os.path.realpath(path))
-                yield path
+                yield str(Path(path).absolute())
 
 
 async def probe(path: str) -> FoundPython | None:

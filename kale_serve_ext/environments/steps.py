@@ -33,7 +33,7 @@ async def run(
     environ: Mapping[str, str],
     seconds: float,
     lock: int,
-    cwd: Path | None = None,
+    cwd: Path,
     on_line: Callable[[str], None] | None = None,
 ) -> str:
     """Run a program to its end, in a process group that an interrupt takes down whole; gives what it printed.

@@ -1,4 +1,4 @@
-"""Whether something runs in an environment, before it is removed."""
+"""Whether something runs in an environment, before it is removed or made anew."""
 
 from __future__ import annotations
 
@@ -26,17 +26,23 @@ def check_unused(settings: Settings, env: Environment) -> None:
             f"{env.capitalized} is being installed or removed by another process.",
             hint="Wait until that is done, then try again.",
         )
-    found = [user for folder in folders for user in _users(folder)]
+    found = users(*folders)
     if found:
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise ConflictError(
-            f"{env.capitalized} is in use by {', '.join(found[:_SHOWN])}{more}.",
+            f"{env.capitalized} is in use by {found}.",
             hint="Stop the services and notebooks that use it, then try again.",
         )
 
 
+def users(*folders: Path) -> str:
+    """The processes of this user that were started from one of the folders, or have it on their path: for a sentence,
+    empty where there is none. Blocks for some milliseconds."""
+    found = [user for folder in folders for user in _users(folder)]
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return f"{', '.join(found[:_SHOWN])}{more}"
+
+
 def _users(folder: Path) -> list[str]:
-    """The processes that were started from the folder, or have it on their path."""
     import psutil
 
     found = []

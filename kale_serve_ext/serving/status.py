@@ -14,7 +14,7 @@ from typing import Literal
 
 from ..engines.base import Component, ComponentState, Manifest, Phase, Replica, ServiceState
 from ..engines.fields import mapping
-from ..engines.kserve import OLD_KEPT, OWN_RUNTIME, is_stopped
+from ..engines.kserve import OLD_KEPT, OWN_RUNTIME, is_stopped, model_protocol
 from ..ml import JSON
 from .answering import method_of, verify_of
 from .containers import PREFIX
@@ -132,15 +132,12 @@ def python_of(manifest: Manifest) -> str:
 def protocol_of(manifest: Manifest) -> str:
     """``v1`` or ``v2``, inferred as the KServe controller does where the manifest does not say.
 
-    MLServer and Triton then mean v2; a container says it in its ``PROTOCOL`` variable; anything else is v1.
+    A container says it in its ``PROTOCOL`` variable.
     """
     predictor = _predictor(manifest)
     model = mapping(predictor.get("model"))
     if model:
-        said = str(model.get("protocolVersion") or "")
-        if not said and any(word in str(model.get("runtime") or "") for word in ("mlserver", "triton")):
-            said = "v2"
-        return said.removeprefix("grpc-") or "v1"
+        return model_protocol(model)
     env = mapping(_first(predictor.get("containers"))).get("env")
     for variable in env if isinstance(env, list) else ():
         if mapping(variable).get("name") == "PROTOCOL":

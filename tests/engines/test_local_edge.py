@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -12,12 +13,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kale_serve_ext import sync
 from kale_serve_ext.engines.base import ServiceState
 from kale_serve_ext.runner import peers
-from tests.engines.tiny import Tiny, ask, connection, infer, numbers, raw, read_all, read_until, statuses
+from tests.engines.tiny import Tiny, ask, connection, infer, numbers, raw, read_all, read_until, statuses, until
 
 HEAD = "POST /v2/models/edge/infer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 HAS_SECOND_USER = peers.AVAILABLE and os.geteuid() == 0
@@ -103,6 +105,34 @@ def test_chunks_pass_in_whatever_pieces_they_come(served: ServiceState) -> None:
         answers = read_all(to)
     assert hashlib.sha256(b"hello world").hexdigest().encode() in answers
     assert statuses(answers) == [b"200", b"403"]
+
+
+@pytest.mark.parametrize("half", ["", "Content-Length: 100\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhe"])
+def test_a_client_that_goes_in_the_middle_of_a_request_leaves_nothing(
+    tiny_server: Tiny, served: ServiceState, half: str
+) -> None:
+    supervisor = psutil.Process(tiny_server.bench.status("edge").supervisor.pid)
+    with raw(served) as to:
+        here = to.getsockname()
+        to.sendall(f"{HEAD}{half}".encode())
+        until(lambda: any(each.raddr == here for each in supervisor.connections("tcp")))
+    until(lambda: not any(each.raddr == here for each in supervisor.connections("tcp")))
+
+
+def test_half_a_request_is_not_waited_for(served: ServiceState) -> None:
+    with raw(served) as to:
+        to.sendall(f"{HEAD}Content-Length: 100\r\n\r\nhello".encode())
+        to.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            assert read_all(to) == b""
+
+
+def test_a_client_that_sends_no_more_is_answered(served: ServiceState) -> None:
+    given = f"{HEAD.replace('/v2/models/edge/infer', '/digest')}Content-Length: 5\r\n\r\nhello"
+    with raw(served) as to:
+        to.sendall(given.encode())
+        to.shutdown(socket.SHUT_WR)
+        assert hashlib.sha256(b"hello").hexdigest().encode() in read_all(to)
 
 
 def test_a_large_body_passes_both_ways(served: ServiceState) -> None:

@@ -20,7 +20,7 @@ from kale_serve_ext.engines.local import eventlog, interpreters
 from kale_serve_ext.engines.local.checks import check_manifest
 from kale_serve_ext.engines.local.conditions import conditions, trouble
 from kale_serve_ext.engines.local.environ import for_runner, inherited
-from kale_serve_ext.engines.local.launch import idle_limit, launches
+from kale_serve_ext.engines.local.launch import idle_limit, launches, unknown_runtime
 from kale_serve_ext.engines.local.logfiles import MAX_BYTES, LogFile, prune, runs, tail
 from kale_serve_ext.engines.local.resources import amount
 from kale_serve_ext.engines.local.runtimes import runtimes
@@ -30,6 +30,7 @@ from kale_serve_ext.entities import MODEL, Artifact, Environment
 from kale_serve_ext.errors import InvalidInputError, NotFoundError
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.runner.task import Task
+from kale_serve_ext.serving.status import protocol_of
 
 
 def manifest(
@@ -80,6 +81,36 @@ def test_interchangeable_processes_have_one_fingerprint() -> None:
     assert fingerprint() != fingerprint(model={"storageUri": "file:///other"})
     assert fingerprint() != fingerprint(model={"env": [{"name": "A", "value": "1"}]})
     assert fingerprint() != fingerprint(transformer={"env": [{"name": "STORAGE_URI", "value": "file:///t"}]})
+
+
+def test_a_protocol_is_understood_as_the_client_does() -> None:
+    mlserver: dict[str, JSON] = {"runtime": "kserve-mlserver"}
+    code: JSON = [{"name": "STORAGE_URI", "value": "file:///code"}]
+    in_v2: dict[str, JSON] = {"protocolVersion": "grpc-v2"}
+    for given, expected in ((None, "v1"), (in_v2, "v2"), (mlserver, "v2")):
+        made = manifest(given, {"env": code})
+        assert [launch.protocol for launch in launches(made)] == [expected, expected] == [protocol_of(made)] * 2
+    with pytest.raises(InvalidInputError, match="MLServer does not speak the protocol 'v1'") as error:
+        launches(manifest({**mlserver, "protocolVersion": "v1"}))
+    assert error.value.field == "protocol"
+
+
+def test_a_service_of_an_earlier_version_stays_with_a_runtime_that_is_unknown() -> None:
+    made = manifest({"runtime": "my-own-runtime", "protocolVersion": "v2"})
+    (launch,) = launches(made, stays=True)
+    assert (launch.server, launch.protocol, unknown_runtime(made)) == ("kserve", "v2", "my-own-runtime")
+    with pytest.raises(InvalidInputError, match="no runtime 'my-own-runtime'"):
+        launches(made)
+    assert unknown_runtime(manifest()) == ""
+    for known in ("kserve-sklearnserver--python3", "kserve-mlserver"):
+        assert unknown_runtime(manifest({"runtime": known})) == ""
+
+
+def test_arguments_that_a_server_ignores_are_told(tmp_path: Path) -> None:
+    given: dict[str, JSON] = {"storageUri": tmp_path.as_uri(), "args": ["--debug"]}
+    assert check_manifest(manifest(given)) == []
+    (check,) = check_manifest(manifest({**given, "runtime": "kserve-mlserver"}))
+    assert (check.level, "MLServer takes no arguments here: --debug" in check.message) == ("warning", True)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -13,8 +14,10 @@ import psutil
 import pytest
 
 from kale_serve_ext import sync
+from kale_serve_ext.config import LONGEST_SOCKET, Settings
 from kale_serve_ext.engines.base import Replica, ServiceState
 from kale_serve_ext.engines.local import servers
+from kale_serve_ext.engines.local.home import Home
 from kale_serve_ext.errors import InvalidInputError
 from kale_serve_ext.ml import JSON
 from tests.engines.tiny import Answer, Tiny, ask, connection, infer, numbers, until
@@ -22,6 +25,14 @@ from tests.engines.tiny import Answer, Tiny, ask, connection, infer, numbers, un
 
 def replicas(state: ServiceState) -> list[Replica]:
     return [replica for component in state.components for replica in component.replicas]
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        # It has ended between the two.
+        return False
 
 
 @pytest.mark.parametrize("runtime", ["tiny-runtime", "tiny-unix-runtime"])
@@ -125,6 +136,31 @@ def test_the_runtime_can_be_changed_back_and_forth(tiny_services: Tiny, iris_mod
     assert asked(connection(state)) == [102.0, 70.0, 28.0, 4.0]
 
 
+def test_a_service_of_an_earlier_version_goes_on_with_a_runtime_that_is_unknown(
+    tiny_services: Tiny, iris_model: Path
+) -> None:
+    bench, home = tiny_services.bench, tiny_services.home("earlier")
+    bench.apply(bench.manifest("earlier", iris_model))
+    sync.run(bench.engine.set_paused("earlier", True))
+    described = home.spec.read_text()
+    assert described.count("kserve-sklearnserver") == 1
+    home.spec.write_text(described.replace("kserve-sklearnserver", "my-own-runtime"))
+    sync.run(bench.engine.set_paused("earlier", False))
+    bench.until_ready("earlier")
+    events = sync.run(bench.engine.events("earlier"))
+    assert any(e.reason == "RuntimeUnknown" and "'my-own-runtime'" in e.message for e in events)
+    sync.run(bench.engine.delete("earlier"))
+
+
+def test_the_sockets_of_every_process_have_paths_that_are_short_enough(tmp_path: Path, short_dir: str) -> None:
+    longest = 0
+    with contextlib.suppress(InvalidInputError):
+        for more in range(1, LONGEST_SOCKET):
+            settings = Settings(data_dir=tmp_path, runtime_dir=f"{short_dir}/{'x' * more}")
+            longest = len(os.fsencode(Home.of(settings, "default", "iris").sockets / "999" / "h"))
+    assert longest == LONGEST_SOCKET
+
+
 REASONS = [
     ("imports", {"m.json": "10"}, {"FAILS": "import"}, "ModuleNotFoundError: No module named 'no_such_framework'"),
     ("no-file", {"m.txt": "10"}, {}, "no file at its top ends in .json. It holds m.txt."),
@@ -194,6 +230,31 @@ def test_a_model_that_says_it_is_not_ready_is_not_asked(tiny_services: Tiny, tmp
     assert numbers(infer(state)) == [20.0, 50.0]
 
 
+def test_a_process_that_is_left_stays_so_when_its_model_becomes_ready(tiny_services: Tiny, tmp_path: Path) -> None:
+    bench, flag, asked = tiny_services.bench, tmp_path / "unready", tmp_path / "unready.asked"
+    state = tiny_services.serve("left", UNREADY=str(flag))
+    answers: list[Answer] = []
+    asker = threading.Thread(target=lambda: answers.append(infer(state, wait=str(tmp_path / "waits"))))
+    asker.start()
+    until((tmp_path / "waits").exists)
+    flag.touch()
+    bench.until("left", lambda s: not s.components[0].ready)
+    tiny_services.apply("left", REVISION="2")
+    bench.until_ready("left", 2)
+    flag.unlink()
+    for _ in range(2):
+        # The second question is asked when the first answer has been heeded.
+        asked.unlink(missing_ok=True)
+        until(asked.exists)
+    # Kept open, they go to whichever has fewer.
+    with contextlib.ExitStack() as kept:
+        links = [kept.enter_context(contextlib.closing(connection(state))) for _ in range(4)]
+        assert len({str(ask(to, "left")[1]["id"]) for to in links}) == 1
+    (tmp_path / "waits.go").touch()
+    asker.join(30)
+    assert numbers(answers[0]) == [20.0, 50.0]
+
+
 def test_memory_is_limited(tiny_services: Tiny) -> None:
     bench = tiny_services.bench
     infer(tiny_services.serve("eats", limits={"memory": "200Mi"}, EATS=str(400 << 20)))
@@ -208,7 +269,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tiny_services: Tiny, tmp_p
     worker = psutil.Process(int(written.read_text()))
     running = [*tiny_services.processes("orphans"), worker]
     os.kill(bench.status("orphans").supervisor.pid, signal.SIGKILL)
-    until(lambda: not any(each.is_running() and each.status() != "zombie" for each in running))
+    until(lambda: not any(map(lives, running)))
     # Whoever looks starts another one, at the same address.
     bench.until("orphans", lambda s: int(written.read_text()) != worker.pid and s.components[0].ready)
     assert numbers(infer(state)) == [20.0, 50.0]
@@ -219,12 +280,24 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tiny_services: Tiny, tmp_p
     until(lambda: not other.is_running())
 
 
-def test_a_start_that_hangs_can_be_deleted(tiny_services: Tiny) -> None:
-    tiny_services.apply("hangs", FAILS="hangs")
-    tiny_services.bench.until("hangs", lambda s: any(r.state == "Running" for r in replicas(s)))
-    running = tiny_services.processes("hangs")
-    sync.run(tiny_services.bench.engine.delete("hangs"))
-    assert not any(each.is_running() for each in running)
+@pytest.mark.parametrize("ends", ["delete", "pause", "kill"])
+def test_a_start_that_hangs_can_be_ended_with_what_has_left_its_group(
+    tiny_services: Tiny, tmp_path: Path, ends: str
+) -> None:
+    bench, written = tiny_services.bench, tmp_path / "worker"
+    tiny_services.apply("hangs", FAILS="hangs", WORKER=str(written))
+    bench.until("hangs", lambda s: any(r.state == "Running" for r in replicas(s)))
+    until(lambda: written.exists() and written.read_text())
+    running = [*tiny_services.processes("hangs"), psutil.Process(int(written.read_text()))]
+    if ends == "pause":
+        sync.run(bench.engine.set_paused("hangs", True))
+        until(lambda: not any(each.is_running() for each in running))
+    if ends == "kill":
+        os.kill(bench.status("hangs").supervisor.pid, signal.SIGKILL)
+    sync.run(bench.engine.delete("hangs"))
+    until(lambda: not any(map(lives, running)))
+    if ends == "delete":
+        assert not any(each.is_running() for each in running)
 
 
 def test_a_server_that_is_broken_or_absent_is_named(tiny_server: Tiny) -> None:

@@ -119,7 +119,7 @@ def test_large_messages_pass(folder: Path) -> None:
     asyncio.run(run())
 
 
-def test_others_are_told_why_they_are_not_answered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_get_no_connection_and_the_reason_on_the_wire(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Access, "refuse_peer", lambda *_: "This service answers only the user who runs it.")
 
     async def run() -> None:
@@ -130,6 +130,11 @@ def test_others_are_told_why_they_are_not_answered(folder: Path, monkeypatch: py
             with pytest.raises(grpc.aio.AioRpcError) as told:
                 await ask(b"", timeout=60)
             assert told.value.code() is grpc.StatusCode.UNAVAILABLE
+            # What gRPC makes of it: a call that was never made.
+            assert "failed to connect" in str(told.value.details())
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.ports.grpc)
+            assert b"answers only the user who runs it" in await asyncio.wait_for(reader.read(), 60)
+            writer.close()
             assert not server.asked.is_set()
 
     asyncio.run(run())

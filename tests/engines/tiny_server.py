@@ -1,7 +1,8 @@
 """A small model server for tests, on http.server alone, and the record by which the engine starts it.
 
 It doubles numbers by ``POST /v2/models/NAME/infer``. Its variables: ``FAILS`` (how it ends when it starts), ``EATS``
-(bytes that it takes at the first request), ``UNREADY`` (a file while which is there the model is not ready),
+(bytes that it takes at the first request), ``UNREADY`` (a file while which is there the model is not ready; ``.asked``
+behind its name is one that says that it was asked for),
 ``WORKER`` (a file that gets the id of a process of its own).
 """
 
@@ -29,7 +30,9 @@ class Handler(BaseHTTPRequestHandler):
     eaten = b""
 
     def do_GET(self) -> None:
-        ready = f"/v2/models/{os.environ['NAME']}/ready"
+        ready, unready = f"/v2/models/{os.environ['NAME']}/ready", os.environ.get("UNREADY")
+        if self.path == ready and unready:
+            Path(f"{unready}.asked").touch()
         if self.headers.get("Upgrade") == "websocket":
             self._echo()
         elif self.path == "/stream":
@@ -43,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
                     Path(os.environ["STEP"], str(number)).touch()
                     _until(Path(os.environ["STEP"], f"{number}.seen"))
             self._chunk(b"")
-        elif self.path == ready and os.environ.get("UNREADY") and Path(os.environ["UNREADY"]).exists():
+        elif self.path == ready and unready and Path(unready).exists():
             self._answer(503, {"error": "not now"})
         elif self.path in (ready, "/v2/health/ready"):
             self._answer(200, {"ready": True})
@@ -134,12 +137,12 @@ def main(folder: str, address: str) -> None:
     fails = os.environ.get("FAILS", "")
     if fails == "import":
         __import__("no_such_framework")
-    if fails == "hangs":
-        time.sleep(600)
     if os.environ.get("WORKER"):
         # It leaves the group, as daemons do.
         worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
         Path(os.environ["WORKER"]).write_text(str(worker.pid))
+    if fails == "hangs":
+        time.sleep(600)
     Handler.factor = json.loads(Path(folder, "settings.json").read_text())["factor"]
     Handler.factor *= json.loads(Path(folder, MODEL).read_text())
     print("the tiny server listens", flush=True)

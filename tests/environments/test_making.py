@@ -18,7 +18,7 @@ import pytest
 
 from kale_serve_ext import environments
 from kale_serve_ext.config import Settings
-from kale_serve_ext.environments import Base, Environment, Ready
+from kale_serve_ext.environments import Base, Environment, Ready, installers
 from kale_serve_ext.errors import BackendUnavailableError, ConflictError, EnvironmentUnavailableError, NotFoundError
 from kale_serve_ext.locks import locked
 from tests.disks import fill, read_only, small_disk
@@ -70,6 +70,38 @@ def test_the_running_environment_does_not_leak_into_it(
     monkeypatch.setenv("UV_CONSTRAINT", str(other / "no-such-file"))
     assert make(settings, tiny).version == "1.5"
     assert not (other / "target").exists()
+
+
+@pytest.mark.parametrize("by", ["uv, told by pip", "uv alone", "pip"])
+def test_an_index_is_asked_unless_pips_settings_say_otherwise(
+    settings: Settings, tiny: Environment, index: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    if by == "uv alone":
+        monkeypatch.setattr(installers, "_pip_version", tuple)
+    if by == "pip":
+        monkeypatch.setattr(installers, "find_uv", lambda: None)
+    wanted = replace(tiny, requirements=("tinypackage",))
+    assert make(settings, wanted).version == "1.5"
+    assert index
+    index.clear()
+    other = replace(wanted, name="other")
+    monkeypatch.setenv("PIP_NO_INDEX", "true")
+    with pytest.raises(EnvironmentUnavailableError, match="tinypackage"):
+        make(settings, other)
+    # A folder beside where the user is.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIP_FIND_LINKS", "index")
+    assert make(settings, other).version == "1.5"
+    assert index == []
+
+
+def test_what_lies_in_the_current_folder_is_not_run(
+    settings: Settings, tiny: Environment, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pip.py").write_text("raise SystemExit('not pip')")
+    monkeypatch.chdir(tmp_path)
+    told = replace(tiny, smoke="import os, tinypackage; print(os.getcwd())")
+    assert make(settings, told).version == str(place.parent)
 
 
 def test_an_interrupted_one_is_made_anew_and_a_race_makes_one(
@@ -160,6 +192,20 @@ def test_an_outdated_one_is_made_anew(settings: Settings, tiny: Environment, pla
     assert version_in(make(settings, newer).python) == "2.0"
     assert not (place / "trace").exists()
     assert state(settings, tiny) == "outdated"
+
+
+def test_an_outdated_one_is_kept_while_something_runs_in_it(settings: Settings, tiny: Environment, place: Path) -> None:
+    old = make(settings, tiny)
+    newer = replace(tiny, revision="2")
+    with subprocess.Popen([old.python, "-c", "input()"], stdin=subprocess.PIPE) as running:
+        with pytest.raises(EnvironmentUnavailableError, match=f"in use by process {running.pid} ") as error:
+            make(settings, newer)
+        assert "`kale-serve-ext setup tiny`" in error.value.hint
+        assert version_in(old.python) == "1.5"
+        assert (state(settings, newer), state(settings, tiny)) == ("outdated", "ready")
+        running.communicate(b"\n")
+    make(settings, newer)
+    assert state(settings, newer) == "ready"
 
 
 @pytest.mark.parametrize("marker", ["", "[]", '{"version": "1.5"}', '{"version": 1, "layout": "1"}'])

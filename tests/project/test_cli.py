@@ -95,3 +95,12 @@ def test_setup_names_the_environments_where_one_is_unknown(
 def test_setup_removes_nothing_that_is_not_named(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["setup", "--remove"]) == 1
     assert "setup --list" in capsys.readouterr().err
+
+
+def test_setup_takes_a_runtime_for_the_environment_of_its_server(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["setup", "--list", "kserve-mlserver", "mlserver"]) == 0
+    assert capsys.readouterr().out.count("MLServer") == 1
+    assert main(["setup", "--list", "kserve-sklearnserver"]) == 1
+    assert "mlserver" in capsys.readouterr().err

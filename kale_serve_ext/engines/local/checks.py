@@ -15,6 +15,7 @@ from ...ml import JSON
 from ..base import Check, Manifest, Runtime
 from ..fields import mapping
 from ..kserve import CANARY
+from . import servers
 from .imports import CODE_FORMATS
 from .interpreters import Interpreter
 from .launch import Launch, launches
@@ -128,6 +129,12 @@ def check_manifest(manifest: Manifest) -> list[Check]:
     ]
     for launch in wanted:
         checks += _resources(launch)
+        server = servers.named(launch.server)
+        if launch.args and server.program and not server.program.takes_args:
+            message = (
+                f"{server.title} takes no arguments here: {' '.join(launch.args)[:200]} (spec.predictor.model.args)."
+            )
+            checks.append(Check("warning", "NotLocal", message, "Leave them out, or give variables."))
         spec = mapping(mapping(manifest.get("spec")).get(launch.component))
         checks += _ignored(launch.component, spec)
         if CANARY in spec:

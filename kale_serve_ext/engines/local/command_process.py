@@ -22,8 +22,9 @@ from .processes import kill_group
 from .replica import MODEL_NOT_READY, CannotStartError, Process
 from .resources import limit_cpu
 from .servers import layout
+from .servers.keeper import PATIENCE
 from .servers.launcher import launched
-from .servers.probe import Said, ask
+from .servers.probe import Said, ask, check_owner
 from .servers.record import Command, Program, Seat, Server
 
 RUNS = "run-"
@@ -34,6 +35,8 @@ _LONGEST_PERIOD = 0.5
 _LOG_LINES = 60
 _NOT_EXECUTED = 127
 _numbers = itertools.count()
+_taken: set[int] = set()
+"""Numbers of folders of sockets. They are used again: a socket's path has to stay short."""
 
 
 def clear(work: Path, sockets: Path) -> None:
@@ -47,6 +50,7 @@ class CommandProcess(Process):
     """A process of a server that has a program."""
 
     _backend: Backend | None = None
+    _channel: socket.socket | None = None
     _last_said = ""
 
     @property
@@ -54,7 +58,7 @@ class CommandProcess(Process):
         return servers.named(self.launch.server)
 
     def _accept(self) -> None:
-        if self._backend:
+        if self._backend and not self._backend.draining:
             self.listener.lead_to(self._backend)
             self._told_ready()
             self._changed()
@@ -81,8 +85,9 @@ class CommandProcess(Process):
         if server.program is None:
             raise CannotStartError(f"{server.title} has no program.")
         self._log.begin()
-        number = next(_numbers)
-        folder = self._places.work / f"{RUNS}{number}"
+        folder = self._places.work / f"{RUNS}{next(_numbers)}"
+        number = next(each for each in itertools.count() if each not in _taken)
+        _taken.add(number)
         sockets = self._places.sockets / str(number)
         try:
             with contextlib.ExitStack() as held:
@@ -91,6 +96,7 @@ class CommandProcess(Process):
         finally:
             for each in (folder, sockets):
                 await asyncio.to_thread(shutil.rmtree, each, ignore_errors=True)
+            _taken.discard(number)
 
     def _prepare(
         self, server: Server, program: Program, folder: Path, sockets: Path, held: contextlib.ExitStack
@@ -148,12 +154,12 @@ class CommandProcess(Process):
             raise CannotStartError(f"{sys.executable} cannot be started: {exc}") from exc
         finally:
             theirs.close()
-        self._process = process
+        self._process, self._channel = process, ours
         tasks = [asyncio.create_task(self._pump(process.stdout))]
         self._backend = backend = Backend(seat.http, seat.grpc if program.grpc else None, self._told_active)
         try:
             if self._is_ending():
-                kill_group(process.pid)
+                await self._kill(process)
             # Before it has started anything, which would run on all cores.
             limit_cpu(process.pid, self.launch.cpu_limit)
             self._does(f"{server.title} is starting")
@@ -175,7 +181,17 @@ class CommandProcess(Process):
             backend.cut()
             self._backend = None
             await self._end(process, tasks)
+            self._channel = None
             ours.close()
+
+    async def _kill(self, process: asyncio.subprocess.Process) -> None:
+        """The keeper, which learns that it is to end by the channel, knows what has left its group and kills it."""
+        if self._channel is not None:
+            with contextlib.suppress(OSError):
+                self._channel.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(process.wait(), PATIENCE + 1.0)
+        await super()._kill(process)
 
     def _task_line(self, seat: Seat, command: Command) -> bytes:
         env = for_runner(self._environment, self.launch.env, self.launch.cpu_limit)
@@ -199,7 +215,11 @@ class CommandProcess(Process):
         period = _FIRST_PERIOD
         while True:
             try:
-                self._heed(await ask(seat.http, path, ACTIVITY_PERIOD))
+                said = await ask(seat.http, path, ACTIVITY_PERIOD)
+                if program.grpc and not self.loaded and isinstance(seat.grpc, int):
+                    # Before anybody is led there.
+                    check_owner(seat.grpc)
+                self._heed(said)
             except PermissionError as exc:
                 self._failed_with = str(exc)
                 kill_group(pid)
@@ -214,6 +234,9 @@ class CommandProcess(Process):
 
     def _heed(self, said: Said) -> None:
         self._last_said = said.message
+        if self._is_ending():
+            # Whatever its model says, no new requests are for it.
+            return
         if not self.loaded:
             if not said.ready:
                 return
@@ -231,6 +254,8 @@ class CommandProcess(Process):
 
 
 def _sockets(folder: Path) -> tuple[str, str]:
+    # What an earlier process could not remove.
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     return str(folder / "h"), str(folder / "g")
 

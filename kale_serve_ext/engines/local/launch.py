@@ -15,7 +15,7 @@ from ...ml import JSON
 from ..base import Component, Manifest
 from ..containers import check_container
 from ..fields import mapping
-from ..kserve import MODEL_KIND
+from ..kserve import MODEL_KIND, model_protocol
 from . import servers
 from .resources import amount
 
@@ -58,8 +58,12 @@ class Launch:
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def launches(manifest: Manifest) -> list[Launch]:
+def launches(manifest: Manifest, *, stays: bool = False) -> list[Launch]:
     """The components of a manifest, the predictor first.
+
+    Args:
+        stays: whether it is a service's already. An earlier version of this package took any name for a runtime; such
+            a service goes on being served by this package's own server.
 
     Raises:
         InvalidInputError: the manifest asks for something that cannot be run here; names the field.
@@ -71,10 +75,17 @@ def launches(manifest: Manifest) -> list[Launch]:
     if spec.get("explainer"):
         raise InvalidInputError("Explainers do not run on the local engine.", hint="Leave spec.explainer out.")
     idle_limit(manifest)
-    made = [_predictor(predictor, annotations, "predictor" if transformer else "entry")]
+    made = [_predictor(predictor, annotations, "predictor" if transformer else "entry", stays)]
     if transformer:
         made.append(_transformer(transformer, annotations, made[0].protocol))
     return made
+
+
+def unknown_runtime(manifest: Manifest) -> str:
+    """The name of the predictor's runtime where this machine has no such; else empty."""
+    model = mapping(mapping(mapping(manifest.get("spec")).get("predictor")).get("model"))
+    runtime = str(model.get("runtime") or "")
+    return runtime if runtime and servers.of_runtime(runtime) is None else ""
 
 
 def idle_limit(manifest: Manifest) -> float:
@@ -83,14 +94,15 @@ def idle_limit(manifest: Manifest) -> float:
     return amount(text, IDLE_LIMIT) if text else 0.0
 
 
-def _predictor(spec: Mapping[str, JSON], annotations: Mapping[str, JSON], listener: str) -> Launch:
+def _predictor(spec: Mapping[str, JSON], annotations: Mapping[str, JSON], listener: str, stays: bool) -> Launch:
     model = mapping(spec.get("model"))
     check_container(model, "spec.predictor.model", unique=False)
     if not model:
         # As it is written for a cluster, where this package's server is a container for models too.
         return _container("predictor", _own_kind(spec) or "custom", spec, annotations, listener, "model", "")
     kind = str(mapping(model.get("modelFormat")).get("name") or "")
-    server = _server(str(model.get("runtime") or ""), kind)
+    protocol = model_protocol(model)
+    server = _server(str(model.get("runtime") or ""), kind, protocol, stays)
     return Launch(
         component="predictor",
         kind=kind,
@@ -98,7 +110,7 @@ def _predictor(spec: Mapping[str, JSON], annotations: Mapping[str, JSON], listen
         python=_python(annotations, "predictor"),
         listener=listener,
         digest=str(annotations.get(f"{PREFIX}model-digest") or ""),
-        protocol=str(model.get("protocolVersion") or "v1").removeprefix("grpc-"),
+        protocol=protocol,
         args=_args(model),
         env=environment(model),
         replicas=_replicas(spec, "predictor"),
@@ -108,10 +120,10 @@ def _predictor(spec: Mapping[str, JSON], annotations: Mapping[str, JSON], listen
     )
 
 
-def _server(runtime: str, kind: str) -> str:
+def _server(runtime: str, kind: str, protocol: str, stays: bool) -> str:
     """The name of the server for a runtime; without one, this package's own."""
     found = servers.of_runtime(runtime) if runtime else None
-    if runtime and found is None:
+    if runtime and found is None and not stays:
         faults = "; ".join(f"{name}: {why}" for name, why in servers.broken().items())
         raise InvalidInputError(
             f"There is no runtime {runtime[:100]!r} on this machine.",
@@ -121,6 +133,12 @@ def _server(runtime: str, kind: str) -> str:
     if found and found.program:
         stands = found.stands_for(runtime.partition("--")[0])
         if stands and kind in stands.formats:
+            if protocol not in stands.protocols:
+                raise InvalidInputError(
+                    f"{found.title} does not speak the protocol {protocol[:20]!r}.",
+                    hint=f"Choose {' or '.join(stands.protocols)}, or another runtime.",
+                    field="protocol",
+                )
             return found.name
         raise InvalidInputError(
             f"{found.title} has no support for the format {kind!r}.",

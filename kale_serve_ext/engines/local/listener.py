@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Callable, Coroutine
 
 from ...runner.access import Access, Headers, Refusal
 from .edge.acceptor import Acceptor
 from .edge.answers import answer
-from .edge.backends import Backend, Backends
+from .edge.backends import Backend, Backends, Link
 from .edge.exchange import Client
 from .edge.http2 import refusal as grpc_refusal
 from .edge.tunnel import Tunnel
@@ -22,6 +23,10 @@ from .state import Ports
 BACKLOG = 512
 MAX_CONNECTIONS = 256
 """How many are answered at a time; more wait in the queue."""
+MAX_FORWARDED = 1024
+"""How many are passed on at a time, where this process may have so many files; more wait in the queue."""
+_FILES_KEPT = 64
+"""What this process opens besides."""
 _HEAD_SECONDS = 10.0
 _DRAIN_SECONDS = 1.0
 _MAX_HEAD = 65536
@@ -45,6 +50,8 @@ class Listener:
         self._access = access
         self._answering = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._forwarded: set[Link] = set()
+        self._most = _most_forwarded()
         self.http = _bound(wanted.http if wanted else 0, socket.SO_REUSEADDR)
         try:
             self.grpc = _bound(wanted.grpc if wanted else 0, socket.SO_REUSEPORT)
@@ -53,7 +60,7 @@ class Listener:
             raise
         self.http.listen(BACKLOG)
         self.http.setblocking(False)
-        self._acceptor = Acceptor(self.http, self._take, lambda: len(self._tasks) < MAX_CONNECTIONS)
+        self._acceptor = Acceptor(self.http, self._take, self._has_room)
         self._grpc_acceptor: Acceptor | None = None
         self._grpc_listening: socket.socket | None = None
 
@@ -85,6 +92,8 @@ class Listener:
         self.answer(False)
         for task in self._tasks:
             task.cancel()
+        for each in list(self._forwarded):
+            each.cut()
         self.http.close()
         self.grpc.close()
 
@@ -96,7 +105,7 @@ class Listener:
             self._grpc_listening = _bound(self.ports.grpc, socket.SO_REUSEPORT)
             self._grpc_listening.listen(BACKLOG)
             self._grpc_listening.setblocking(False)
-            self._grpc_acceptor = Acceptor(self._grpc_listening, self._take_grpc)
+            self._grpc_acceptor = Acceptor(self._grpc_listening, self._take_grpc, self._has_room)
             self._grpc_acceptor.turn(True)
         elif not wanted and self._grpc_listening is not None and self._grpc_acceptor is not None:
             self._grpc_acceptor.turn(False)
@@ -106,7 +115,7 @@ class Listener:
     def _take(self, connection: socket.socket) -> None:
         refused = self._why_refused(connection)
         if self.backends and not refused:
-            self._start(self._pass_on(connection))
+            self._forward(Client(self, self._ended), connection)
         else:
             self._start(self._serve(connection, refused))
 
@@ -114,7 +123,7 @@ class Listener:
         refused = self._why_refused(connection)
         backend = self.backends.pick(grpc=True)
         if backend is not None and not refused:
-            self._start(self._pass_on_grpc(connection, backend))
+            self._forward(Tunnel(backend, self._ended), connection)
             return
         with contextlib.suppress(OSError):
             connection.send(grpc_refusal(refused or "No process of this service answers now."), socket.MSG_DONTWAIT)
@@ -127,13 +136,30 @@ class Listener:
             # It has gone already.
             return "The connection has ended."
 
-    async def _pass_on(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: Client(self), connection)
+    def _forward(self, link: Client | Tunnel, connection: socket.socket) -> None:
+        # Counted before the next one is accepted.
+        self._forwarded.add(link)
+        self._start(self._pass_on(link, connection))
 
-    async def _pass_on_grpc(self, connection: socket.socket, backend: Backend) -> None:
-        with contextlib.suppress(OSError):
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: Tunnel(backend), connection)
+    async def _pass_on(self, link: Client | Tunnel, connection: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: link, connection)
+        except OSError:
+            self._ended(link)
+
+    def _ended(self, link: Link) -> None:
+        was_full = not self._has_room()
+        self._forwarded.discard(link)
+        if was_full:
+            self._look()
+
+    def _has_room(self) -> bool:
+        return len(self._tasks) < MAX_CONNECTIONS and len(self._forwarded) < self._most
+
+    def _look(self) -> None:
+        self._acceptor.look()
+        if self._grpc_acceptor is not None:
+            self._grpc_acceptor.look()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -142,7 +168,7 @@ class Listener:
 
     def _served(self, task: asyncio.Task[None]) -> None:
         if len(self._tasks) >= MAX_CONNECTIONS:
-            self._acceptor.look()
+            self._look()
         self._tasks.discard(task)
 
     async def _serve(self, connection: socket.socket, refused: str) -> None:
@@ -165,6 +191,14 @@ class Listener:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+
+def _most_forwarded() -> int:
+    """Each takes two files, its own and that of the process's side."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_FORWARDED
+    return min(MAX_FORWARDED, max(8, (soft - MAX_CONNECTIONS - _FILES_KEPT) // 2))
 
 
 async def _read_away(reader: asyncio.StreamReader) -> None:

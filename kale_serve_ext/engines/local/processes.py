@@ -118,9 +118,21 @@ def kill_group(pid: int) -> None:
 
 
 def kill_all(processes: Iterable[Identity]) -> None:
-    """Kill these and their groups; returns when they are gone, or after some seconds. Blocks."""
+    """Kill these, their groups, and what has come of them and left these; returns when they are gone, or after some
+    seconds. Blocks."""
     end = time.monotonic() + _KILL_SECONDS
     for process in processes:
         while process.is_alive and time.monotonic() < end:
+            # First: once a process is gone, what it has started is nobody's.
+            _kill_descendants(process.pid)
             kill_group(process.pid)
             time.sleep(0.02)
+
+
+def _kill_descendants(pid: int) -> None:
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        for each in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                each.kill()

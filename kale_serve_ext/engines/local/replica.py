@@ -159,7 +159,7 @@ class Process(ABC):
         if self._process is not None and (self.ready or self._reason == MODEL_NOT_READY):
             await self._drain(idle, grace)
         if self._process is not None:
-            kill_group(self._process.pid)
+            await self._kill(self._process)
         await asyncio.wait([self._task])
         self._task.result()
 
@@ -209,7 +209,7 @@ class Process(ABC):
 
     async def _end(self, process: asyncio.subprocess.Process, tasks: list[asyncio.Task[None]]) -> None:
         """Whatever the process started goes with it, and lets go of the log's pipe."""
-        kill_group(process.pid)
+        await self._kill(process)
         await process.wait()
         await asyncio.wait(tasks, timeout=2.0)
         for task in tasks:
@@ -218,6 +218,9 @@ class Process(ABC):
         self._end_slowness()
         self._process = None
         self.loaded = self.ready = False
+
+    async def _kill(self, process: asyncio.subprocess.Process) -> None:
+        kill_group(process.pid)
 
     def _does(self, what: str) -> None:
         """What it is at before it is ready. After a failure, how that came stays said until it has come right."""

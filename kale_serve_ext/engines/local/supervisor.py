@@ -28,7 +28,7 @@ from .command_process import clear
 from .conditions import conditions, trouble
 from .environ import inherited
 from .home import Home, make_folder, write_json
-from .launch import Launch, idle_limit, launches
+from .launch import Launch, idle_limit, launches, unknown_runtime
 from .processes import Identity, kill_all
 from .replica import Places
 from .rollout import Rollout
@@ -167,7 +167,10 @@ class Supervisor:
         """Take over what the description says."""
         self._failure = ""
         try:
-            self._launches = launches(self._spec.manifest)
+            self._launches = launches(self._spec.manifest, stays=True)
+            if unknown := unknown_runtime(self._spec.manifest):
+                message = f"There is no runtime {unknown[:100]!r} on this machine: KServe's server takes its place."
+                self._event("", "Warning", "RuntimeUnknown", message)
         except InvalidInputError as exc:
             self._launches = []
             self._failure = exc.message

@@ -13,10 +13,15 @@ from typing import Protocol, cast
 from ....runner.access import Access
 from . import http1
 from .answers import answer
-from .backends import Backend, Backends, connect
+from .backends import Backend, Backends, Link, connect
 
 HEAD_SECONDS = 10.0
 """How long a head may take that has begun, and the first one of a connection."""
+REST_SECONDS = 90.0
+"""How long a client's connection is kept without a request."""
+REUSED_SECONDS = 2.0
+"""How long a process's connection may have rested to get another request. Servers end such ones, uvicorn after 5 s, and
+a request that meets the end cannot be sent again: it may have reached the model."""
 LINGER_SECONDS = 1.0
 """How long what a client goes on sending is thrown away behind an answer, which would be lost with the connection."""
 _WEBSOCKET = b"websocket"
@@ -41,8 +46,9 @@ class Edge(Protocol):
 class Client(asyncio.Protocol):
     """The client's side, which leads."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, ended: Callable[[Link], None]) -> None:
         self._edge = edge
+        self._ended = ended
         self._transport: asyncio.Transport | None = None
         self._server: _Server | None = None
         self._request: http1.Request | None = None
@@ -62,9 +68,15 @@ class Client(asyncio.Protocol):
         """Whether the client is to be told so with the next answer that begins."""
         self._gone = False
         """Whether the client has said that it sends no more."""
+        self._rested = 0.0
+        """When the last answer had passed, in the loop's time."""
+        self._is_reused = False
+        """Whether the request is not the first one on the process's connection."""
         self._is_slow = False
         """Whether the process takes no more for now."""
         self._timer: asyncio.TimerHandle | None = None
+        self._rests = False
+        """Whether the timer is that of a connection without a request."""
         self._connecting: asyncio.Task[None] | None = None
 
     @property
@@ -94,6 +106,9 @@ class Client(asyncio.Protocol):
         if self._tunnel and self._server:
             self._server.transport.write_eof()
             return True
+        if self._is_cut_short():
+            self._give_up()
+            return False
         # Whoever sends no more may wait for the answer still.
         return self._request is not None
 
@@ -101,6 +116,7 @@ class Client(asyncio.Protocol):
         self._time(0.0)
         self._transport = None
         self._let_go()
+        self._ended(self)
 
     def pause_writing(self) -> None:
         if self._server:
@@ -133,6 +149,8 @@ class Client(asyncio.Protocol):
         self._server = server
         server.transport.write(self._head)
         self._go_on()
+        if self._is_cut_short():
+            self._give_up()
         self._read()
 
     def answered(self, server: _Server, data: bytes) -> None:
@@ -156,6 +174,10 @@ class Client(asyncio.Protocol):
             # Servers end idle connections when they like. One that is left for another process need not be told.
             if not server.backend.draining or self._ends:
                 self._close()
+        elif reply is None and not self._out and not self._tunnel and self._is_reused:
+            # The server may have ended it before the request came, or have ended with it. What servers do tells the
+            # client just as much.
+            self._close()
         elif reply is None and not self._out and not self._tunnel:
             self._say(502, {**self._edge.why(), "error": "The model server ended while it had this request."})
         elif reply and reply.body.done:
@@ -172,7 +194,7 @@ class Client(asyncio.Protocol):
                 if request is None:
                     end = http1.head_end(self._in)
                     if end < 0:
-                        if self._timer is None:
+                        if self._timer is None or self._rests:
                             self._time(HEAD_SECONDS)
                         break
                     self._begin(http1.request(bytes(self._in[:end])), end)
@@ -193,10 +215,16 @@ class Client(asyncio.Protocol):
             self._say(refusal.status, {"error": refusal.message})
             return
         backends = self._edge.backends
-        if self._server and self._server.backend.draining and backends:
-            self._let_go()
         server = self._server
-        backend = server.backend if server else backends.pick()
+        backend = server.backend if server else None
+        if backend and backend.draining and backends:
+            backend = server = None
+        elif asyncio.get_running_loop().time() - self._rested > REUSED_SECONDS:
+            server = None
+        if server is None:
+            self._let_go()
+        self._is_reused = server is not None
+        backend = backend or backends.pick()
         if backend is None:
             self._say(503, self._edge.why())
             return
@@ -283,6 +311,7 @@ class Client(asyncio.Protocol):
         if not request or not reply or not request.body.done or not reply.body.done:
             return
         self._request = self._answer = None
+        self._rested = asyncio.get_running_loop().time()
         if self._ends or self._gone:
             self._close()
             return
@@ -292,6 +321,17 @@ class Client(asyncio.Protocol):
                 self._let_go()
         if self._in:
             asyncio.get_running_loop().call_soon(self._go_on)
+        else:
+            self._time(REST_SECONDS)
+            self._rests = True
+
+    def _is_cut_short(self) -> bool:
+        """Whether the client has gone with half a request sent. What comes before there is a connection is kept."""
+        return bool(self._gone and self._server and self._request and not self._request.body.done)
+
+    def _give_up(self) -> None:
+        """End on both sides, so that the process does not wait for the rest."""
+        self._close(abort=not (self._answer and self._answer.body.done))
 
     def _say(self, status: int, content: Mapping[str, str]) -> None:
         """Answer in the place of a process, and end."""
@@ -337,6 +377,7 @@ class Client(asyncio.Protocol):
             transport.close()
 
     def _time(self, seconds: float) -> None:
+        self._rests = False
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(seconds, self._close) if seconds else None

@@ -7,17 +7,19 @@ another connection, and this one is kept until the calls under way have been ans
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
-from .backends import Backend, connect
+from .backends import Backend, Link, connect
 from .http2 import PREFACE, Frames, going_away
 
 
 class Tunnel(asyncio.Protocol):
     """The client's side."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, ended: Callable[[Link], None]) -> None:
         self._backend = backend
+        self._ended = ended
         self._transport: asyncio.Transport | None = None
         self._server: asyncio.Transport | None = None
         self._calls = Frames(skip=len(PREFACE))
@@ -62,6 +64,7 @@ class Tunnel(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self.cut()
+        self._ended(self)
 
     def pause_writing(self) -> None:
         if self._server:

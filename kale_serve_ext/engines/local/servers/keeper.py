@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_PATIENCE = 5.0
+PATIENCE = 5.0
 """Seconds until what is killed has to be gone."""
 
 
@@ -47,9 +47,11 @@ def main(argv: Sequence[str]) -> None:
         signal.signal(number, _passing_on(child))
     code = _wait(child, channel)
     _end_all()
+    if code == -signal.SIGKILL:
+        # With the whole group, which it leads: elsewhere than on Linux no more is known of what the program started.
+        os.killpg(mine, signal.SIGKILL)
     if code < 0:
-        if -code != signal.SIGKILL:
-            signal.signal(-code, signal.SIG_DFL)
+        signal.signal(-code, signal.SIG_DFL)
         os.kill(mine, -code)
     os._exit(code if code >= 0 else 128 - code)
 
@@ -67,9 +69,12 @@ def _become(argv: list[str], cwd: str, env: dict[str, str], parent: int) -> None
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:
                 os._exit(1)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            # Python ignores these, and what is ignored stays so in the program.
+            signal.signal(number, signal.SIG_DFL)
         os.chdir(cwd)
         os.execve(argv[0], argv, env)  # noqa: S606  # the point of it
-    except OSError as error:
+    except Exception as error:  # whatever it is, the log has to say it
         sys.stderr.write(f"{argv[0]} cannot be started: {error}\n")
     finally:
         sys.stderr.flush()
@@ -110,7 +115,7 @@ def _wait(child: int, channel: socket.socket) -> int:
 def _end_all() -> None:
     """Kill what is left of the program: its group, and on Linux also what has left that."""
     mine = os.getpid()
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         found = _descendants(mine)
         for pid in found:

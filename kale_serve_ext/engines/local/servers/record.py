@@ -69,6 +69,8 @@ class Program:
     unix: bool = False
     """Whether it listens on unix sockets. Ports of its own are open to every user of the machine."""
     grpc: bool = True
+    takes_args: bool = False
+    """Whether the command passes on the seat's ``args``; where not, whoever gives some is told."""
     stop: signal.Signals = signal.SIGTERM
     stops_within: float = 10.0
     """Seconds from the signal until it is killed."""
