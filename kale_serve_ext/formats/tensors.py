@@ -76,7 +76,8 @@ def fitted(spec: TensorSpec, values: np.ndarray) -> np.ndarray:
         raise InvalidInputError(f"{wanted}, and {sent} was sent.", field=spec.name)
     with np.errstate(over="ignore"):
         made = values.astype(dtype)
-    if dtype.kind in "iu" and not np.array_equal(made, values):
+    lost = not np.array_equal(made, values) if dtype.kind in "iu" else (np.isinf(made) & np.isfinite(values)).any()
+    if lost:
         raise InvalidInputError(f"{wanted}, and some numbers that were sent do not fit.", field=spec.name)
     return made
 

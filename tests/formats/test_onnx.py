@@ -251,6 +251,15 @@ class TestAsking:
         with pytest.raises(InvalidInputError, match=r"takes uint8 \[\?\], and float64 \[1\] was sent"):
             fitted(small, np.array([1.0]))
 
+    @pytest.mark.parametrize(
+        ("dtype", "value"), [("float32", 1e39), ("float32", -1e300), ("float16", 70000), ("float16", 65520.0)]
+    )
+    def test_a_number_that_would_become_an_infinity_is_refused(self, dtype: str, value: float) -> None:
+        spec = TensorSpec("x", dtype, (-1,))
+        with pytest.raises(InvalidInputError, match="some numbers that were sent do not fit"):
+            fitted(spec, np.array([value]))
+        assert fitted(spec, np.array([float("inf")])).tolist() == [float("inf")]
+
     def test_dimensions_of_one_name_have_one_size(self) -> None:
         specs = (TensorSpec("a", "float32", ("n",)), TensorSpec("b", "float32", ("n",)))
         with pytest.raises(InvalidInputError, match="dimension 'n' is 2 in the input 'a' and 3 in 'b'"):

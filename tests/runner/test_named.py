@@ -111,6 +111,25 @@ def test_a_null_and_a_number_that_is_too_large_are_refused(value: int | None) ->
         model.predict({"instances": [[1, value]]})
 
 
+@pytest.mark.parametrize(
+    ("datatype", "value"), [("FP32", 1e39), ("FP32", -1e39), ("FP16", 70000.0), ("FP16", 70000), ("UINT8", 300)]
+)
+def test_a_number_that_the_dtype_cannot_hold_is_refused_in_every_form(datatype: str, value: float) -> None:
+    model = identity(DATA[datatype].dtype, ["n", 2])
+    with pytest.raises(InvalidInput, match=r"'x' takes .* some numbers that were sent do not fit"):
+        model.predict({"instances": [[1, value]]})
+    with pytest.raises(InvalidInput, match=f"'x' has a number that is too large for {datatype}"):
+        model.predict(InferRequest("m", [InferInput("x", [1, 2], datatype, [1, value])]))
+    wide = np.array([[1, value]])
+    with pytest.raises(InvalidInput, match=r"'x' takes .* some numbers that were sent do not fit"):
+        model.predict(InferRequest("m", [tensor(wide, "FP64" if wide.dtype.kind == "f" else "INT64", binary=True)]))
+
+
+def test_an_infinity_that_was_sent_arrives() -> None:
+    model = identity(np.dtype(np.float32), ["n", 2])
+    assert model.predict({"instances": [[1.0, float("inf")]]}) == {"predictions": [[1.0, float("inf")]]}
+
+
 @pytest.mark.parametrize("body", [{}, {"instances": 5}, {"instances": None}])
 def test_a_body_without_instances_is_refused(body: dict[str, object]) -> None:
     with pytest.raises(InvalidInput, match='no list "instances"'):
