@@ -86,7 +86,8 @@ def record_tensors(model: TensorModel, data: object, count: int) -> Recorded | N
     names = [spec.name for spec in model.inputs]
     given = data if isinstance(data, Mapping) and set(data) == set(names) else dict.fromkeys(names[:1], data)
     lists = {str(name): untyped(values, str(name))[:count].tolist() for name, values in given.items()}
-    rows: list[JSON] = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+    told = [_sendable(dict(zip(lists, row, strict=True))) for row in zip(*lists.values(), strict=True)]
+    rows = [row for row in told if row is not _UNSENDABLE]
     try:
         answers = _rounded(answers_of(model.run(of_rows(model.inputs, rows)), len(rows)))
     except AnswerError:

@@ -83,20 +83,28 @@ def fitted(spec: TensorSpec, values: np.ndarray) -> np.ndarray:
 
 
 def of_objects(values: np.ndarray, dtype: str) -> np.ndarray | None:
-    """Python's numbers as an array of this dtype if it is one of whole numbers and they are, or else as numpy has them.
+    """Python's numbers as an array for an input of this dtype.
+
+    Whole numbers keep every digit where the dtype is one of those, and None is not-a-number where it is one of floats.
 
     Returns:
         None where there is something else than numbers, or a number that is too large.
     """
     import numpy as np
 
-    kinds = {type(value) for value in values.ravel().tolist()}
+    listed = values.ravel().tolist()
+    kinds = {type(value) for value in listed}
+    is_float = dtype.startswith("float")
     try:
+        if is_float and kinds <= {int, float, type(None)}:
+            plain_ones = [float("nan") if value is None else float(value) for value in listed]
+            return np.array(plain_ones, dtype=np.float64).reshape(values.shape)
         if kinds == {int} and dtype in ("int64", "uint64"):
             return values.astype(dtype)
-        return np.array(values.tolist()) if kinds <= {int, float} or kinds == {bool} else None
+        found = np.array(values.tolist()) if kinds <= {int, float} or kinds == {bool} else None
     except OverflowError:
         return None
+    return None if found is None or found.dtype.kind == "O" else found
 
 
 def check_dims(specs: Sequence[TensorSpec], tensors: Mapping[str, np.ndarray]) -> None:

@@ -105,7 +105,9 @@ def _of_list(values: JSON, spec: TensorSpec | None) -> np.ndarray:
     import numpy as np
 
     leaves = _leaves(values)
-    numeric = all(v is None or isinstance(v, int | float) for v in leaves) and any(v is not None for v in leaves)
+    is_float = spec is not None and spec.dtype.startswith("float")
+    numeric = all(v is None or isinstance(v, int | float) for v in leaves)
+    numeric = numeric and (is_float or any(v is not None for v in leaves))
     if not _is_even(values) or not (numeric or not leaves):
         return np.array(values, dtype=object) if _is_even(values) else _flat_objects(values)
     found = np.array(_nan(values))

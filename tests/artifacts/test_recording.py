@@ -18,13 +18,14 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kale_serve_ext import modelmeta
+from kale_serve_ext import formats, modelmeta
 from kale_serve_ext.artifacts import Dataset, Model
-from kale_serve_ext.artifacts.recording import record
+from kale_serve_ext.artifacts.recording import record, record_tensors
 from kale_serve_ext.config import Settings
 from kale_serve_ext.errors import InvalidInputError
 from kale_serve_ext.ml import JSON, Column, Signature
 from kale_serve_ext.modelmeta import ModelMeta, Recorded, RowDifference, compare
+from tests.onnx_models import scores
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame({"port": pd.Categorical(RNG.choice(["kiel", "oslo"], 60)), "tons": RNG.random(60)})
@@ -163,6 +164,19 @@ def test_of_a_very_wide_sparse_matrix_few_rows_are_looked_at() -> None:
     found = record(Zero(), "predict", wide, 20)
     assert found is None or len(found.rows) == 1
     assert record(Zero(), "predict", sparse.csr_matrix((3, 2_000_000)), 20) is None
+
+
+def test_tensors_are_recorded_as_json_has_them() -> None:
+    model = formats.by_name("onnx").tensor_model(scores())
+    assert model is not None
+    matrix = np.array([[1, np.nan, 0], [np.inf, 0, 0], [1, 0, 0]])
+    found = record_tensors(model, {"matrix": matrix, "offset": np.array([[1], [2], [3]]), "texts": ["a", "b", "c"]}, 9)
+    assert found is not None
+    assert found.rows == (
+        {"matrix": [1.0, None, 0.0], "offset": [1], "texts": "a"},
+        {"matrix": [1.0, 0.0, 0.0], "offset": [3], "texts": "c"},
+    )
+    assert found.answers == ({"scores": [None, None], "same": "a"}, {"scores": [3.0, 4.0], "same": "c"})
 
 
 def test_the_same_model_and_rows_give_the_same_bytes(tmp_path: Path) -> None:

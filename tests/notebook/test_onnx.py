@@ -79,6 +79,16 @@ def test_several_inputs_and_outputs_go_by_name(scoring: Endpoint, protocol: str)
     assert list(answer["same"]) == ["eins", "zwölf"]
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_not_a_number_goes_there_and_back(scoring: Endpoint, protocol: str) -> None:
+    fed = {**FED, "matrix": np.array([[1, np.nan, 3], [1, 2, 3]], dtype=np.float32)}
+    for rows in (slice(2), slice(1)):
+        asked_for = {name: values[rows] for name, values in fed.items()}
+        answer = scoring.predict(asked_for, protocol=protocol)
+        assert isinstance(answer, dict)
+        np.testing.assert_array_equal(answer["scores"], np.asarray(answers(scores(), **asked_for)["scores"]))
+
+
 def test_the_record_tells_the_tensors(scores_model: Model) -> None:
     assert scores_model.id is not None
     signature = run(session.metadata().artifact(scores_model.id)).signature

@@ -125,6 +125,18 @@ def test_a_number_that_the_dtype_cannot_hold_is_refused_in_every_form(datatype: 
         model.predict(InferRequest("m", [tensor(wide, "FP64" if wide.dtype.kind == "f" else "INT64", binary=True)]))
 
 
+@pytest.mark.parametrize("datatype", ["FP16", "FP32", "FP64"])
+@pytest.mark.parametrize("rest", [2, 0.5, None])
+def test_a_null_is_not_a_number_to_an_input_of_floats(datatype: str, rest: float | None) -> None:
+    model = identity(DATA[datatype].dtype, ["n", 2])
+    wanted = np.array([[np.nan, np.nan if rest is None else rest]])
+    told = model.predict({"instances": [[None, rest]]})
+    assert isinstance(told, dict)
+    np.testing.assert_array_equal(np.array(told["predictions"], dtype=float), wanted)
+    answer = asked(model, InferRequest("m", [InferInput("x", [1, 2], datatype, [None, rest])]))
+    np.testing.assert_array_equal(answer.outputs[0].as_numpy(), wanted)
+
+
 def test_an_infinity_that_was_sent_arrives() -> None:
     model = identity(np.dtype(np.float32), ["n", 2])
     assert model.predict({"instances": [[1.0, float("inf")]]}) == {"predictions": [[1.0, float("inf")]]}
