@@ -27,6 +27,10 @@ _MODEL = {1: False, 2: True, 3: True, 4: True, 5: False, 6: True, 7: True, 8: Tr
 _FIRST = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
 
 
+class NoGraphError(DamagedError):
+    """A message without a graph, which is another one than a model."""
+
+
 @dataclass(frozen=True)
 class External:
     """Weights in a file of their own."""
@@ -100,7 +104,7 @@ def read(file: BinaryIO, size: int) -> Graph:
             for node in (part for part in reader.fields(one.start, one.end) if part.number == 7 and part.is_bytes):
                 _node(reader, node, external, 0)
     if not graphs:
-        raise DamagedError("It has no graph.")
+        raise NoGraphError("It has no graph.")
     inputs, outputs = _graph(reader, graphs[-1], external, 0)
     return Graph(
         inputs,

@@ -157,6 +157,15 @@ class TestFiles:
             formats.find(tmp_path, "sklearn")
 
 
+def relocated(folder: Path, location: str) -> Path:
+    """The path of a model whose file of weights is said to be elsewhere."""
+    path = with_external_data(folder)
+    proto = onnx.load(path, load_external_data=False)
+    proto.graph.initializer[0].external_data[0].value = location
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
 class TestExternalData:
     def test_its_files_are_named(self, tmp_path: Path) -> None:
         path = with_external_data(tmp_path)
@@ -180,17 +189,23 @@ class TestExternalData:
         data = tmp_path / "model" / "weights" / "linear.bin"
         data.rename(tmp_path / "secret")
         data.symlink_to(tmp_path / "secret")
-        with pytest.raises(InvalidInputError, match="a link to outside"):
+        with pytest.raises(InvalidInputError, match="a link to a file that is outside the model's folder"):
             ONNX.companions(path)
 
-    @pytest.mark.parametrize("location", ["/etc/passwd", "../other/weights", ""])
+    @pytest.mark.parametrize(
+        "location", ["/etc/passwd", "../other/weights", "", ".", "./", "c:/weights", "..\\weights"]
+    )
     def test_a_place_elsewhere_is_refused(self, tmp_path: Path, location: str) -> None:
-        path = with_external_data(tmp_path)
-        proto = onnx.load(path, load_external_data=False)
-        proto.graph.initializer[0].external_data[0].value = location
-        path.write_bytes(proto.SerializeToString())
-        with pytest.raises(InvalidInputError, match="is not beside it"):
+        path = relocated(tmp_path, location)
+        with pytest.raises(InvalidInputError, match=r"which is outside the model's folder"):
             ONNX.companions(path)
+
+    @pytest.mark.parametrize("location", ["n" * 300, "folder/" * 2000 + "weights", "weights\0.bin", "weights"])
+    def test_a_name_that_no_file_can_have_is_not_there(self, tmp_path: Path, location: str) -> None:
+        path = relocated(tmp_path, location)
+        with pytest.raises(InvalidInputError, match=r"which is not there") as caught:
+            ONNX.companions(path)
+        assert len(caught.value.message) < 400
 
     def test_an_object_without_its_weights_is_refused(self, tmp_path: Path) -> None:
         proto = onnx.load(with_external_data(tmp_path), load_external_data=False)
