@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from ..errors import InvalidInputError
+from ..formats.tensors import of_objects
 from ..ml import TensorSpec
 from . import pictures
 from .described import DTYPES, TEXTS, in_words
@@ -72,11 +73,7 @@ def array_of(data: object, spec: TensorSpec) -> np.ndarray:
         made = array.astype(wanted)
     if not _is_kept(array, made):
         what = "values that it cannot hold" if is_typed else f"{_sample(array, made)}, which it cannot hold"
-        raise InvalidInputError(
-            f"The input {spec.name!r} takes {spec.dtype}, and was given {what}.",
-            hint="Round or scale the values first, as the model was trained with.",
-            field=spec.name,
-        )
+        raise _not_held(spec, what)
     return made
 
 
@@ -139,6 +136,8 @@ def _of_list(values: Sequence[object], spec: TensorSpec) -> tuple[np.ndarray, bo
             return np.stack([array for array, _ in pairs]), any(is_typed for _, is_typed in pairs)
         if spec.dtype in TEXTS:
             return np.array(values, dtype=object), False
+        if (whole := _of_whole(values, spec)) is not None:
+            return whole, False
         plain = _with_nan(values) if spec.dtype.startswith("float") else values
         found = np.array(plain)
         if found.dtype.kind == "O" and spec.dtype.startswith("float"):
@@ -152,6 +151,30 @@ def _of_list(values: Sequence[object], spec: TensorSpec) -> tuple[np.ndarray, bo
     if not found.size:
         found = found.astype(spec.dtype)
     return found, False
+
+
+def _of_whole(values: Sequence[object], spec: TensorSpec) -> np.ndarray | None:
+    """The numbers of a list for an input of 64-bit whole ones, which numpy would make fractions where some have a sign.
+
+    Returns:
+        None where there is anything else among them.
+    """
+    import numpy as np
+
+    if spec.dtype not in ("int64", "uint64"):
+        return None
+    found = np.array(values, dtype=object)
+    flat = [value.item() if isinstance(value, np.generic) else value for value in found.ravel().tolist()]
+    whole = [int(v) if isinstance(v, float) and v.is_integer() and abs(v) < 2**64 else v for v in flat]
+    if {type(value) for value in whole} != {int}:
+        return None
+    exact = np.empty(len(whole), dtype=object)
+    exact[:] = whole
+    if (numbers := of_objects(exact, spec.dtype)) is not None:
+        return numbers.reshape(found.shape)
+    limits = np.iinfo(spec.dtype)
+    other = next(value for value in whole if not limits.min <= value <= limits.max)
+    raise _not_held(spec, f"{other}, which it cannot hold")
 
 
 def _has_shape(value: object) -> bool:
@@ -217,6 +240,14 @@ def _sample(given: np.ndarray, made: np.ndarray) -> str:
     with np.errstate(over="ignore", invalid="ignore"):
         changed = given[made.astype(given.dtype) != given]
     return str(changed.flat[0])
+
+
+def _not_held(spec: TensorSpec, given: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"The input {spec.name!r} takes {spec.dtype}, and was given {given}.",
+        hint="Round or scale the values first, as the model was trained with.",
+        field=spec.name,
+    )
 
 
 def _of_kind(given: str, spec: TensorSpec) -> InvalidInputError:

@@ -9,6 +9,7 @@ from typing_extensions import TypeAliasType
 
 from ..engines.sync_http import Answer
 from ..errors import PredictionError
+from ..formats.tensors import of_objects
 from ..ml import JSON, TensorSpec
 from . import binary, protocols, tensors
 from .described import DTYPES, TEXTS, Described
@@ -110,6 +111,8 @@ def _of_list(values: JSON, spec: TensorSpec | None) -> np.ndarray:
     numeric = numeric and (is_float or any(v is not None for v in leaves))
     if not _is_even(values) or not (numeric or not leaves):
         return np.array(values, dtype=object) if _is_even(values) else _flat_objects(values)
+    if (whole := _whole(values, leaves, spec)) is not None:
+        return whole
     found = np.array(_nan(values))
     wanted = spec.dtype if spec and spec.dtype in DTYPES.values() and spec.dtype not in TEXTS else None
     if wanted is None or found.dtype.kind not in "biuf":
@@ -117,6 +120,21 @@ def _of_list(values: JSON, spec: TensorSpec | None) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         made = found.astype(wanted)
     return made if made.dtype.kind == "f" or bool((made == found).all()) else found
+
+
+def _whole(values: JSON, leaves: Sequence[JSON], spec: TensorSpec | None) -> np.ndarray | None:
+    """Whole numbers of 64 bits, which numpy would make fractions where only some of them need the last bit.
+
+    Returns:
+        None where there is anything else among them, or the output is of another dtype.
+    """
+    import numpy as np
+
+    if not leaves or {type(value) for value in leaves} != {int}:
+        return None
+    numbers = [value for value in leaves if isinstance(value, int)]
+    unknown = ("uint64" if max(numbers) >= 2**63 else "") if spec is None else spec.dtype
+    return of_objects(np.array(values, dtype=object), unknown) if unknown in ("int64", "uint64") else None
 
 
 def _nan(values: JSON) -> JSON:

@@ -32,7 +32,11 @@ def made(data: object, dtype: str, shape: list[str | int]) -> np.ndarray:
         ([1.0, 2.0], "int64", [1, 2]),
         ([0, 1], "bool", [False, True]),
         ([True, False], "uint8", [1, 0]),
-        ([2**63, 1], "uint64", [2**63, 1]),
+        ([2**63 + 1, 1], "uint64", [2**63 + 1, 1]),
+        ([[2**53 + 1], [1.0]], "int64", [[2**53 + 1], [1]]),
+        ([-(2**63), 2**63 - 1], "int64", [-(2**63), 2**63 - 1]),
+        ([np.int64(3), 2**63 + 1], "uint64", [3, 2**63 + 1]),
+        (np.array([2**63 + 1, 1], dtype=object), "uint64", [2**63 + 1, 1]),
         ((1, 2), "float16", [1.0, 2.0]),
         ([np.float64(1.5), np.int64(2)], "float64", [1.5, 2.0]),
         ([np.array(1, dtype="i1"), np.array(2, dtype="i1")], "int32", [1, 2]),
@@ -51,7 +55,7 @@ def made(data: object, dtype: str, shape: list[str | int]) -> np.ndarray:
     ids=str,
 )
 def test_data_become_the_models_own_dtype(data: object, dtype: str, wanted: list[object]) -> None:
-    array = made(data, dtype, [-1])
+    array = made(data, dtype, [-1] * np.ndim(wanted))
 
     assert array.dtype == (object if dtype in ("str", "bytes") else dtype)
     assert repr(array.tolist()) == repr(wanted)
@@ -63,6 +67,10 @@ def test_data_become_the_models_own_dtype(data: object, dtype: str, wanted: list
         ([1.5], "int64", "takes int64, and was given 1.5, which it cannot hold"),
         ([256], "uint8", "was given 256, which it cannot hold"),
         ([-1], "uint64", "was given -1"),
+        ([2**63 + 1, -1], "uint64", "was given -1"),
+        ([1, 2**64], "uint64", f"was given {2**64}, which it cannot hold"),
+        ([1, 2**63], "int64", f"was given {2**63}, which it cannot hold"),
+        ([1, 1e300], "int64", r"was given 1e[+]300"),
         ([2], "bool", "was given 2"),
         ([float("nan")], "int32", "was given nan"),
         ([None], "int32", "takes int32, and was given object"),
@@ -337,6 +345,10 @@ def by_v1(predictions: JSON, *specs: TensorSpec) -> object:
         (["a", "b"], [TensorSpec("y", "str")], "object", ["a", "b"]),
         ([[1], [2, 3]], [], "object", [[1], [2, 3]]),
         ([], [TensorSpec("y", "int64")], "int64", []),
+        ([None, None], [TensorSpec("y", "float32")], "float32", [None, None]),
+        ([2**63 + 1, 1], [], "uint64", [2**63 + 1, 1]),
+        ([[2**63 + 1], [1]], [TensorSpec("y", "uint64")], "uint64", [[2**63 + 1], [1]]),
+        ([2**53 + 1, -1], [TensorSpec("y", "int64")], "int64", [2**53 + 1, -1]),
     ],
     ids=str,
 )
