@@ -82,6 +82,12 @@ def fitted(spec: TensorSpec, values: np.ndarray) -> np.ndarray:
     return made
 
 
+def as_column(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """The values with a second axis where they have one value for each row, and the input is a table of one column."""
+    is_column = len(spec.shape) == 2 and spec.shape[1] == 1 and (isinstance(spec.shape[0], str) or spec.shape[0] == -1)
+    return values[..., None] if is_column and values.ndim < 2 else values
+
+
 def of_objects(values: np.ndarray, dtype: str) -> np.ndarray | None:
     """Python's numbers as an array for an input of this dtype.
 
@@ -196,7 +202,7 @@ def _array(spec: TensorSpec, rows: Sequence[object]) -> np.ndarray:
         values = numbers
     elif values.dtype.kind in "OUS":
         raise InvalidInputError(f"{wanted}, and the instances hold something else than numbers.", field=spec.name)
-    return fitted(spec, values)
+    return fitted(spec, as_column(values, spec))
 
 
 def _listed(names: Sequence[str]) -> str:

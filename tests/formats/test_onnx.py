@@ -20,7 +20,7 @@ from kale_serve_ext.formats.content import look
 from kale_serve_ext.formats.protobuf import DamagedError
 from kale_serve_ext.formats.tensors import AnswerError, TensorModel, answers_of, check_dims, fitted, of_rows
 from kale_serve_ext.ml import TensorSpec
-from tests.onnx_models import IRIS, answers, classifier, scores, with_external_data
+from tests.onnx_models import IRIS, answers, classifier, columns, scores, with_external_data
 
 ONNX = formats.by_name("onnx")
 
@@ -257,6 +257,16 @@ class TestAsking:
         for rows in ([[1, 2], [3, 4]], [{"x": [1, 2]}, {"x": [3, 4]}]):
             assert of_rows(specs, rows)["x"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
         assert of_rows(specs, [])["x"].shape == (0, 2)
+
+    def test_a_model_with_an_input_for_each_column_takes_rows_of_single_values(self) -> None:
+        model = ONNX.tensor_model(columns())
+        assert model is not None
+        table = {"offset": [1.0, 2.0], "weight": [3.0, 5.0]}
+        assert [spec.shape[1] for spec in model.inputs] == [1, 1]
+        rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+        for sent in (rows, [{name: [value] for name, value in row.items()} for row in rows]):
+            told = model.run(of_rows(model.inputs, sent))
+            assert np.asarray(told["variable"]).ravel().tolist() == pytest.approx([7.0, 12.0])
 
     def test_numbers_are_cast_where_nothing_is_lost_but_digits(self) -> None:
         small = TensorSpec("x", "uint8", (-1,))

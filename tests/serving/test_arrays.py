@@ -7,6 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from PIL import Image
 from scipy import sparse
@@ -153,6 +154,29 @@ def test_one_input_takes_what_has_no_names() -> None:
     assert made(pd.DataFrame({"x": [1, 2]}), "int64", [-1]).tolist() == [1, 2]
     assert made(sparse.csr_matrix(np.eye(2)), "float32", [-1, 2]).tolist() == [[1.0, 0.0], [0.0, 1.0]]
     assert made([{"x": 1}, {"x": 2}], "int64", [-1]).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_columns_and_rows_of_single_values_fit_inputs_of_one_column_each(count: int) -> None:
+    takes = Described((TensorSpec("age", "float32", [-1, 1]), TensorSpec("port", "str", ["n", 1])))
+    ages, ports = [54, 60.5, 3][:count], ["Kiel", "Oslo", "Bergen"][:count]
+    frame = pd.DataFrame({"port": ports, "number": range(count), "age": ages})
+    rows = [{"age": age, "port": port} for age, port in zip(ages, ports, strict=True)]
+    for data in (frame, pl.DataFrame(frame.to_dict("list")), rows, {"age": ages, "port": ports}):
+        found = arrays_of(data, takes)
+        assert {name: array.shape for name, array in found.items()} == {"age": (count, 1), "port": (count, 1)}
+        assert (found["age"].ravel().tolist(), found["port"].ravel().tolist()) == (ages, ports)
+    with pytest.raises(InvalidInputError, match="The model's input 'age' is missing"):
+        arrays_of(frame.drop(columns="age"), takes)
+
+
+def test_one_row_of_single_values_is_a_batch_of_one() -> None:
+    takes = Described((TensorSpec("age", "float32", [-1, 1]), TensorSpec("pixels", "float32", [-1, 3])))
+    assert {k: v.shape for k, v in arrays_of({"age": 54, "pixels": [1, 2, 3]}, takes).items()} == {
+        "age": (1, 1),
+        "pixels": (1, 3),
+    }
+    assert made([1, 2, 3], "float32", [-1, 1]).shape == (3, 1)
 
 
 def test_rows_with_different_inputs_are_refused() -> None:
