@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
@@ -92,6 +93,45 @@ class TestGraph:
                 content = bytes([number << 3 | 2]) + _varint(len(content)) + content
         model = b"\x08\x08\x3a" + _varint(len(content)) + content
         assert of(model, tmp_path).what == "a damaged ONNX model"
+
+    def test_long_lists_of_an_attribute_are_passed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kale_serve_ext.formats.protobuf._MOST_FIELDS", 2000)
+        inside = helper.make_tensor("w", TensorProto.FLOAT, [1], [1.0])
+        inside.data_location = TensorProto.EXTERNAL
+        entry = inside.external_data.add()
+        entry.key, entry.value = "location", "w.bin"
+        node = helper.make_node(
+            "TreeEnsembleRegressor",
+            ["x"],
+            ["y"],
+            domain="ai.onnx.ml",
+            nodes_values=[i / 7 for i in range(50_000)],
+            nodes_nodeids=[*range(50_000), -1, 2**62],
+            nodes_modes=["BRANCH_LEQ", "LEAF", "", "a name that is longer than the others"] * 200,
+            after=inside,
+        )
+        # Lists and a tensor in one attribute: neither hides the other.
+        node.attribute.add(name="both", floats=[1.5] * 50_000, ints=[300] * 50_000, tensors=[inside])
+        value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])
+        content = helper.make_model(helper.make_graph([node], "g", [value], [])).SerializeToString()
+        found = onnxgraph.read(io.BytesIO(content), len(content))
+        assert [spec.name for spec in found.inputs] == ["x"]
+        assert found.external == (onnxgraph.External("w.bin", 0),)
+
+    @pytest.mark.parametrize("role", ["input", "output"])
+    def test_more_inputs_or_outputs_than_anyone_sends_are_refused(self, tmp_path: Path, role: str) -> None:
+        proto = scores()
+        getattr(proto.graph, role).extend(
+            helper.make_tensor_value_info(f"x{n}", TensorProto.FLOAT, [1]) for n in range(10_001)
+        )
+        assert of(proto.SerializeToString(), tmp_path).what == "a damaged ONNX model"
+        for _ in range(2):  # the second time as it is remembered
+            with pytest.raises(DamagedError, match=r"more than 10,000 inputs or outputs"):
+                onnxgraph.of_file(tmp_path / "some.file")
+
+    def test_too_many_parts_are_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kale_serve_ext.formats.protobuf._MOST_FIELDS", 20)
+        assert of(scores().SerializeToString(), tmp_path).what == "a damaged ONNX model"
 
 
 def _varint(number: int) -> bytes:
