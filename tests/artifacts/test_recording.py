@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import lightgbm
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from onnx import ModelProto, TensorProto, helper
 from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction import DictVectorizer
@@ -31,6 +33,7 @@ RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame({"port": pd.Categorical(RNG.choice(["kiel", "oslo"], 60)), "tons": RNG.random(60)})
 TONS = TABLE["tons"].to_numpy()
 DOUBLE = LinearRegression().fit([[0.0], [1.0]], [0, 2])
+INFINITE = np.array([[1], [np.inf], [2]])
 
 
 def kept(model: Model, workspace: Path) -> ModelMeta:
@@ -177,6 +180,54 @@ def test_tensors_are_recorded_as_json_has_them() -> None:
         {"matrix": [1.0, 0.0, 0.0], "offset": [3], "texts": "c"},
     )
     assert found.answers == ({"scores": [None, None], "same": "a"}, {"scores": [3.0, 4.0], "same": "c"})
+
+
+def of_batch(batch: int | str, width: int) -> ModelProto:
+    """Doubles rows, in batches of this size."""
+    value, answer = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, width]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "g", [value], [answer])
+    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+
+
+@pytest.mark.parametrize(("batch", "count"), [(32, 20), (2, 20), (1, 20)])
+def test_a_model_of_one_batch_size_is_asked_with_such_a_batch(tmp_path: Path, batch: int, count: int) -> None:
+    data = np.arange(80, dtype=np.float32).reshape(40, 2)
+    found = kept(Model(of_batch(batch, 2), name="b", example=data, record_rows=count), tmp_path / "stage").recorded
+    assert found is not None
+    assert list(found.rows) == [{"x": row} for row in data[:batch].tolist()]
+    assert list(found.answers) == (2 * data[:batch]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("batch", "width", "rows", "said"),
+    [
+        (32, 2, np.ones((31, 2)), "the model takes batches of 32 rows, and there are 31."),
+        (
+            3,
+            1,
+            INFINITE,
+            "the model takes batches of 3 rows, and there are 2 without infinities.",
+        ),
+        (8, 100_000, np.ones((8, 100_000)), "the model takes batches of 8 rows, which are too many to be kept."),
+        (8, 60_000, np.ones((8, 60_000)), "the model takes batches of 8 rows, which are too large to be kept."),
+    ],
+    ids=["few", "infinite", "many", "large"],
+)
+def test_why_a_batch_is_not_recorded_is_told(
+    tmp_path: Path, batch: int, width: int, rows: np.ndarray, said: str
+) -> None:
+    with pytest.warns(UserWarning, match=f"^No rows are recorded: {re.escape(said)}$"):
+        found = kept(Model(of_batch(batch, width), name="b", example=rows), tmp_path / "stage")
+    assert found.recorded is None
+
+
+def test_rows_of_many_values_are_few() -> None:
+    model = formats.by_name("onnx").tensor_model(of_batch("n", 50_000))
+    assert model is not None
+    found = record_tensors(model, np.ones((50, 50_000), dtype=np.float32), 50)
+    assert found is not None
+    assert len(found.rows) == 2
+    assert record_tensors(model, np.ones((2, 600_000), dtype=np.float32), 2) is None
 
 
 def test_the_same_model_and_rows_give_the_same_bytes(tmp_path: Path) -> None:
