@@ -92,12 +92,14 @@ def _of_v1(predictions: JSON, takes: Described) -> Outputs:
         return _single({str(k): _of_list(v, specs.get(k)) for k, v in predictions.items()})
     if not isinstance(predictions, list):
         return predictions
+    only = takes.outputs[0] if len(takes.outputs) == 1 else None
+    if only and _is_table(predictions, only):
+        return _of_list(predictions, only)
     rows = _objects(predictions)
     if rows and len(rows) == len(predictions) and all(row.keys() == rows[0].keys() for row in rows):
         if rows[0].keys() == {"b64"}:
             return predictions
         return _single({str(k): _of_list([row[k] for row in rows], specs.get(k)) for k in rows[0]})
-    only = takes.outputs[0] if len(takes.outputs) == 1 else None
     return _of_list(predictions, only)
 
 
@@ -105,6 +107,9 @@ def _of_list(values: JSON, spec: TensorSpec | None) -> np.ndarray:
     """Nested lists as an array: of the output's dtype where that is known and holds them."""
     import numpy as np
 
+    if spec and isinstance(values, list) and _is_table(values, spec):
+        # By v2 the server makes the same of them.
+        values = [list(row.values()) for row in _objects(values)]
     leaves = _leaves(values)
     is_float = spec is not None and spec.dtype.startswith("float")
     numeric = all(v is None or isinstance(v, int | float) for v in leaves)
@@ -120,6 +125,17 @@ def _of_list(values: JSON, spec: TensorSpec | None) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         made = found.astype(wanted)
     return made if made.dtype.kind == "f" or bool((made == found).all()) else found
+
+
+def _is_table(values: Sequence[JSON], spec: TensorSpec) -> bool:
+    """Whether these are rows of a classifier, objects of class to number, and the output is a table of numbers."""
+    rows = _objects(values)
+    if len(spec.shape) != 2 or not spec.dtype.startswith("float") or not rows or len(rows) != len(values):
+        return False
+    classes = list(rows[0])
+    return classes != [spec.name] and all(
+        list(row) == classes and all(v is None or isinstance(v, int | float) for v in row.values()) for row in rows
+    )
 
 
 def _whole(values: JSON, leaves: Sequence[JSON], spec: TensorSpec | None) -> np.ndarray | None:

@@ -369,6 +369,13 @@ def by_v1(predictions: JSON, *specs: TensorSpec) -> object:
         (["a", "b"], [TensorSpec("y", "str")], "object", ["a", "b"]),
         ([[1], [2, 3]], [], "object", [[1], [2, 3]]),
         ([], [TensorSpec("y", "int64")], "int64", []),
+        (
+            [{"b": 0.25, "a": 0.75}, {"b": 1, "a": None}],
+            [TensorSpec("y", "float32", [-1, -1])],
+            "float32",
+            [[0.25, 0.75], [1.0, None]],
+        ),
+        ([{"y": 0.5}, {"y": 1.5}], [TensorSpec("y", "float32", [-1, -1])], "float32", [0.5, 1.5]),
         ([None, None], [TensorSpec("y", "float32")], "float32", [None, None]),
         ([2**63 + 1, 1], [], "uint64", [2**63 + 1, 1]),
         ([[2**63 + 1], [1]], [TensorSpec("y", "uint64")], "uint64", [[2**63 + 1], [1]]),
@@ -381,7 +388,7 @@ def test_the_answer_by_v1_is_an_array(predictions: JSON, specs: list[TensorSpec]
 
     assert isinstance(answer, np.ndarray)
     assert answer.dtype == dtype
-    assert [None if v != v else v for v in answer.tolist()] == wanted
+    assert repr(answer.tolist()).replace("nan", "None") == repr(wanted)
 
 
 def test_answers_by_v1_in_other_forms() -> None:
