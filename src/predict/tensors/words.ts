@@ -60,7 +60,7 @@ export function fileWords(
   }
   switch (error.kind) {
     case 'not-npy':
-      return { message: trans.__('%1 is not a file of numpy.save.', name) };
+      return { message: trans.__('%1 is not a NumPy (.npy) file.', name) };
     case 'objects':
       return {
         message: trans.__('%1 holds Python objects, which are not read.', name),
@@ -74,11 +74,11 @@ export function fileWords(
         hint: trans.__('Save numbers, booleans or texts.')
       };
     case 'cut-off':
-      return { message: trans.__('%1 ends before its values do.', name) };
+      return { message: trans.__('%1 is truncated.', name) };
     case 'too-many':
       return {
         message: trans.__(
-          '%1 holds %2 values; %3 can be sent from here.',
+          '%1 holds %2 values; the form can send at most %3.',
           name,
           error.detail,
           MOST_VALUES
@@ -94,10 +94,20 @@ export function fileWords(
         ),
         hint: trans.__('Send it from Python by protocol v2-binary or grpc-v2.')
       };
-    case 'not-csv':
+    case 'empty-csv':
+      return { message: trans.__('%1 is empty.', name) };
+    case 'csv-quotes':
       return {
         message: trans.__(
-          '%1 is not a table: line %2 is different from the first.',
+          '%1 is not a CSV file: line %2 has a misplaced quotation mark.',
+          name,
+          error.detail
+        )
+      };
+    case 'csv-columns':
+      return {
+        message: trans.__(
+          '%1 is not a table: line %2 has a different number of columns.',
           name,
           error.detail
         )

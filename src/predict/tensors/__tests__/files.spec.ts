@@ -133,11 +133,33 @@ describe('readCsv', () => {
     });
   });
 
-  it('tells the line that is different', () => {
-    expect(() => readCsv('1,2\n3\n', 'int64')).toThrow(
-      new FileError('not-csv', '2')
-    );
-    expect(kindOf(() => readCsv('', 'int64'))).toBe('not-csv');
+  it('keeps every digit of numbers with a plus sign or leading zeros', () => {
+    expect(readCsv('+9007199254740993,-007\n00,-0\n', 'int64').values).toEqual([
+      '9007199254740993',
+      '-7',
+      '0',
+      '-0'
+    ]);
+  });
+
+  it.each([
+    ['1,2\n3\n', 'csv-columns', '2'],
+    ['a,b\n1,2\n3,4,5\n', 'csv-columns', '3'],
+    ['"a\nb",1\n2\n', 'csv-columns', '3'],
+    ['', 'empty-csv', ''],
+    [' \n\n', 'empty-csv', ''],
+    ['1,2\n"3,4\n', 'csv-quotes', '2'],
+    ['"a\nb",1\n2,3"4\n', 'csv-quotes', '3'],
+    ['"1"2,3\n', 'csv-quotes', '1']
+  ])('tells what is wrong with %j, and in which line', (text, kind, line) => {
+    let told: unknown = null;
+    try {
+      readCsv(text, 'str');
+    } catch (error) {
+      told = error;
+    }
+    expect(told).toEqual(new FileError(kind as FileError['kind'], line));
+    expect(told).toMatchObject({ kind, detail: line });
   });
 });
 
