@@ -84,7 +84,7 @@ class _ONNX(Format):
     def save(self, obj: object, directory: Path) -> None:
         if _graph_of(obj).external:
             raise InvalidInputError(
-                "The weights of this model are in files of their own, and were not loaded.",
+                "This model's weights are in external data files that were not loaded.",
                 hint="Pass the model's file as artifact_uri, or load it with onnx.load(path).",
                 field="model",
             )
@@ -151,7 +151,7 @@ class _ONNX(Format):
 
     def stock_differences(self, model: Artifact, method: str) -> Iterator[str]:
         if "opsets" in model.details:  # logged here, and so a snapshot
-            yield f"It looks for a model repository (NAME/1/model{_SUFFIX}), which the snapshot of a model is not."
+            yield f"It expects a model repository (NAME/1/model{_SUFFIX}); a logged model has a different layout."
 
 
 FORMAT = _ONNX()
@@ -231,7 +231,7 @@ def _serialised(obj: object) -> bytes:
     proto = cast("_ModelProto", obj)
     if (size := proto.ByteSize()) > _LARGEST:
         raise InvalidInputError(
-            f"The model has {size} bytes; one without files of weights beside it may have 2 GiB.",
+            f"The model has {size:,} bytes; models larger than 2 GiB must store their weights in external files.",
             hint="Save it with onnx.save_model(model, path, save_as_external_data=True); pass that as artifact_uri.",
             field="model",
         )

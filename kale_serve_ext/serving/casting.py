@@ -66,7 +66,7 @@ def array_of(data: object, spec: TensorSpec) -> np.ndarray:
     if array.dtype == wanted:
         return array
     if array.dtype.kind not in "biuf":
-        raise _of_kind(array.dtype.name, spec)
+        raise _of_kind(_called(array), spec, "Pass numbers." if array.dtype.kind in "OUS" else "")
     if is_typed and not np.can_cast(array.dtype, wanted, "same_kind"):
         raise _of_kind(array.dtype.name, spec)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -98,7 +98,7 @@ def untyped(data: object, name: str) -> np.ndarray:
     if array.dtype.kind == "O":
         return _of_texts(array, TensorSpec(name, "str"))
     if array.dtype.kind not in "biuf":
-        raise _of_kind(array.dtype.name, TensorSpec(name, "numbers or texts"))
+        raise _of_kind(array.dtype.name, TensorSpec(name, "numbers or texts"), "Pass numbers or texts.")
     return np.asarray(array)
 
 
@@ -206,10 +206,20 @@ def _of_texts(array: np.ndarray, spec: TensorSpec) -> np.ndarray:
     """Texts and bytes as objects."""
     if array.dtype.kind in "US":
         return array.astype(object)
-    other = next((value for value in array.ravel() if not isinstance(value, str | bytes)), None)
-    if array.dtype.kind == "O" and other is None and None not in array.ravel():
+    if array.dtype.kind == "O" and all(isinstance(value, str | bytes) for value in array.ravel()):
         return array
-    raise _of_kind(array.dtype.name if array.dtype.kind != "O" else f"a {kind_of(other)} among its values", spec)
+    raise _of_kind(_called(array), spec, "Pass texts or bytes.")
+
+
+def _called(array: np.ndarray) -> str:
+    """What an array holds that is not what was wanted, as errors name it."""
+    if array.dtype.kind != "O":
+        return "texts" if array.dtype.kind in "US" else array.dtype.name
+    values = array.ravel().tolist()
+    if values and all(isinstance(value, str | bytes) for value in values):
+        return "texts"
+    other = next((value for value in values if not isinstance(value, str | bytes | bool | int | float)), None)
+    return f"a {kind_of(other)} among its values"
 
 
 def _is_kept(given: np.ndarray, made: np.ndarray) -> bool:
@@ -250,11 +260,12 @@ def _not_held(spec: TensorSpec, given: str) -> InvalidInputError:
     )
 
 
-def _of_kind(given: str, spec: TensorSpec) -> InvalidInputError:
+def _of_kind(given: str, spec: TensorSpec, hint: str = "") -> InvalidInputError:
     wanted = "texts" if spec.dtype in TEXTS else spec.dtype
-    hint = "Pass texts or bytes." if spec.dtype in TEXTS else f'Cast it first, such as array.astype("{spec.dtype}").'
     return InvalidInputError(
-        f"The input {spec.name!r} takes {wanted}, and was given {given}.", hint=hint, field=spec.name
+        f"The input {spec.name!r} takes {wanted}, and was given {given}.",
+        hint=hint or f'Cast it first, such as array.astype("{spec.dtype}").',
+        field=spec.name,
     )
 
 
