@@ -253,7 +253,7 @@ class PredictionClient:
                     content += piece
                     if len(content) > self._largest:
                         break
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             raise failures.of_transport(self._name, error, timeout, answered=content is not None) from error
         whole = Answer(answer.status_code, answer.headers, bytes(content))
         return rest.checked(self._name, request, whole, self._largest)

@@ -13,6 +13,7 @@ import pytest
 from kale_serve_ext.engines.base import Component, ComponentState, Connection, Engine, Manifest, ServiceState
 from kale_serve_ext.engines.local.connections import LocalConnections
 from kale_serve_ext.entities import ServiceRef
+from kale_serve_ext.errors import DeadlineExceededError
 from kale_serve_ext.serving.asking import AskingClient
 from kale_serve_ext.sync import run
 
@@ -32,10 +33,20 @@ class Gateway:
         self.status: int | None = None
         self.body = b""
         self.headers: dict[str, str] = {}
+        self.open = threading.Event()
+        self.open.set()
+        self.posted = 0
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                gateway.posted += 1
+                self.send_response(500)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
             def do_GET(self) -> None:
+                gateway.open.wait(30)
                 content = TOLD if gateway.status is None else gateway.body
                 self.send_response(gateway.status or 200)
                 for name, value in gateway.headers.items():
@@ -77,6 +88,7 @@ def gateway() -> Iterator[Gateway]:
     thread = threading.Thread(target=made.server.serve_forever, daemon=True)
     thread.start()
     yield made
+    made.open.set()
     made.server.shutdown()
     made.server.server_close()
     thread.join(10)
@@ -110,6 +122,22 @@ def test_an_answer_that_cannot_be_unpacked_is_not_kept(gateway: Gateway, client:
     gateway.status, gateway.body, gateway.headers = 200, b"no gzip", {"Content-Encoding": "gzip"}
     assert names(client) == []
     gateway.status, gateway.headers = None, {}
+    assert names(client) == ["x"]
+
+
+@pytest.mark.parametrize("way", ["blocking", "async"])
+def test_what_asking_takes_is_part_of_the_time_that_a_call_has(
+    gateway: Gateway, client: AskingClient, way: str
+) -> None:
+    def ask() -> object:
+        rows = [[1.0, 2.0]]
+        return client.ask_blocking(rows, timeout=0.4) if way == "blocking" else run(client.ask(rows, timeout=0.4))
+
+    gateway.open.clear()
+    with pytest.raises(DeadlineExceededError, match=r"did not answer within 0\.4 s"):
+        ask()
+    assert gateway.posted == 0
+    gateway.open.set()
     assert names(client) == ["x"]
 
 
