@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from types import ModuleType
 
@@ -56,7 +57,7 @@ def made(data: object, dtype: str, shape: list[str | int]) -> np.ndarray:
     ids=str,
 )
 def test_data_become_the_models_own_dtype(data: object, dtype: str, wanted: list[object]) -> None:
-    array = made(data, dtype, [-1] * np.ndim(wanted))
+    array = made(data, dtype, [-1] * np.array(wanted, dtype=object).ndim)
 
     assert array.dtype == (object if dtype in ("str", "bytes") else dtype)
     assert repr(array.tolist()) == repr(wanted)
@@ -281,6 +282,19 @@ def test_an_image_lies_as_the_shape_says(image: object, dtype: str, shape: list[
 def test_an_image_that_does_not_fit_is_told(image: object, dtype: str, shape: list[str | int], said: str) -> None:
     with pytest.raises(InvalidInputError, match=said):
         made(image, dtype, shape)
+
+
+def test_an_image_is_upright_as_its_exif_says() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned
+    file = io.BytesIO()
+    COLOURS.save(file, "PNG", exif=exif)
+
+    found = made(Image.open(file), "uint8", [-1, -1, -1, 3])
+
+    np.testing.assert_array_equal(found, np.rot90(PIXELS, -1)[np.newaxis])
+    with pytest.raises(InvalidInputError, match=r"is 2×5; the model takes 5×2"):
+        made(Image.open(file), "uint8", [-1, 2, 5, 3])
 
 
 TAKES = Described((TensorSpec("a"), TensorSpec("inputs")))

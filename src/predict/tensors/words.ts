@@ -1,5 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { TensorSpec } from '../../api/types';
+import type { IChanges } from './image';
+import { isStretched } from './image';
 import { FileError, MOST_VALUES } from './npy';
 import { isText, shapeText } from './shape';
 import type { TensorProblem } from './tensor';
@@ -44,6 +46,32 @@ export function problemWords(
         hint: takes
       };
   }
+}
+
+/**
+ * How a picture has been changed to be what the model takes; empty where it has not.
+ */
+export function changeWords(
+  trans: TranslationBundle,
+  changes: IChanges
+): string {
+  const { from, to, isGreyed, isMadeOpaque } = changes;
+  const words: string[] = [];
+  if (from.join() !== to.join()) {
+    words.push(
+      trans.__('Scaled from %1 to %2 pixels.', from.join('×'), to.join('×'))
+    );
+  }
+  if (isStretched(changes)) {
+    words.push(trans.__('Aspect ratio changed.'));
+  }
+  if (isGreyed) {
+    words.push(trans.__('Converted to greyscale.'));
+  }
+  if (isMadeOpaque) {
+    words.push(trans.__('Transparency removed.'));
+  }
+  return words.join(' ');
 }
 
 /**
