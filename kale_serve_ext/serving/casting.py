@@ -66,7 +66,7 @@ def array_of(data: object, spec: TensorSpec) -> np.ndarray:
     if array.dtype == wanted:
         return array
     if array.dtype.kind not in "biuf":
-        raise _of_kind(_called(array), spec, "Pass numbers." if array.dtype.kind in "OUS" else "")
+        raise _of_kind(_called(array, (bool, int, float)), spec, "Pass numbers." if array.dtype.kind in "OUS" else "")
     if is_typed and not np.can_cast(array.dtype, wanted, "same_kind"):
         raise _of_kind(array.dtype.name, spec)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -208,18 +208,18 @@ def _of_texts(array: np.ndarray, spec: TensorSpec) -> np.ndarray:
         return array.astype(object)
     if array.dtype.kind == "O" and all(isinstance(value, str | bytes) for value in array.ravel()):
         return array
-    raise _of_kind(_called(array), spec, "Pass texts or bytes.")
+    raise _of_kind(_called(array, (str, bytes)), spec, "Pass texts or bytes.")
 
 
-def _called(array: np.ndarray) -> str:
-    """What an array holds that is not what was wanted, as errors name it."""
+def _called(array: np.ndarray, wanted: tuple[type, ...]) -> str:
+    """What an array holds that is not of the wanted types, as errors name it."""
     if array.dtype.kind != "O":
         return "texts" if array.dtype.kind in "US" else array.dtype.name
     values = array.ravel().tolist()
     if values and all(isinstance(value, str | bytes) for value in values):
         return "texts"
-    other = next((value for value in values if not isinstance(value, str | bytes | bool | int | float)), None)
-    return f"a {kind_of(other)} among its values"
+    others = [kind_of(value) for value in values if not isinstance(value, wanted)]
+    return f"a {others[0]} among its values" if others else "numbers that are too large"
 
 
 def _is_kept(given: np.ndarray, made: np.ndarray) -> bool:
