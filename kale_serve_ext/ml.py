@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import SupportsIndex
@@ -202,8 +203,8 @@ def _checked_tensors(name: str, given: object) -> tuple[TensorSpec, ...]:
     hint = f'Write {name}=[TensorSpec("image", "uint8", [-1, 224, 224, 3])].'
     if not all(isinstance(t, TensorSpec) for t in found):
         raise InvalidInputError(f"{name} is not a list of TensorSpec.", hint=hint, field=name)
-    names = [t.name for t in found if t is not None]
-    if twice := next((n for n in names if names.count(n) > 1), None):
+    counts = Counter(t.name for t in found if t is not None)
+    if twice := next((n for n, count in counts.items() if count > 1), None):
         raise InvalidInputError(f"{name} has two tensors named {twice!r}.", hint=hint, field=name)
     return tuple(t for t in found if t is not None)
 

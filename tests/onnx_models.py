@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import to_onnx
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -23,6 +26,17 @@ def classifier() -> ModelProto:
     """Of iris, as skl2onnx writes it: labels, and for each row an object of class to probability."""
     labels = np.array(["setosa", "versicolor", "virginica"])[load_iris().target]
     made: ModelProto = to_onnx(LogisticRegression(max_iter=500).fit(IRIS, labels), IRIS[:1])
+    return made
+
+
+def columns() -> ModelProto:
+    """``offset + 2·weight`` of a table, as skl2onnx writes it: an input for each of its columns."""
+    table = pd.DataFrame({"offset": [0.0, 1, 0, 1], "weight": [0.0, 0, 1, 1]})
+    # A pipeline, which takes the columns apart.
+    pipeline = make_pipeline(
+        ColumnTransformer([("same", "passthrough", ["offset", "weight"])]), LinearRegression()
+    ).fit(table, table["offset"] + 2 * table["weight"])
+    made: ModelProto = to_onnx(pipeline, table[:1])
     return made
 
 

@@ -21,7 +21,7 @@ from .base import Loggable, Written, local_path
 from .dataset import Dataset
 from .meta import with_meta
 from .opening import not_opened, open_written, with_opened
-from .recording import MOST_ROWS, record, record_tensors
+from .recording import MOST_ROWS, UnrecordableError, record, record_tensors
 from .saved import CUSTOM, format_of, name_of, packages_of, path_written
 from .signature import complete
 from .transformer import Transformer
@@ -160,8 +160,9 @@ class Model(Loggable):
             return record(self.model, str(methods[0]), data, count)
         except Exception as error:
             if self.example is not None:
-                message = f"No rows are recorded: the model does not take its example. {type(error).__name__}: {error}"
-                warnings.warn(message, stacklevel=4)
+                refused = f"the model does not take its example. {type(error).__name__}: {error}"
+                reason = error if isinstance(error, UnrecordableError) else refused
+                warnings.warn(f"No rows are recorded: {reason}", stacklevel=4)
             # The training data may be from before what was done to it outside of the model.
             return None
 

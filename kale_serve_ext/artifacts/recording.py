@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
@@ -69,30 +70,50 @@ def record(model: object, method: str, data: object, count: int) -> Recorded | N
     return Recorded(tuple(r for r, _ in kept), tuple(a for _, a in kept), method) if kept else None
 
 
+class UnrecordableError(Exception):
+    """A sentence, without its beginning, on why rows of good data cannot be recorded."""
+
+
 def record_tensors(model: TensorModel, data: object, count: int) -> Recorded | None:
     """The same of a model that takes tensors by name.
 
     Args:
         model: what is asked.
         data: arrays by name with the batch first, or an array or nested lists for the only input.
-        count: of the batch so many are kept.
+        count: of the batch so many are kept at most; all of it where the model takes no other batch.
 
     Returns:
-        None where the model gives no answer for each of the batch.
+        None where the model gives no answer for each of the batch, or one row is too large to be kept.
 
     Raises:
+        UnrecordableError: the model takes batches of one size, and so many rows are not there or not to be kept.
         Exception: whatever the model says of data that it does not take.
     """
+    if not all(spec.shape for spec in model.inputs):
+        return None
     names = [spec.name for spec in model.inputs]
     given = data if isinstance(data, Mapping) and set(data) == set(names) else dict.fromkeys(names[:1], data)
-    lists = {str(name): untyped(values, str(name))[:count].tolist() for name, values in given.items()}
-    rows: list[JSON] = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+    arrays = {str(name): untyped(values, str(name)) for name, values in given.items()}
+    batch = next((size for spec in model.inputs if isinstance(size := spec.shape[0], int) and size > 0), 0)
+    # In JSON a value has two characters at least. Lists of numbers take many times what an array does.
+    fitting = _MOST_BYTES // max(2 * sum(math.prod(array.shape[1:]) for array in arrays.values()), 1)
+    if batch > min(fitting, MOST_ROWS):
+        raise UnrecordableError(f"the model takes batches of {batch} rows, which are too many to be kept.")
+    wanted = batch or min(count, fitting)
+    lists = {name: array[:wanted].tolist() for name, array in arrays.items()}
+    told = [_sendable(dict(zip(lists, row, strict=True))) for row in zip(*lists.values(), strict=True)]
+    rows = [row for row in told if row is not _UNSENDABLE]
+    if len(rows) < batch:
+        without = " without infinities" if len(rows) < len(told) else ""
+        raise UnrecordableError(f"the model takes batches of {batch} rows, and there are {len(rows)}{without}.")
     try:
         answers = _rounded(answers_of(model.run(of_rows(model.inputs, rows)), len(rows)))
     except AnswerError:
         return None
     kept = list(zip(rows, answers, strict=True)) if isinstance(answers, list) else []
     while kept and len(json.dumps(kept)) > _MOST_BYTES:
+        if batch:
+            raise UnrecordableError(f"the model takes batches of {batch} rows, which are too large to be kept.")
         kept = kept[: len(kept) // 2]
     return Recorded(tuple(r for r, _ in kept), tuple(a for _, a in kept)) if kept else None
 

@@ -29,6 +29,7 @@ _TYPES: Mapping[str, str] = {
 """ONNX Runtime's names of the types that the protocols have a form for, in numpy's words."""
 _LARGEST = (2 << 30) - 1
 """Bytes of a protobuf message."""
+_LONGEST_SHOWN = 200
 
 
 class _ModelProto(Protocol):
@@ -73,17 +74,17 @@ class _ONNX(Format):
             onnxgraph.of_file(path)
         except TruncatedError:
             return Content(what="a truncated ONNX model", hint=strangers.AGAIN)
-        except DamagedError as error:
+        except onnxgraph.NoGraphError:
             # Other messages begin alike; only a graph tells a model.
-            if "no graph" in str(error):
-                return None
+            return None
+        except DamagedError:
             return Content(what="a damaged ONNX model", hint=strangers.AGAIN)
         return Content(self.name, "onnx")
 
     def save(self, obj: object, directory: Path) -> None:
         if _graph_of(obj).external:
             raise InvalidInputError(
-                "The weights of this model are in files of their own, and were not loaded.",
+                "This model's weights are in external data files that were not loaded.",
                 hint="Pass the model's file as artifact_uri, or load it with onnx.load(path).",
                 field="model",
             )
@@ -108,30 +109,32 @@ class _ONNX(Format):
         found: list[str] = []
         for one in _read(file).external:
             path = PurePosixPath(one.location.replace("\\", "/"))
-            if not one.location or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            shown = _shown(str(path))
+            if _leads_away(path):
                 raise InvalidInputError(
-                    f"{file.name} names {one.location[:200]!r} as its file of weights, which is not beside it.",
+                    f"{file.name} names {_shown(one.location)!r} as its file of weights, which is outside the model's "
+                    "folder.",
                     hint="Save the model again with onnx.save_model(…, save_as_external_data=True).",
                     field="path",
                 )
             beside = file.parent / path
-            if not beside.is_file():
+            if not _is_file(beside):
                 raise InvalidInputError(
-                    f"The weights of {file.name} are in the file {path}, which is not there.",
-                    hint=f"Put {path} beside {file.name}, or save the model again with its weights inside.",
+                    f"The weights of {file.name} are in the file {shown}, which is not there.",
+                    hint=f"Put {shown} beside {file.name}, or save the model again with its weights inside.",
                     field="path",
                 )
             roots = (file.parent.resolve(), file.resolve().parent)
             if not any(beside.resolve().is_relative_to(root) for root in roots):
                 raise InvalidInputError(
-                    f"The file of weights {path} is a link to outside of the model's folder.",
+                    f"The file of weights {shown} is a link to a file that is outside the model's folder.",
                     hint="Put the file itself there.",
                     field="path",
                 )
             if beside.stat().st_size < one.end:
                 size = beside.stat().st_size
                 raise InvalidInputError(
-                    f"The file {path} with the weights of {file.name} is truncated: it has {size} of {one.end} bytes.",
+                    f"The file {shown} with the weights of {file.name} is truncated: it has {size} of {one.end} bytes.",
                     hint="Copy or download it again.",
                     field="path",
                 )
@@ -148,7 +151,7 @@ class _ONNX(Format):
 
     def stock_differences(self, model: Artifact, method: str) -> Iterator[str]:
         if "opsets" in model.details:  # logged here, and so a snapshot
-            yield f"It looks for a model repository (NAME/1/model{_SUFFIX}), which the snapshot of a model is not."
+            yield f"It expects a model repository (NAME/1/model{_SUFFIX}); a logged model has a different layout."
 
 
 FORMAT = _ONNX()
@@ -194,6 +197,24 @@ def _spec(role: str, name: str, kind: str, shape: Sequence[object]) -> TensorSpe
     raise TypeError(f"The {role} {name!r} is of the type {kind}, which KServe's protocols have no form for.")
 
 
+def _leads_away(path: PurePosixPath) -> bool:
+    """Whether a location names no file in the model's folder: it is empty, absolute or leads upwards."""
+    return not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is one; no file has a name that is too long or has a null character."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _shown(location: str) -> str:
+    """A location as errors print it, which may be of any length."""
+    return location if len(location) <= _LONGEST_SHOWN else f"{location[:_LONGEST_SHOWN]}…"
+
+
 def _file(path: Path) -> Path | None:
     found = top_level(path, (_SUFFIX,))
     return found[0] if len(found) == 1 else None
@@ -210,7 +231,7 @@ def _serialised(obj: object) -> bytes:
     proto = cast("_ModelProto", obj)
     if (size := proto.ByteSize()) > _LARGEST:
         raise InvalidInputError(
-            f"The model has {size} bytes; one without files of weights beside it may have 2 GiB.",
+            f"The model has {size:,} bytes; models larger than 2 GiB must store their weights in external files.",
             hint="Save it with onnx.save_model(model, path, save_as_external_data=True); pass that as artifact_uri.",
             field="model",
         )

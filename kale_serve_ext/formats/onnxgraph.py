@@ -6,6 +6,7 @@ read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,9 +23,18 @@ DTYPES: Mapping[int, str] = {
 """TensorProto.DataType in numpy's words."""
 _DEEPEST = 40
 """Graphs within graphs, as in branches and loops."""
+_MOST_TENSORS = 10_000
+"""Inputs, or outputs, of a graph: nobody sends so many."""
+_SHORT = b"|".join(re.escape(bytes([length])) + b".{%d}" % length for length in range(32))
+_LISTED = re.compile(rb"(?:\x3d.{4}|\x40[\x80-\xff]{0,9}[\x00-\x7f]|\x4a(?:" + _SHORT + rb"))+", re.DOTALL)
+"""An attribute's lists of floats, whole numbers and short texts, which hold the nodes of a forest's trees."""
 _MODEL = {1: False, 2: True, 3: True, 4: True, 5: False, 6: True, 7: True, 8: True, 14: True, 20: True, 25: True}
 """ModelProto's fields, and whether they are bytes; one more, 26, is configuration of devices."""
 _FIRST = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
+
+
+class NoGraphError(DamagedError):
+    """A message without a graph, which is another one than a model."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +76,20 @@ def of_file(path: Path) -> Graph:
         OSError: it cannot be read.
     """
     known = path.stat()
-    return _of_file(path, known.st_mtime_ns, known.st_size)
+    found = _of_file(path, known.st_mtime_ns, known.st_size)
+    if isinstance(found, DamagedError):
+        raise type(found)(*found.args)
+    return found
 
 
 @lru_cache(maxsize=16)
-def _of_file(path: Path, _modified: int, size: int) -> Graph:
+def _of_file(path: Path, _modified: int, size: int) -> Graph | DamagedError:
+    """What is found, or why nothing is: finding that out may take as long."""
     with path.open("rb") as file:
-        return read(file, size)
+        try:
+            return read(file, size)
+        except DamagedError as error:
+            return error.with_traceback(None)
 
 
 def read(file: BinaryIO, size: int) -> Graph:
@@ -100,7 +117,7 @@ def read(file: BinaryIO, size: int) -> Graph:
             for node in (part for part in reader.fields(one.start, one.end) if part.number == 7 and part.is_bytes):
                 _node(reader, node, external, 0)
     if not graphs:
-        raise DamagedError("It has no graph.")
+        raise NoGraphError("It has no graph.")
     inputs, outputs = _graph(reader, graphs[-1], external, 0)
     return Graph(
         inputs,
@@ -146,7 +163,10 @@ def _graph(
             if spec:
                 (inputs if one.number == 11 else outputs)[spec.name] = spec
     # Up to version 3 of the format every weight was an input too; it need not be sent.
-    return tuple(spec for name, spec in inputs.items() if name not in weights), tuple(outputs.values())
+    sent = tuple(spec for name, spec in inputs.items() if name not in weights)
+    if max(len(sent), len(outputs)) > _MOST_TENSORS:
+        raise DamagedError(f"It has more than {_MOST_TENSORS:,} inputs or outputs.")
+    return sent, tuple(outputs.values())
 
 
 def _node(reader: Reader, message: Field, external: dict[str, int], depth: int) -> None:
@@ -154,7 +174,7 @@ def _node(reader: Reader, message: Field, external: dict[str, int], depth: int) 
     for attribute in reader.fields(message.start, message.end):
         if attribute.number != 5 or not attribute.is_bytes:
             continue
-        for one in reader.fields(attribute.start, attribute.end):
+        for one in reader.fields(attribute.start, attribute.end, _LISTED):
             if one.number in (5, 10) and one.is_bytes:
                 _tensor(reader, one, external)
             elif one.number in (6, 11) and one.is_bytes:

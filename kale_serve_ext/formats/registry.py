@@ -11,7 +11,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -47,11 +47,10 @@ def known(name: str) -> Format | None:
     wanted = name.strip().lower()
     if not wanted:
         return None
-    for formats in (_OWN, tuple(_others()[0].values()), clusteronly.FORMATS):
-        for one in formats:
-            if wanted == one.name or wanted in one.aliases:
-                return one
-    return None
+    # Other packages are imported only for a name that is not one of this package's own.
+    if found := _named_so(_OWN, wanted):
+        return found
+    return _named_so((*_others()[0].values(), *clusteronly.FORMATS), wanted)
 
 
 def can_be_logged(one: Format) -> bool:
@@ -105,6 +104,10 @@ def recognised(path: Path, head: bytes) -> Content | None:
 def of_library(module: str) -> Format | None:
     """The format of the pickled objects of a library, given by its top-level module."""
     return next((one for one in every() if module and module in one.libraries), None)
+
+
+def _named_so(formats: Iterable[Format], wanted: str) -> Format | None:
+    return next((one for one in formats if wanted == one.name or wanted in one.aliases), None)
 
 
 def _by_precedence() -> Iterator[Format]:

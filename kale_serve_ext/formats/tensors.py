@@ -76,26 +76,41 @@ def fitted(spec: TensorSpec, values: np.ndarray) -> np.ndarray:
         raise InvalidInputError(f"{wanted}, and {sent} was sent.", field=spec.name)
     with np.errstate(over="ignore"):
         made = values.astype(dtype)
-    if dtype.kind in "iu" and not np.array_equal(made, values):
+    lost = not np.array_equal(made, values) if dtype.kind in "iu" else (np.isinf(made) & np.isfinite(values)).any()
+    if lost:
         raise InvalidInputError(f"{wanted}, and some numbers that were sent do not fit.", field=spec.name)
     return made
 
 
+def as_column(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """The values with a second axis where they have one value for each row, and the input is a table of one column."""
+    is_column = len(spec.shape) == 2 and spec.shape[1] == 1 and (isinstance(spec.shape[0], str) or spec.shape[0] == -1)
+    return values[..., None] if is_column and values.ndim < 2 else values
+
+
 def of_objects(values: np.ndarray, dtype: str) -> np.ndarray | None:
-    """Python's numbers as an array of this dtype if it is one of whole numbers and they are, or else as numpy has them.
+    """Python's numbers as an array for an input of this dtype.
+
+    Whole numbers keep every digit where the dtype is one of those, and None is not-a-number where it is one of floats.
 
     Returns:
         None where there is something else than numbers, or a number that is too large.
     """
     import numpy as np
 
-    kinds = {type(value) for value in values.ravel().tolist()}
+    listed = values.ravel().tolist()
+    kinds = {type(value) for value in listed}
+    is_float = dtype.startswith("float")
     try:
+        if is_float and kinds <= {int, float, type(None)}:
+            plain_ones = [float("nan") if value is None else float(value) for value in listed]
+            return np.array(plain_ones, dtype=np.float64).reshape(values.shape)
         if kinds == {int} and dtype in ("int64", "uint64"):
             return values.astype(dtype)
-        return np.array(values.tolist()) if kinds <= {int, float} or kinds == {bool} else None
+        found = np.array(values.tolist()) if kinds <= {int, float} or kinds == {bool} else None
     except OverflowError:
         return None
+    return None if found is None or found.dtype.kind == "O" else found
 
 
 def check_dims(specs: Sequence[TensorSpec], tensors: Mapping[str, np.ndarray]) -> None:
@@ -187,7 +202,7 @@ def _array(spec: TensorSpec, rows: Sequence[object]) -> np.ndarray:
         values = numbers
     elif values.dtype.kind in "OUS":
         raise InvalidInputError(f"{wanted}, and the instances hold something else than numbers.", field=spec.name)
-    return fitted(spec, values)
+    return fitted(spec, as_column(values, spec))
 
 
 def _listed(names: Sequence[str]) -> str:

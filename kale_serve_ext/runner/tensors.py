@@ -140,7 +140,16 @@ def _numbers(tensor: InferInput) -> NDArray[np.generic]:
     if tensor._raw_data is None and isinstance(data, list) and any(_is_more(v) for v in _flat(data)):
         # A null would become 0 among whole numbers and booleans; large whole numbers, others among fractions.
         return np.asarray(data, dtype=object).reshape(tuple(tensor.shape))
-    values: NDArray[np.generic] = tensor.as_numpy()
+    too_large = f"The input {tensor.name!r} has a number that is too large for {tensor.datatype}."
+    try:
+        with np.errstate(over="ignore"):
+            values: NDArray[np.generic] = tensor.as_numpy()
+    except OverflowError as error:
+        raise InvalidInput(too_large) from error
+    if tensor._raw_data is None and dtype in (np.float16, np.float32):
+        given = np.asarray(data, dtype=np.float64).reshape(values.shape)
+        if (np.isinf(values) & np.isfinite(given)).any():
+            raise InvalidInput(too_large)
     return values
 
 

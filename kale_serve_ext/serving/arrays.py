@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from ..errors import InvalidInputError
+from ..formats.tensors import as_column
 from ..ml import TensorSpec
 from .casting import array_of, kind_of
 from .described import Described, dims, in_words
@@ -43,11 +44,12 @@ def is_request(data: object, takes: Described) -> bool:
 def arrays_of(data: object, takes: Described) -> Arrays:
     """One array for each input: with the model's dtype, and a shape that fits.
 
-    A missing batch dimension is added where every input is one row.
+    A missing batch dimension is added where every input is one row, and the other one to a column of numbers or texts
+    where the model takes columns as tables of a single one, as those that skl2onnx makes do.
 
     Args:
-        data: an object of input name to array; a data frame with a column for each input; a list of objects, one for
-            each row; or, for a model with one input, what it takes.
+        data: an object of input name to array; a data frame with a column for each input, and others, which are passed
+            over; a list of objects, one for each row; or, for a model with one input, what it takes.
 
     Raises:
         InvalidInputError: a name that the model does not have, or one that is missing; a dtype, rank or dimension that
@@ -80,7 +82,7 @@ def _named(data: object, takes: Described) -> Mapping[str, object]:
         return {str(name): value for name, value in data.items()}
     if isinstance(data, _Frame) and (columns := [str(name) for name in data.columns]):
         if set(columns) & set(takes.names) or len(takes.inputs) > 1:
-            return {str(name): data[name] for name in data.columns}
+            return {str(name): data[name] for name in data.columns if str(name) in takes.names}
         return {takes.names[0]: data.to_numpy()}
     if isinstance(data, list | tuple) and data and all(isinstance(row, Mapping) for row in data):
         rows = [cast("Mapping[str, object]", row) for row in data]
@@ -99,6 +101,7 @@ def _fitted(found: Arrays, specs: Sequence[TensorSpec]) -> Arrays:
     """The arrays, each with a batch dimension where that is what all of them lack."""
     import numpy as np
 
+    found = {spec.name: as_column(found[spec.name], spec) for spec in specs}
     lacking = [spec for spec in specs if _may_be_one(spec.shape) and _fits(found[spec.name].shape, spec.shape[1:])]
     batched = [s for s in specs if s not in lacking and s.shape and (isinstance(s.shape[0], str) or s.shape[0] == -1)]
     if lacking and all(found[s.name].ndim == len(s.shape) and len(found[s.name]) == 1 for s in batched):

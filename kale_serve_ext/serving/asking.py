@@ -7,15 +7,19 @@ arrays; all others are as :class:`PredictionClient` sends them.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from ..engines.base import Component, Engine
+from ..errors import DeadlineExceededError
 from . import arrays, failures, named, outputs, rest
 from .client import LONGEST, PredictionClient, check
 from .describing import PATIENCE, Recorded, describe
 from .route import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from .arrays import Arrays
     from .described import Described
     from .outputs import Outputs
@@ -43,7 +47,7 @@ class AskingClient(PredictionClient):
             InvalidInputError: data that do not fit, besides what :meth:`call` raises.
         """
         check(protocol)
-        return await self._delivered(lambda target: self._ask(target, data, protocol, timeout))
+        return await self._delivered(self._asking(data, protocol, timeout))
 
     def ask_blocking(self, data: object, *, protocol: str | None = None, timeout: float = 60.0) -> Outputs:
         """:meth:`ask` from any thread, for a client that is used from the background loop."""
@@ -60,26 +64,49 @@ class AskingClient(PredictionClient):
         try:
             answer = self._ask_now(target, arrays.arrays_of(data, takes), takes, protocol, timeout)
         except failures.Undelivered:
-            return run(self._delivered(lambda other: self._ask(other, data, protocol, timeout), failed=target))
+            return run(self._delivered(self._asking(data, protocol, timeout), failed=target))
         return answer[0] if answer else run(self.ask(data, protocol=protocol, timeout=timeout))
 
     async def takes(self) -> Described | None:
         """The named tensors that the component takes; None where it takes none, or does not say."""
         return await self._takes(await self.target(), None, by_grpc=False, timeout=PATIENCE)
 
-    async def _ask(self, target: Route, data: object, protocol: str | None, timeout: float) -> Outputs:
+    def _asking(self, data: object, protocol: str | None, timeout: float) -> Callable[[Route], Awaitable[Outputs]]:
+        """:meth:`_ask` within ``timeout`` seconds from now, however often it is tried."""
+        end = time.monotonic() + timeout
+
+        async def ask(target: Route) -> Outputs:
+            try:
+                return await self._ask(target, data, protocol, end)
+            except DeadlineExceededError as error:
+                raise failures.late(self._name, timeout) from error
+
+        return ask
+
+    def _left(self, end: float) -> float:
+        """Seconds until ``end``, by the monotonic clock.
+
+        Raises:
+            DeadlineExceededError: there are none.
+        """
+        left = end - time.monotonic()
+        if left <= 0:
+            raise failures.late(self._name, 0)
+        return left
+
+    async def _ask(self, target: Route, data: object, protocol: str | None, end: float) -> Outputs:
         by_grpc = protocol == "grpc-v2" or target.arrays
-        takes = await self._takes(target, data, by_grpc=by_grpc, timeout=timeout)
+        takes = await self._takes(target, data, by_grpc=by_grpc, timeout=self._left(end))
         if takes is None or arrays.is_request(data, takes):
-            return await self._send(target, data, protocol, timeout)
+            return await self._send(target, data, protocol, self._left(end))
         given = arrays.arrays_of(data, takes)
         if self._goes_by_grpc(target, given, protocol):
-            infer = await (self._infer_if_there if protocol is None else self._infer_asked_for)(target, timeout)
+            infer = await (self._infer_if_there if protocol is None else self._infer_asked_for)(target, self._left(end))
             if infer:
                 body = named.encode_grpc(given, target.model)
-                return outputs.of_grpc(await self._by_grpc(infer, body, timeout))
+                return outputs.of_grpc(await self._by_grpc(infer, body, self._left(end)))
         request = named.encode(given, protocol or target.protocol, target.model, takes)
-        return outputs.of_rest(await self._post(target, request, timeout), takes)
+        return outputs.of_rest(await self._post(target, request, self._left(end)), takes)
 
     def _ask_now(
         self, target: Route, given: Arrays, takes: Described, protocol: str | None, timeout: float

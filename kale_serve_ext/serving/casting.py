@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from ..errors import InvalidInputError
+from ..formats.tensors import of_objects
 from ..ml import TensorSpec
 from . import pictures
 from .described import DTYPES, TEXTS, in_words
@@ -65,18 +66,14 @@ def array_of(data: object, spec: TensorSpec) -> np.ndarray:
     if array.dtype == wanted:
         return array
     if array.dtype.kind not in "biuf":
-        raise _of_kind(array.dtype.name, spec)
+        raise _of_kind(_called(array, (bool, int, float)), spec, "Pass numbers." if array.dtype.kind in "OUS" else "")
     if is_typed and not np.can_cast(array.dtype, wanted, "same_kind"):
         raise _of_kind(array.dtype.name, spec)
     with np.errstate(over="ignore", invalid="ignore"):
         made = array.astype(wanted)
     if not _is_kept(array, made):
         what = "values that it cannot hold" if is_typed else f"{_sample(array, made)}, which it cannot hold"
-        raise InvalidInputError(
-            f"The input {spec.name!r} takes {spec.dtype}, and was given {what}.",
-            hint="Round or scale the values first, as the model was trained with.",
-            field=spec.name,
-        )
+        raise _not_held(spec, what)
     return made
 
 
@@ -101,7 +98,7 @@ def untyped(data: object, name: str) -> np.ndarray:
     if array.dtype.kind == "O":
         return _of_texts(array, TensorSpec(name, "str"))
     if array.dtype.kind not in "biuf":
-        raise _of_kind(array.dtype.name, TensorSpec(name, "numbers or texts"))
+        raise _of_kind(array.dtype.name, TensorSpec(name, "numbers or texts"), "Pass numbers or texts.")
     return np.asarray(array)
 
 
@@ -139,6 +136,8 @@ def _of_list(values: Sequence[object], spec: TensorSpec) -> tuple[np.ndarray, bo
             return np.stack([array for array, _ in pairs]), any(is_typed for _, is_typed in pairs)
         if spec.dtype in TEXTS:
             return np.array(values, dtype=object), False
+        if (whole := _of_whole(values, spec)) is not None:
+            return whole, False
         plain = _with_nan(values) if spec.dtype.startswith("float") else values
         found = np.array(plain)
         if found.dtype.kind == "O" and spec.dtype.startswith("float"):
@@ -152,6 +151,30 @@ def _of_list(values: Sequence[object], spec: TensorSpec) -> tuple[np.ndarray, bo
     if not found.size:
         found = found.astype(spec.dtype)
     return found, False
+
+
+def _of_whole(values: Sequence[object], spec: TensorSpec) -> np.ndarray | None:
+    """The numbers of a list for an input of 64-bit whole ones, which numpy would make fractions where some have a sign.
+
+    Returns:
+        None where there is anything else among them.
+    """
+    import numpy as np
+
+    if spec.dtype not in ("int64", "uint64"):
+        return None
+    found = np.array(values, dtype=object)
+    flat = [value.item() if isinstance(value, np.generic) else value for value in found.ravel().tolist()]
+    whole = [int(v) if isinstance(v, float) and v.is_integer() and abs(v) < 2**64 else v for v in flat]
+    if {type(value) for value in whole} != {int}:
+        return None
+    exact = np.empty(len(whole), dtype=object)
+    exact[:] = whole
+    if (numbers := of_objects(exact, spec.dtype)) is not None:
+        return numbers.reshape(found.shape)
+    limits = np.iinfo(spec.dtype)
+    other = next(value for value in whole if not limits.min <= value <= limits.max)
+    raise _not_held(spec, f"{other}, which it cannot hold")
 
 
 def _has_shape(value: object) -> bool:
@@ -183,10 +206,20 @@ def _of_texts(array: np.ndarray, spec: TensorSpec) -> np.ndarray:
     """Texts and bytes as objects."""
     if array.dtype.kind in "US":
         return array.astype(object)
-    other = next((value for value in array.ravel() if not isinstance(value, str | bytes)), None)
-    if array.dtype.kind == "O" and other is None and None not in array.ravel():
+    if array.dtype.kind == "O" and all(isinstance(value, str | bytes) for value in array.ravel()):
         return array
-    raise _of_kind(array.dtype.name if array.dtype.kind != "O" else f"a {kind_of(other)} among its values", spec)
+    raise _of_kind(_called(array, (str, bytes)), spec, "Pass texts or bytes.")
+
+
+def _called(array: np.ndarray, wanted: tuple[type, ...]) -> str:
+    """What an array holds that is not of the wanted types, as errors name it."""
+    if array.dtype.kind != "O":
+        return "texts" if array.dtype.kind in "US" else array.dtype.name
+    values = array.ravel().tolist()
+    if values and all(isinstance(value, str | bytes) for value in values):
+        return "texts"
+    others = [kind_of(value) for value in values if not isinstance(value, wanted)]
+    return f"a {others[0]} among its values" if others else "numbers that are too large"
 
 
 def _is_kept(given: np.ndarray, made: np.ndarray) -> bool:
@@ -219,11 +252,20 @@ def _sample(given: np.ndarray, made: np.ndarray) -> str:
     return str(changed.flat[0])
 
 
-def _of_kind(given: str, spec: TensorSpec) -> InvalidInputError:
-    wanted = "texts" if spec.dtype in TEXTS else spec.dtype
-    hint = "Pass texts or bytes." if spec.dtype in TEXTS else f'Cast it first, such as array.astype("{spec.dtype}").'
+def _not_held(spec: TensorSpec, given: str) -> InvalidInputError:
     return InvalidInputError(
-        f"The input {spec.name!r} takes {wanted}, and was given {given}.", hint=hint, field=spec.name
+        f"The input {spec.name!r} takes {spec.dtype}, and was given {given}.",
+        hint="Round or scale the values first, as the model was trained with.",
+        field=spec.name,
+    )
+
+
+def _of_kind(given: str, spec: TensorSpec, hint: str = "") -> InvalidInputError:
+    wanted = "texts" if spec.dtype in TEXTS else spec.dtype
+    return InvalidInputError(
+        f"The input {spec.name!r} takes {wanted}, and was given {given}.",
+        hint=hint or f'Cast it first, such as array.astype("{spec.dtype}").',
+        field=spec.name,
     )
 
 

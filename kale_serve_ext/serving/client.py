@@ -253,7 +253,7 @@ class PredictionClient:
                     content += piece
                     if len(content) > self._largest:
                         break
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             raise failures.of_transport(self._name, error, timeout, answered=content is not None) from error
         whole = Answer(answer.status_code, answer.headers, bytes(content))
         return rest.checked(self._name, request, whole, self._largest)
@@ -307,6 +307,7 @@ class PredictionClient:
                 infer=same.infer if same else stub(connection),
                 infer_now=same.infer_now if same else blocking_stub(connection),
                 may_take_tensors=may_take_tensors(manifest, entry),
+                ready=describe(state).phase in ("Ready", "Idle"),
                 manifest=manifest,
                 artifact=0 if transformer or served is None else served.id,
                 loop=asyncio.get_running_loop(),

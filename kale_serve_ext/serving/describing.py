@@ -31,6 +31,8 @@ PATIENCE = 10.0
 """Seconds that the record may take to be read; and a server to say what it takes, where no call has its own limit."""
 _LARGEST = 1 << 20
 """Bytes of what it says."""
+_UNKNOWN = (400, 404, 405, 501)
+"""How a server that is ready answers a request that it does not know. All else may be a gateway's, and pass."""
 
 
 async def describe(
@@ -38,30 +40,32 @@ async def describe(
 ) -> tuple[Described | None, bool]:
     """What the component takes, None where that is no named tensors, and whether this is sure.
 
-    It is not where the server did not answer, which it may do later.
+    It is not where the server did not answer, or what answered may have been something in front of it: that may change.
 
     Args:
         recorded: gives the record of what it serves; one that is not to be had now counts as none.
         by_grpc: whether to ask by gRPC too.
-        timeout: seconds that the server may take; one that sleeps is woken by the question.
+        timeout: seconds for all of this; a server that sleeps is woken by the question.
     """
     if not route.may_take_tensors:
         return None, True
-    signature = await _recorded(route, recorded)
+    clock = asyncio.get_running_loop().time
+    end = clock() + timeout
+    signature = await _recorded(route, recorded, min(timeout, PATIENCE))
     if signature and says_something(signature):
         return of_signature(signature), True
     path = protocols.path("v2", route.model).removesuffix("/infer")
-    found, is_sure = await _by_rest(route.connection.http, path, timeout)
+    found, is_sure = await _by_rest(route.connection.http, path, end - clock())
     if found is None and by_grpc and route.connection.grpc:
-        found, is_sure = await _by_grpc(route.connection, route.model, timeout)
-    return of_metadata(found), is_sure
+        found, is_sure = await _by_grpc(route.connection, route.model, end - clock())
+    return of_metadata(found), is_sure and (found is not None or route.ready)
 
 
-async def _recorded(route: Route, recorded: Recorded | None) -> Signature | None:
+async def _recorded(route: Route, recorded: Recorded | None, timeout: float) -> Signature | None:
     if not route.artifact or recorded is None:
         return None
     try:
-        artifact = await asyncio.wait_for(recorded(route.artifact), PATIENCE)
+        artifact = await asyncio.wait_for(recorded(route.artifact), timeout)
     except (KaleServeError, asyncio.TimeoutError):
         return None
     return artifact.signature if is_recorded_as(artifact, "model", route.manifest) else None
@@ -71,21 +75,27 @@ async def _by_rest(http: httpx.AsyncClient, path: str, timeout: float) -> tuple[
     import httpx
 
     try:
-        async with http.stream("GET", path, timeout=timeout) as answer:
-            content = bytearray()
-            async for piece in answer.aiter_bytes():
-                content += piece
-                if len(content) > _LARGEST:
-                    return None, True
-    except httpx.TransportError:
+        # The client's own limit is for each piece.
+        status, content = await asyncio.wait_for(_read(http, path, timeout), timeout)
+    except (httpx.HTTPError, asyncio.TimeoutError):
         return None, False
-    if answer.status_code != 200:
-        # What is not ready yet may say it later; what knows no such request does not.
-        return None, answer.status_code != 503
+    if status != 200:
+        return None, status in _UNKNOWN
     try:
-        return protocols.decode(bytes(content)), True
+        return (protocols.decode(content) if content is not None else None), True
     except KaleServeError:
         return None, True
+
+
+async def _read(http: httpx.AsyncClient, path: str, timeout: float) -> tuple[int, bytes | None]:
+    """The status and the content, None where that is too large."""
+    async with http.stream("GET", path, timeout=timeout) as answer:
+        content = bytearray()
+        async for piece in answer.aiter_bytes():
+            content += piece
+            if len(content) > _LARGEST:
+                return answer.status_code, None
+    return answer.status_code, bytes(content)
 
 
 async def _by_grpc(connection: Connection, model: str, timeout: float) -> tuple[JSON, bool]:
@@ -94,14 +104,17 @@ async def _by_grpc(connection: Connection, model: str, timeout: float) -> tuple[
     made = messages()
     if connection.grpc is None:
         return None, True
+    clock = asyncio.get_running_loop().time
+    end = clock() + timeout
     try:
         channel = await asyncio.wait_for(connection.grpc(), timeout)
         read = made.ModelMetadataResponse.FromString
         ask: grpc.aio.UnaryUnaryMultiCallable[bytes, ModelMetadata]
         ask = channel.unary_unary(METADATA, response_deserializer=read)
-        told = await ask(made.ModelMetadataRequest(name=model).SerializeToString(), timeout=timeout)
+        told = await ask(made.ModelMetadataRequest(name=model).SerializeToString(), timeout=end - clock())
     except grpc.aio.AioRpcError as error:
-        return None, error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+        unknown = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
+        return None, error.code() in unknown
     except (KaleServeError, asyncio.TimeoutError):
         return None, False
     return {"inputs": _listed(told.inputs), "outputs": _listed(told.outputs)}, True

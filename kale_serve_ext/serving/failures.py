@@ -89,7 +89,7 @@ def of_http(service: str, answer: httpx.Response) -> KaleServeError:
     )
 
 
-def of_transport(service: str, error: httpx.TransportError, timeout: float, *, answered: bool = False) -> Exception:
+def of_transport(service: str, error: httpx.HTTPError, timeout: float, *, answered: bool = False) -> Exception:
     """A request without a whole answer; ``answered`` where some of it came."""
     import httpx
 

@@ -9,6 +9,7 @@ from typing_extensions import TypeAliasType
 
 from ..engines.sync_http import Answer
 from ..errors import PredictionError
+from ..formats.tensors import of_objects
 from ..ml import JSON, TensorSpec
 from . import binary, protocols, tensors
 from .described import DTYPES, TEXTS, Described
@@ -91,12 +92,14 @@ def _of_v1(predictions: JSON, takes: Described) -> Outputs:
         return _single({str(k): _of_list(v, specs.get(k)) for k, v in predictions.items()})
     if not isinstance(predictions, list):
         return predictions
+    only = takes.outputs[0] if len(takes.outputs) == 1 else None
+    if only and _is_table(predictions, only):
+        return _of_list(predictions, only)
     rows = _objects(predictions)
     if rows and len(rows) == len(predictions) and all(row.keys() == rows[0].keys() for row in rows):
         if rows[0].keys() == {"b64"}:
             return predictions
         return _single({str(k): _of_list([row[k] for row in rows], specs.get(k)) for k in rows[0]})
-    only = takes.outputs[0] if len(takes.outputs) == 1 else None
     return _of_list(predictions, only)
 
 
@@ -104,10 +107,17 @@ def _of_list(values: JSON, spec: TensorSpec | None) -> np.ndarray:
     """Nested lists as an array: of the output's dtype where that is known and holds them."""
     import numpy as np
 
+    if spec and isinstance(values, list) and _is_table(values, spec):
+        # By v2 the server makes the same of them.
+        values = [list(row.values()) for row in _objects(values)]
     leaves = _leaves(values)
-    numeric = all(v is None or isinstance(v, int | float) for v in leaves) and any(v is not None for v in leaves)
+    is_float = spec is not None and spec.dtype.startswith("float")
+    numeric = all(v is None or isinstance(v, int | float) for v in leaves)
+    numeric = numeric and (is_float or any(v is not None for v in leaves))
     if not _is_even(values) or not (numeric or not leaves):
         return np.array(values, dtype=object) if _is_even(values) else _flat_objects(values)
+    if (whole := _whole(values, leaves, spec)) is not None:
+        return whole
     found = np.array(_nan(values))
     wanted = spec.dtype if spec and spec.dtype in DTYPES.values() and spec.dtype not in TEXTS else None
     if wanted is None or found.dtype.kind not in "biuf":
@@ -115,6 +125,32 @@ def _of_list(values: JSON, spec: TensorSpec | None) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         made = found.astype(wanted)
     return made if made.dtype.kind == "f" or bool((made == found).all()) else found
+
+
+def _is_table(values: Sequence[JSON], spec: TensorSpec) -> bool:
+    """Whether these are rows of a classifier, objects of class to number, and the output is a table of numbers."""
+    rows = _objects(values)
+    if len(spec.shape) != 2 or not spec.dtype.startswith("float") or not rows or len(rows) != len(values):
+        return False
+    classes = list(rows[0])
+    return classes != [spec.name] and all(
+        list(row) == classes and all(v is None or isinstance(v, int | float) for v in row.values()) for row in rows
+    )
+
+
+def _whole(values: JSON, leaves: Sequence[JSON], spec: TensorSpec | None) -> np.ndarray | None:
+    """Whole numbers of 64 bits, which numpy would make fractions where only some of them need the last bit.
+
+    Returns:
+        None where there is anything else among them, or the output is of another dtype.
+    """
+    import numpy as np
+
+    if not leaves or {type(value) for value in leaves} != {int}:
+        return None
+    numbers = [value for value in leaves if isinstance(value, int)]
+    unknown = ("uint64" if max(numbers) >= 2**63 else "") if spec is None else spec.dtype
+    return of_objects(np.array(values, dtype=object), unknown) if unknown in ("int64", "uint64") else None
 
 
 def _nan(values: JSON) -> JSON:

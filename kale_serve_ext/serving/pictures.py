@@ -62,14 +62,16 @@ def layout_of(spec: TensorSpec) -> Layout:
 
 
 def array_of(image: Image, spec: TensorSpec) -> np.ndarray:
-    """The pixels of one image, 0 to 255, without a batch dimension.
+    """The pixels of one image, 0 to 255, without a batch dimension; upright as its EXIF says, as browsers show it.
 
     Raises:
         InvalidInputError: the model takes no images, or of another size, or with other channels.
     """
     import numpy as np
+    from PIL import ImageOps
 
     layout = layout_of(spec)
+    image = ImageOps.exif_transpose(image)
     wanted = MODES[layout.channels or 1]
     for given, size in ((image.height, layout.height), (image.width, layout.width)):
         if isinstance(size, int) and size not in (-1, given):

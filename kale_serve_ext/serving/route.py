@@ -42,6 +42,8 @@ class Route:
     """That method for threads without a loop."""
     may_take_tensors: bool
     """Whether requests may be of named tensors: where they are not surely rows of a table."""
+    ready: bool
+    """Whether the service was ready, when it said all this."""
     manifest: Manifest
     """The description that it answers by."""
     artifact: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import lightgbm
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from onnx import ModelProto, TensorProto, helper
 from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction import DictVectorizer
@@ -18,18 +20,20 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kale_serve_ext import modelmeta
+from kale_serve_ext import formats, modelmeta
 from kale_serve_ext.artifacts import Dataset, Model
-from kale_serve_ext.artifacts.recording import record
+from kale_serve_ext.artifacts.recording import record, record_tensors
 from kale_serve_ext.config import Settings
 from kale_serve_ext.errors import InvalidInputError
 from kale_serve_ext.ml import JSON, Column, Signature
 from kale_serve_ext.modelmeta import ModelMeta, Recorded, RowDifference, compare
+from tests.onnx_models import scores
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame({"port": pd.Categorical(RNG.choice(["kiel", "oslo"], 60)), "tons": RNG.random(60)})
 TONS = TABLE["tons"].to_numpy()
 DOUBLE = LinearRegression().fit([[0.0], [1.0]], [0, 2])
+INFINITE = np.array([[1], [np.inf], [2]])
 
 
 def kept(model: Model, workspace: Path) -> ModelMeta:
@@ -163,6 +167,67 @@ def test_of_a_very_wide_sparse_matrix_few_rows_are_looked_at() -> None:
     found = record(Zero(), "predict", wide, 20)
     assert found is None or len(found.rows) == 1
     assert record(Zero(), "predict", sparse.csr_matrix((3, 2_000_000)), 20) is None
+
+
+def test_tensors_are_recorded_as_json_has_them() -> None:
+    model = formats.by_name("onnx").tensor_model(scores())
+    assert model is not None
+    matrix = np.array([[1, np.nan, 0], [np.inf, 0, 0], [1, 0, 0]])
+    found = record_tensors(model, {"matrix": matrix, "offset": np.array([[1], [2], [3]]), "texts": ["a", "b", "c"]}, 9)
+    assert found is not None
+    assert found.rows == (
+        {"matrix": [1.0, None, 0.0], "offset": [1], "texts": "a"},
+        {"matrix": [1.0, 0.0, 0.0], "offset": [3], "texts": "c"},
+    )
+    assert found.answers == ({"scores": [None, None], "same": "a"}, {"scores": [3.0, 4.0], "same": "c"})
+
+
+def of_batch(batch: int | str, width: int) -> ModelProto:
+    """Doubles rows, in batches of this size."""
+    value, answer = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, width]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "g", [value], [answer])
+    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+
+
+@pytest.mark.parametrize(("batch", "count"), [(32, 20), (2, 20), (1, 20)])
+def test_a_model_of_one_batch_size_is_asked_with_such_a_batch(tmp_path: Path, batch: int, count: int) -> None:
+    data = np.arange(80, dtype=np.float32).reshape(40, 2)
+    found = kept(Model(of_batch(batch, 2), name="b", example=data, record_rows=count), tmp_path / "stage").recorded
+    assert found is not None
+    assert list(found.rows) == [{"x": row} for row in data[:batch].tolist()]
+    assert list(found.answers) == (2 * data[:batch]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("batch", "width", "rows", "said"),
+    [
+        (32, 2, np.ones((31, 2)), "the model takes batches of 32 rows, and there are 31."),
+        (
+            3,
+            1,
+            INFINITE,
+            "the model takes batches of 3 rows, and there are 2 without infinities.",
+        ),
+        (8, 100_000, np.ones((8, 100_000)), "the model takes batches of 8 rows, which are too many to be kept."),
+        (8, 60_000, np.ones((8, 60_000)), "the model takes batches of 8 rows, which are too large to be kept."),
+    ],
+    ids=["few", "infinite", "many", "large"],
+)
+def test_why_a_batch_is_not_recorded_is_told(
+    tmp_path: Path, batch: int, width: int, rows: np.ndarray, said: str
+) -> None:
+    with pytest.warns(UserWarning, match=f"^No rows are recorded: {re.escape(said)}$"):
+        found = kept(Model(of_batch(batch, width), name="b", example=rows), tmp_path / "stage")
+    assert found.recorded is None
+
+
+def test_rows_of_many_values_are_few() -> None:
+    model = formats.by_name("onnx").tensor_model(of_batch("n", 50_000))
+    assert model is not None
+    found = record_tensors(model, np.ones((50, 50_000), dtype=np.float32), 50)
+    assert found is not None
+    assert len(found.rows) == 2
+    assert record_tensors(model, np.ones((2, 600_000), dtype=np.float32), 2) is None
 
 
 def test_the_same_model_and_rows_give_the_same_bytes(tmp_path: Path) -> None:

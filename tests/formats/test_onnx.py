@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from kale_serve_ext.formats.content import look
 from kale_serve_ext.formats.protobuf import DamagedError
 from kale_serve_ext.formats.tensors import AnswerError, TensorModel, answers_of, check_dims, fitted, of_rows
 from kale_serve_ext.ml import TensorSpec
-from tests.onnx_models import IRIS, answers, classifier, scores, with_external_data
+from tests.onnx_models import IRIS, answers, classifier, columns, scores, with_external_data
 
 ONNX = formats.by_name("onnx")
 
@@ -93,6 +94,45 @@ class TestGraph:
         model = b"\x08\x08\x3a" + _varint(len(content)) + content
         assert of(model, tmp_path).what == "a damaged ONNX model"
 
+    def test_long_lists_of_an_attribute_are_passed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kale_serve_ext.formats.protobuf._MOST_FIELDS", 2000)
+        inside = helper.make_tensor("w", TensorProto.FLOAT, [1], [1.0])
+        inside.data_location = TensorProto.EXTERNAL
+        entry = inside.external_data.add()
+        entry.key, entry.value = "location", "w.bin"
+        node = helper.make_node(
+            "TreeEnsembleRegressor",
+            ["x"],
+            ["y"],
+            domain="ai.onnx.ml",
+            nodes_values=[i / 7 for i in range(50_000)],
+            nodes_nodeids=[*range(50_000), -1, 2**62],
+            nodes_modes=["BRANCH_LEQ", "LEAF", "", "a name that is longer than the others"] * 200,
+            after=inside,
+        )
+        # Lists and a tensor in one attribute: neither hides the other.
+        node.attribute.add(name="both", floats=[1.5] * 50_000, ints=[300] * 50_000, tensors=[inside])
+        value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])
+        content = helper.make_model(helper.make_graph([node], "g", [value], [])).SerializeToString()
+        found = onnxgraph.read(io.BytesIO(content), len(content))
+        assert [spec.name for spec in found.inputs] == ["x"]
+        assert found.external == (onnxgraph.External("w.bin", 0),)
+
+    @pytest.mark.parametrize("role", ["input", "output"])
+    def test_more_inputs_or_outputs_than_anyone_sends_are_refused(self, tmp_path: Path, role: str) -> None:
+        proto = scores()
+        getattr(proto.graph, role).extend(
+            helper.make_tensor_value_info(f"x{n}", TensorProto.FLOAT, [1]) for n in range(10_001)
+        )
+        assert of(proto.SerializeToString(), tmp_path).what == "a damaged ONNX model"
+        for _ in range(2):  # the second time as it is remembered
+            with pytest.raises(DamagedError, match=r"more than 10,000 inputs or outputs"):
+                onnxgraph.of_file(tmp_path / "some.file")
+
+    def test_too_many_parts_are_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kale_serve_ext.formats.protobuf._MOST_FIELDS", 20)
+        assert of(scores().SerializeToString(), tmp_path).what == "a damaged ONNX model"
+
 
 def _varint(number: int) -> bytes:
     made = b""
@@ -157,6 +197,15 @@ class TestFiles:
             formats.find(tmp_path, "sklearn")
 
 
+def relocated(folder: Path, location: str) -> Path:
+    """The path of a model whose file of weights is said to be elsewhere."""
+    path = with_external_data(folder)
+    proto = onnx.load(path, load_external_data=False)
+    proto.graph.initializer[0].external_data[0].value = location
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
 class TestExternalData:
     def test_its_files_are_named(self, tmp_path: Path) -> None:
         path = with_external_data(tmp_path)
@@ -180,17 +229,23 @@ class TestExternalData:
         data = tmp_path / "model" / "weights" / "linear.bin"
         data.rename(tmp_path / "secret")
         data.symlink_to(tmp_path / "secret")
-        with pytest.raises(InvalidInputError, match="a link to outside"):
+        with pytest.raises(InvalidInputError, match="a link to a file that is outside the model's folder"):
             ONNX.companions(path)
 
-    @pytest.mark.parametrize("location", ["/etc/passwd", "../other/weights", ""])
+    @pytest.mark.parametrize(
+        "location", ["/etc/passwd", "../other/weights", "", ".", "./", "c:/weights", "..\\weights"]
+    )
     def test_a_place_elsewhere_is_refused(self, tmp_path: Path, location: str) -> None:
-        path = with_external_data(tmp_path)
-        proto = onnx.load(path, load_external_data=False)
-        proto.graph.initializer[0].external_data[0].value = location
-        path.write_bytes(proto.SerializeToString())
-        with pytest.raises(InvalidInputError, match="is not beside it"):
+        path = relocated(tmp_path, location)
+        with pytest.raises(InvalidInputError, match=r"which is outside the model's folder"):
             ONNX.companions(path)
+
+    @pytest.mark.parametrize("location", ["n" * 300, "folder/" * 2000 + "weights", "weights\0.bin", "weights"])
+    def test_a_name_that_no_file_can_have_is_not_there(self, tmp_path: Path, location: str) -> None:
+        path = relocated(tmp_path, location)
+        with pytest.raises(InvalidInputError, match=r"which is not there") as caught:
+            ONNX.companions(path)
+        assert len(caught.value.message) < 400
 
     def test_an_object_without_its_weights_is_refused(self, tmp_path: Path) -> None:
         proto = onnx.load(with_external_data(tmp_path), load_external_data=False)
@@ -243,6 +298,16 @@ class TestAsking:
             assert of_rows(specs, rows)["x"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
         assert of_rows(specs, [])["x"].shape == (0, 2)
 
+    def test_a_model_with_an_input_for_each_column_takes_rows_of_single_values(self) -> None:
+        model = ONNX.tensor_model(columns())
+        assert model is not None
+        table = {"offset": [1.0, 2.0], "weight": [3.0, 5.0]}
+        assert [spec.shape[1] for spec in model.inputs] == [1, 1]
+        rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+        for sent in (rows, [{name: [value] for name, value in row.items()} for row in rows]):
+            told = model.run(of_rows(model.inputs, sent))
+            assert np.asarray(told["variable"]).ravel().tolist() == pytest.approx([7.0, 12.0])
+
     def test_numbers_are_cast_where_nothing_is_lost_but_digits(self) -> None:
         small = TensorSpec("x", "uint8", (-1,))
         assert fitted(small, np.array([255])).dtype == np.uint8
@@ -250,6 +315,15 @@ class TestAsking:
             fitted(small, np.array([256]))
         with pytest.raises(InvalidInputError, match=r"takes uint8 \[\?\], and float64 \[1\] was sent"):
             fitted(small, np.array([1.0]))
+
+    @pytest.mark.parametrize(
+        ("dtype", "value"), [("float32", 1e39), ("float32", -1e300), ("float16", 70000), ("float16", 65520.0)]
+    )
+    def test_a_number_that_would_become_an_infinity_is_refused(self, dtype: str, value: float) -> None:
+        spec = TensorSpec("x", dtype, (-1,))
+        with pytest.raises(InvalidInputError, match="some numbers that were sent do not fit"):
+            fitted(spec, np.array([value]))
+        assert fitted(spec, np.array([float("inf")])).tolist() == [float("inf")]
 
     def test_dimensions_of_one_name_have_one_size(self) -> None:
         specs = (TensorSpec("a", "float32", ("n",)), TensorSpec("b", "float32", ("n",)))

@@ -230,6 +230,13 @@ def test_one_that_fails_when_it_is_asked_is_passed_over(
     assert "The model format failing of failing failed: KeyError('oh')" in caplog.text
 
 
+def test_a_format_of_this_package_is_found_without_importing_others(scaler: Path) -> None:
+    for name in ("sklearn", "XGB", "onnx"):
+        assert formats.brought_by(formats.by_name(name)) == ""
+    assert "scaler" not in sys.modules
+    assert formats.by_name("scaler").title == "Scaler"
+
+
 def test_entry_points_are_not_read_by_importing() -> None:
     code = "import sys, kale_serve_ext.artifacts; print('importlib.metadata' in sys.modules and "
     code += "__import__('kale_serve_ext.formats.registry', fromlist=['_loaded'])._loaded)"

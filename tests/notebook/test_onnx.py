@@ -56,18 +56,14 @@ def test_a_classifier_answers_labels_and_probabilities(iris_service: Endpoint, p
     expected = answers(classifier(), X=ROWS)
     answer = iris_service.predict(ROWS, protocol=protocol)
     assert isinstance(answer, dict)
-    if protocol == "v1":
-        # Here a row's probabilities are an object of class to number, as the model gives them.
-        shares = answer["output_probability"].tolist()
-        assert list(shares[0]) == ["setosa", "versicolor", "virginica"]
-        table = np.array([list(row.values()) for row in shares])
-    else:
-        table = answer["output_probability"]
+    table = answer["output_probability"]
+    assert isinstance(table, np.ndarray)
+    assert (table.dtype, table.shape) == (np.float32, (len(ROWS), 3))
     assert list(answer["output_label"]) == list(np.asarray(expected["output_label"]))
     maps = expected["output_probability"]
     assert isinstance(maps, list)
     wanted = np.array([list(one.values()) for one in maps], dtype=np.float32)
-    np.testing.assert_array_equal(table.astype(np.float32), wanted)
+    np.testing.assert_array_equal(table, wanted)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -77,6 +73,16 @@ def test_several_inputs_and_outputs_go_by_name(scoring: Endpoint, protocol: str)
     assert isinstance(answer, dict)
     np.testing.assert_array_equal(answer["scores"], np.asarray(expected["scores"]))
     assert list(answer["same"]) == ["eins", "zwölf"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_not_a_number_goes_there_and_back(scoring: Endpoint, protocol: str) -> None:
+    fed = {**FED, "matrix": np.array([[1, np.nan, 3], [1, 2, 3]], dtype=np.float32)}
+    for rows in (slice(2), slice(1)):
+        asked_for = {name: values[rows] for name, values in fed.items()}
+        answer = scoring.predict(asked_for, protocol=protocol)
+        assert isinstance(answer, dict)
+        np.testing.assert_array_equal(answer["scores"], np.asarray(answers(scores(), **asked_for)["scores"]))
 
 
 def test_the_record_tells_the_tensors(scores_model: Model) -> None:

@@ -17,7 +17,7 @@ DATA = {
     "UINT8": np.array([[1, 255]], dtype=np.uint8),
     "UINT16": np.array([[1, 65535]], dtype=np.uint16),
     "UINT32": np.array([[1, 2**32 - 1]], dtype=np.uint32),
-    "UINT64": np.array([[3, 2**64 - 1]], dtype=np.uint64),
+    "UINT64": np.array([[3, 2**63 + 1]], dtype=np.uint64),
     "INT8": np.array([[-128, 127]], dtype=np.int8),
     "INT16": np.array([[-1, 2]], dtype=np.int16),
     "INT32": np.array([[-1, 2]], dtype=np.int32),
@@ -109,6 +109,37 @@ def test_a_null_and_a_number_that_is_too_large_are_refused(value: int | None) ->
         model.predict(InferRequest("m", [InferInput("x", [1, 2], "INT64", [1, value])]))
     with pytest.raises(InvalidInput, match=r"'x' takes int64 .* something else than numbers"):
         model.predict({"instances": [[1, value]]})
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value"), [("FP32", 1e39), ("FP32", -1e39), ("FP16", 70000.0), ("FP16", 70000), ("UINT8", 300)]
+)
+def test_a_number_that_the_dtype_cannot_hold_is_refused_in_every_form(datatype: str, value: float) -> None:
+    model = identity(DATA[datatype].dtype, ["n", 2])
+    with pytest.raises(InvalidInput, match=r"'x' takes .* some numbers that were sent do not fit"):
+        model.predict({"instances": [[1, value]]})
+    with pytest.raises(InvalidInput, match=f"'x' has a number that is too large for {datatype}"):
+        model.predict(InferRequest("m", [InferInput("x", [1, 2], datatype, [1, value])]))
+    wide = np.array([[1, value]])
+    with pytest.raises(InvalidInput, match=r"'x' takes .* some numbers that were sent do not fit"):
+        model.predict(InferRequest("m", [tensor(wide, "FP64" if wide.dtype.kind == "f" else "INT64", binary=True)]))
+
+
+@pytest.mark.parametrize("datatype", ["FP16", "FP32", "FP64"])
+@pytest.mark.parametrize("rest", [2, 0.5, None])
+def test_a_null_is_not_a_number_to_an_input_of_floats(datatype: str, rest: float | None) -> None:
+    model = identity(DATA[datatype].dtype, ["n", 2])
+    wanted = np.array([[np.nan, np.nan if rest is None else rest]])
+    told = model.predict({"instances": [[None, rest]]})
+    assert isinstance(told, dict)
+    np.testing.assert_array_equal(np.array(told["predictions"], dtype=float), wanted)
+    answer = asked(model, InferRequest("m", [InferInput("x", [1, 2], datatype, [None, rest])]))
+    np.testing.assert_array_equal(answer.outputs[0].as_numpy(), wanted)
+
+
+def test_an_infinity_that_was_sent_arrives() -> None:
+    model = identity(np.dtype(np.float32), ["n", 2])
+    assert model.predict({"instances": [[1.0, float("inf")]]}) == {"predictions": [[1.0, float("inf")]]}
 
 
 @pytest.mark.parametrize("body", [{}, {"instances": 5}, {"instances": None}])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from types import ModuleType
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from PIL import Image
 from scipy import sparse
@@ -32,7 +34,11 @@ def made(data: object, dtype: str, shape: list[str | int]) -> np.ndarray:
         ([1.0, 2.0], "int64", [1, 2]),
         ([0, 1], "bool", [False, True]),
         ([True, False], "uint8", [1, 0]),
-        ([2**63, 1], "uint64", [2**63, 1]),
+        ([2**63 + 1, 1], "uint64", [2**63 + 1, 1]),
+        ([[2**53 + 1], [1.0]], "int64", [[2**53 + 1], [1]]),
+        ([-(2**63), 2**63 - 1], "int64", [-(2**63), 2**63 - 1]),
+        ([np.int64(3), 2**63 + 1], "uint64", [3, 2**63 + 1]),
+        (np.array([2**63 + 1, 1], dtype=object), "uint64", [2**63 + 1, 1]),
         ((1, 2), "float16", [1.0, 2.0]),
         ([np.float64(1.5), np.int64(2)], "float64", [1.5, 2.0]),
         ([np.array(1, dtype="i1"), np.array(2, dtype="i1")], "int32", [1, 2]),
@@ -51,7 +57,7 @@ def made(data: object, dtype: str, shape: list[str | int]) -> np.ndarray:
     ids=str,
 )
 def test_data_become_the_models_own_dtype(data: object, dtype: str, wanted: list[object]) -> None:
-    array = made(data, dtype, [-1])
+    array = made(data, dtype, [-1] * np.array(wanted, dtype=object).ndim)
 
     assert array.dtype == (object if dtype in ("str", "bytes") else dtype)
     assert repr(array.tolist()) == repr(wanted)
@@ -63,11 +69,17 @@ def test_data_become_the_models_own_dtype(data: object, dtype: str, wanted: list
         ([1.5], "int64", "takes int64, and was given 1.5, which it cannot hold"),
         ([256], "uint8", "was given 256, which it cannot hold"),
         ([-1], "uint64", "was given -1"),
+        ([2**63 + 1, -1], "uint64", "was given -1"),
+        ([1, 2**64], "uint64", f"was given {2**64}, which it cannot hold"),
+        ([1, 2**63], "int64", f"was given {2**63}, which it cannot hold"),
+        ([1, 1e300], "int64", r"was given 1e[+]300"),
         ([2], "bool", "was given 2"),
         ([float("nan")], "int32", "was given nan"),
-        ([None], "int32", "takes int32, and was given object"),
+        ([None], "int32", "takes int32, and was given a NoneType among its values"),
+        ([1, 2.5, 10**400], "int64", "was given"),
         ([1e39], "float32", "was given 1e[+]39"),
-        (["1"], "float32", "takes float32, and was given str"),
+        (["1"], "float32", r"takes float32, and was given texts\.\n.*Pass numbers\."),
+        (np.array(["1", "2"], dtype=object), "float32", r"takes float32, and was given texts\."),
         (np.array([1.5]), "int64", r'was given float64\.\n.*astype\("int64"\)'),
         (np.array([1]), "uint8", "was given int64"),
         (np.array([300]), "int8", "was given values that it cannot hold"),
@@ -75,6 +87,9 @@ def test_data_become_the_models_own_dtype(data: object, dtype: str, wanted: list
         (np.array([1j]), "float32", "was given complex128"),
         (np.array(["2024-01-02"], dtype="M8[D]"), "int64", r"was given datetime64\[D\]"),
         (np.array([1]), "str", "takes texts, and was given int64"),
+        (["a", 1], "str", r"takes texts, and was given a int among its values\.\n.*Pass texts or bytes"),
+        (["a", None], "int32", "takes int32, and was given a str among its values"),
+        ([10**30], "int32", "takes int32, and was given numbers that are too large"),
         ([None, "a"], "str", "takes texts, and was given a NoneType among its values"),
         ([{"a": [1, 2]}, 3], "float32", "was given"),
         ([1], "bfloat16", r"takes bfloat16, which cannot be sent from here\.\n.*JSON text"),
@@ -145,6 +160,29 @@ def test_one_input_takes_what_has_no_names() -> None:
     assert made(pd.DataFrame({"x": [1, 2]}), "int64", [-1]).tolist() == [1, 2]
     assert made(sparse.csr_matrix(np.eye(2)), "float32", [-1, 2]).tolist() == [[1.0, 0.0], [0.0, 1.0]]
     assert made([{"x": 1}, {"x": 2}], "int64", [-1]).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_columns_and_rows_of_single_values_fit_inputs_of_one_column_each(count: int) -> None:
+    takes = Described((TensorSpec("age", "float32", [-1, 1]), TensorSpec("port", "str", ["n", 1])))
+    ages, ports = [54, 60.5, 3][:count], ["Kiel", "Oslo", "Bergen"][:count]
+    frame = pd.DataFrame({"port": ports, "number": range(count), "age": ages})
+    rows = [{"age": age, "port": port} for age, port in zip(ages, ports, strict=True)]
+    for data in (frame, pl.DataFrame(frame.to_dict("list")), rows, {"age": ages, "port": ports}):
+        found = arrays_of(data, takes)
+        assert {name: array.shape for name, array in found.items()} == {"age": (count, 1), "port": (count, 1)}
+        assert (found["age"].ravel().tolist(), found["port"].ravel().tolist()) == (ages, ports)
+    with pytest.raises(InvalidInputError, match="The model's input 'age' is missing"):
+        arrays_of(frame.drop(columns="age"), takes)
+
+
+def test_one_row_of_single_values_is_a_batch_of_one() -> None:
+    takes = Described((TensorSpec("age", "float32", [-1, 1]), TensorSpec("pixels", "float32", [-1, 3])))
+    assert {k: v.shape for k, v in arrays_of({"age": 54, "pixels": [1, 2, 3]}, takes).items()} == {
+        "age": (1, 1),
+        "pixels": (1, 3),
+    }
+    assert made([1, 2, 3], "float32", [-1, 1]).shape == (3, 1)
 
 
 def test_rows_with_different_inputs_are_refused() -> None:
@@ -249,6 +287,19 @@ def test_an_image_that_does_not_fit_is_told(image: object, dtype: str, shape: li
         made(image, dtype, shape)
 
 
+def test_an_image_is_upright_as_its_exif_says() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned
+    file = io.BytesIO()
+    COLOURS.save(file, "PNG", exif=exif)
+
+    found = made(Image.open(file), "uint8", [-1, -1, -1, 3])
+
+    np.testing.assert_array_equal(found, np.rot90(PIXELS, -1)[np.newaxis])
+    with pytest.raises(InvalidInputError, match=r"is 2×5; the model takes 5×2"):
+        made(Image.open(file), "uint8", [-1, 2, 5, 3])
+
+
 TAKES = Described((TensorSpec("a"), TensorSpec("inputs")))
 
 
@@ -337,6 +388,17 @@ def by_v1(predictions: JSON, *specs: TensorSpec) -> object:
         (["a", "b"], [TensorSpec("y", "str")], "object", ["a", "b"]),
         ([[1], [2, 3]], [], "object", [[1], [2, 3]]),
         ([], [TensorSpec("y", "int64")], "int64", []),
+        (
+            [{"b": 0.25, "a": 0.75}, {"b": 1, "a": None}],
+            [TensorSpec("y", "float32", [-1, -1])],
+            "float32",
+            [[0.25, 0.75], [1.0, None]],
+        ),
+        ([{"y": 0.5}, {"y": 1.5}], [TensorSpec("y", "float32", [-1, -1])], "float32", [0.5, 1.5]),
+        ([None, None], [TensorSpec("y", "float32")], "float32", [None, None]),
+        ([2**63 + 1, 1], [], "uint64", [2**63 + 1, 1]),
+        ([[2**63 + 1], [1]], [TensorSpec("y", "uint64")], "uint64", [[2**63 + 1], [1]]),
+        ([2**53 + 1, -1], [TensorSpec("y", "int64")], "int64", [2**53 + 1, -1]),
     ],
     ids=str,
 )
@@ -345,7 +407,7 @@ def test_the_answer_by_v1_is_an_array(predictions: JSON, specs: list[TensorSpec]
 
     assert isinstance(answer, np.ndarray)
     assert answer.dtype == dtype
-    assert [None if v != v else v for v in answer.tolist()] == wanted
+    assert repr(answer.tolist()).replace("nan", "None") == repr(wanted)
 
 
 def test_answers_by_v1_in_other_forms() -> None:

@@ -8,7 +8,7 @@ import type { ITensor } from './tensor';
  * @throws FileError where the lines are not equally long, or there are too many values.
  */
 export function readCsv(text: string, dtype: string): ITensor {
-  const rows = cellsOf(text);
+  const { rows, lines } = cellsOf(text);
   const isTexts = isText(dtype);
   if (
     !isTexts &&
@@ -16,11 +16,15 @@ export function readCsv(text: string, dtype: string): ITensor {
     rows[0].every(cell => valueOf(cell, dtype) === null)
   ) {
     rows.shift();
+    lines.shift();
   }
-  const width = rows[0]?.length ?? 0;
-  const line = rows.findIndex(row => row.length !== width);
-  if (!width || line >= 0) {
-    throw new FileError('not-csv', String(line + 1));
+  if (!rows.length) {
+    throw new FileError('empty-csv');
+  }
+  const width = rows[0].length;
+  const uneven = rows.findIndex(row => row.length !== width);
+  if (uneven >= 0) {
+    throw new FileError('csv-columns', String(lines[uneven]));
   }
   if (rows.length * width > MOST_VALUES) {
     throw new FileError('too-many', String(rows.length * width));
@@ -43,27 +47,37 @@ function valueOf(cell: string, dtype: string): string | null {
   if (dtype === 'bool' && /^[01]$/.test(text)) {
     return text === '1' ? 'true' : 'false';
   }
-  // Whole numbers keep every digit.
-  if (/^-?(0|[1-9]\d*)$/.test(text)) {
-    return text;
+  // Whole numbers keep every digit; JSON has neither plus signs nor leading zeros.
+  const whole = /^(?:\+|(-))?0*(\d+)$/.exec(text);
+  if (whole) {
+    return `${whole[1] ?? ''}${whole[2]}`;
   }
   const number = Number(text);
   return text && Number.isFinite(number) ? String(number) : null;
 }
 
 /**
- * Lines of cells; a cell in quotes may hold commas, line breaks, and quotes written twice.
+ * Rows of cells, and the number of the line that each begins with; a cell in quotes may hold commas, line breaks, and
+ * quotes written twice.
+ *
+ * @throws FileError where a quotation mark is not closed, or stands within a cell.
  */
-function cellsOf(text: string): string[][] {
+function cellsOf(text: string): { rows: string[][]; lines: number[] } {
   const rows: string[][] = [];
+  const lines: number[] = [];
+  let line = 1;
   let row: string[] = [];
   const cells = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/gy;
   const whole = text.replace(/^\ufeff/, '').replace(/\s+$/, '');
   while (whole && cells.lastIndex <= whole.length) {
     const found = cells.exec(whole);
     if (!found) {
-      throw new FileError('not-csv', String(rows.length + 1));
+      throw new FileError('csv-quotes', String(line));
     }
+    if (!row.length) {
+      lines.push(line);
+    }
+    line += found[0].split('\n').length - 1;
     row.push(found[1]?.replace(/""/g, '"') ?? found[2]);
     if (found[3] !== ',') {
       rows.push(row);
@@ -73,5 +87,5 @@ function cellsOf(text: string): string[][] {
       break;
     }
   }
-  return rows;
+  return { rows, lines };
 }

@@ -3,6 +3,7 @@ import { readCsv } from './csv';
 import type { InputValue } from './form';
 import { valueOf } from './form';
 import { layoutOf, readImage } from './image';
+import type { IChanges } from './image';
 import { FileError, readNpy } from './npy';
 import { fitted } from './tensor';
 import type { ITensor } from './tensor';
@@ -26,13 +27,13 @@ export function accepted(spec: TensorSpec): string {
 /**
  * What a file puts into the form: an array of numpy, a table, or a picture.
  *
- * @param scaled Says that a picture has been scaled.
+ * @param told Says how a picture has been changed; empty where it has not.
  * @throws FileError where it is none of them, or the model takes no pictures.
  */
 export async function readFile(
   file: File,
   spec: TensorSpec,
-  scaled: (from: readonly number[], to: readonly number[]) => string
+  told: (changes: IChanges) => string
 ): Promise<InputValue> {
   let tensor: ITensor;
   let note = '';
@@ -50,10 +51,7 @@ export async function readFile(
     }
     const read = await readImage(file, layout);
     tensor = read.tensor;
-    const to = [layout.width ?? read.from[0], layout.height ?? read.from[1]];
-    if (String(to) !== String(read.from)) {
-      note = scaled(read.from, to);
-    }
+    note = told(read.changes);
   }
   const [rows, width] = tensor.shape;
   if (tensor.shape.length === 2 && width === 1 && spec.shape.length === 1) {

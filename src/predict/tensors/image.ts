@@ -90,18 +90,65 @@ export function tensorOfPixels(
 }
 
 /**
- * A picture of any kind that the browser knows, drawn at the size that the model takes.
+ * What a picture has lost or gained on its way into a tensor.
+ */
+export interface IChanges {
+  /**
+   * The sizes before and after, width first.
+   */
+  from: readonly [width: number, height: number];
+  to: readonly [width: number, height: number];
+  /**
+   * Whether colours have become grey.
+   */
+  isGreyed: boolean;
+  /**
+   * Whether it was transparent somewhere, and no longer is.
+   */
+  isMadeOpaque: boolean;
+}
+
+/**
+ * Whether width and height are scaled differently, by more than what whole pixels make of it.
+ */
+export function isStretched({ from, to }: IChanges): boolean {
+  return Math.abs((from[1] * to[0]) / from[0] - to[1]) >= 1;
+}
+
+/**
+ * What a layout leaves out of these pixels.
+ *
+ * @param rgba The pixels as a canvas tells them.
+ */
+export function lossesOf(
+  rgba: ArrayLike<number>,
+  { channels }: ILayout
+): Pick<IChanges, 'isGreyed' | 'isMadeOpaque'> {
+  let [isGreyed, isMadeOpaque] = [false, false];
+  for (let at = 0; at < rgba.length; at += 4) {
+    isGreyed ||= rgba[at] !== rgba[at + 1] || rgba[at] !== rgba[at + 2];
+    isMadeOpaque ||= rgba[at + 3] !== 255;
+  }
+  return {
+    isGreyed: isGreyed && channels === 1,
+    isMadeOpaque: isMadeOpaque && channels !== 4
+  };
+}
+
+/**
+ * A picture of any kind that the browser knows, upright as its EXIF says, drawn at the size that the model takes.
  *
  * @throws FileError where it is no picture, or has more pixels than fit.
  */
 export async function readImage(
   file: Blob,
   layout: ILayout
-): Promise<{ tensor: ITensor; from: [width: number, height: number] }> {
+): Promise<{ tensor: ITensor; changes: IChanges }> {
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(file, {
       colorSpaceConversion: 'none',
+      imageOrientation: 'from-image',
       premultiplyAlpha: 'none'
     });
   } catch (error) {
@@ -127,7 +174,10 @@ export async function readImage(
     context.imageSmoothingQuality = 'high';
     context.drawImage(bitmap, 0, 0, width, height);
     const { data } = context.getImageData(0, 0, width, height);
-    return { tensor: tensorOfPixels(data, width, height, layout), from };
+    return {
+      tensor: tensorOfPixels(data, width, height, layout),
+      changes: { from, to: [width, height], ...lossesOf(data, layout) }
+    };
   } finally {
     bitmap.close();
   }

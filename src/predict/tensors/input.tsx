@@ -10,7 +10,7 @@ import { accepted, MOST_BYTES, readFile } from './file';
 import type { InputValue, IWrong } from './form';
 import { fieldsOf, initialValues } from './form';
 import { isText, shapeText } from './shape';
-import { fileWords, problemWords } from './words';
+import { changeWords, fileWords, problemWords } from './words';
 
 /**
  * One input: fields for a short row, JSON for what is longer, or what a file holds that is picked or dropped here.
@@ -44,8 +44,8 @@ export function TensorInput(props: {
         });
         return;
       }
-      const read = await readFile(file, spec, (from, to) =>
-        trans.__('Scaled from %1 to %2 pixels.', from.join('×'), to.join('×'))
+      const read = await readFile(file, spec, changes =>
+        changeWords(trans, changes)
       );
       if (turn === newest.current) {
         setProblem(null);

@@ -17,7 +17,9 @@ export class FileError extends Error {
       | 'cut-off'
       | 'too-many'
       | 'infinite'
-      | 'not-csv'
+      | 'empty-csv'
+      | 'csv-quotes'
+      | 'csv-columns'
       | 'not-image'
       | 'layout',
     readonly detail = ''

@@ -110,7 +110,7 @@ export function TensorForm(props: {
         <Note
           level="warning"
           message={trans.__(
-            'Protocol v2 has no form for float16 in JSON, and servers may refuse it.'
+            'Protocol v2 cannot represent float16 in JSON, and servers may refuse it.'
           )}
           hint={trans.__('Endpoint.predict sends it in binary form.')}
         />
@@ -118,7 +118,7 @@ export function TensorForm(props: {
       {mode === 'form' && isKept && (
         <Note
           level="info"
-          message={trans.__('The JSON is not a request of these inputs alone.')}
+          message={trans.__('The JSON cannot be shown in the form.')}
           hint={trans.__('It is kept until something here is changed.')}
         />
       )}

@@ -1,5 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { TensorSpec } from '../../api/types';
+import type { IChanges } from './image';
+import { isStretched } from './image';
 import { FileError, MOST_VALUES } from './npy';
 import { isText, shapeText } from './shape';
 import type { TensorProblem } from './tensor';
@@ -47,6 +49,32 @@ export function problemWords(
 }
 
 /**
+ * How a picture has been changed to be what the model takes; empty where it has not.
+ */
+export function changeWords(
+  trans: TranslationBundle,
+  changes: IChanges
+): string {
+  const { from, to, isGreyed, isMadeOpaque } = changes;
+  const words: string[] = [];
+  if (from.join() !== to.join()) {
+    words.push(
+      trans.__('Scaled from %1 to %2 pixels.', from.join('×'), to.join('×'))
+    );
+  }
+  if (isStretched(changes)) {
+    words.push(trans.__('Aspect ratio changed.'));
+  }
+  if (isGreyed) {
+    words.push(trans.__('Converted to greyscale.'));
+  }
+  if (isMadeOpaque) {
+    words.push(trans.__('Transparency removed.'));
+  }
+  return words.join(' ');
+}
+
+/**
  * Why a file was not read, and what to do about it.
  */
 export function fileWords(
@@ -60,7 +88,7 @@ export function fileWords(
   }
   switch (error.kind) {
     case 'not-npy':
-      return { message: trans.__('%1 is not a file of numpy.save.', name) };
+      return { message: trans.__('%1 is not a NumPy (.npy) file.', name) };
     case 'objects':
       return {
         message: trans.__('%1 holds Python objects, which are not read.', name),
@@ -74,11 +102,11 @@ export function fileWords(
         hint: trans.__('Save numbers, booleans or texts.')
       };
     case 'cut-off':
-      return { message: trans.__('%1 ends before its values do.', name) };
+      return { message: trans.__('%1 is truncated.', name) };
     case 'too-many':
       return {
         message: trans.__(
-          '%1 holds %2 values; %3 can be sent from here.',
+          '%1 holds %2 values; the form can send at most %3.',
           name,
           error.detail,
           MOST_VALUES
@@ -94,10 +122,20 @@ export function fileWords(
         ),
         hint: trans.__('Send it from Python by protocol v2-binary or grpc-v2.')
       };
-    case 'not-csv':
+    case 'empty-csv':
+      return { message: trans.__('%1 is empty.', name) };
+    case 'csv-quotes':
       return {
         message: trans.__(
-          '%1 is not a table: line %2 is different from the first.',
+          '%1 is not a CSV file: line %2 has a misplaced quotation mark.',
+          name,
+          error.detail
+        )
+      };
+    case 'csv-columns':
+      return {
+        message: trans.__(
+          '%1 is not a table: line %2 has a different number of columns.',
           name,
           error.detail
         )

@@ -1,6 +1,8 @@
+import { nullTranslator } from '@jupyterlab/translation';
 import { readCsv } from '../csv';
-import { layoutOf, tensorOfPixels } from '../image';
+import { layoutOf, lossesOf, tensorOfPixels } from '../image';
 import { FileError, readNpy } from '../npy';
+import { changeWords } from '../words';
 
 /**
  * A file as numpy.save writes it.
@@ -133,11 +135,33 @@ describe('readCsv', () => {
     });
   });
 
-  it('tells the line that is different', () => {
-    expect(() => readCsv('1,2\n3\n', 'int64')).toThrow(
-      new FileError('not-csv', '2')
-    );
-    expect(kindOf(() => readCsv('', 'int64'))).toBe('not-csv');
+  it('keeps every digit of numbers with a plus sign or leading zeros', () => {
+    expect(readCsv('+9007199254740993,-007\n00,-0\n', 'int64').values).toEqual([
+      '9007199254740993',
+      '-7',
+      '0',
+      '-0'
+    ]);
+  });
+
+  it.each([
+    ['1,2\n3\n', 'csv-columns', '2'],
+    ['a,b\n1,2\n3,4,5\n', 'csv-columns', '3'],
+    ['"a\nb",1\n2\n', 'csv-columns', '3'],
+    ['', 'empty-csv', ''],
+    [' \n\n', 'empty-csv', ''],
+    ['1,2\n"3,4\n', 'csv-quotes', '2'],
+    ['"a\nb",1\n2,3"4\n', 'csv-quotes', '3'],
+    ['"1"2,3\n', 'csv-quotes', '1']
+  ])('tells what is wrong with %j, and in which line', (text, kind, line) => {
+    let told: unknown = null;
+    try {
+      readCsv(text, 'str');
+    } catch (error) {
+      told = error;
+    }
+    expect(told).toEqual(new FileError(kind as FileError['kind'], line));
+    expect(told).toMatchObject({ kind, detail: line });
   });
 });
 
@@ -167,6 +191,47 @@ describe('an image', () => {
     expect(layout([-1, -1, -1])).toBeNull();
     expect(layout([-1, 8])).toBeNull();
     expect(layout([-1, 224, 224, 3], 'int64')).toBeNull();
+  });
+
+  it.each<[string, number[], number[], (string | number)[], string]>([
+    ['nothing', [1, 2, 3, 255], [8, 8], [-1, 8, 8, 3], ''],
+    ['grey', [1, 2, 3, 255], [8, 8], [-1, 8, 8, 1], 'Converted to greyscale.'],
+    ['grey that it was', [7, 7, 7, 255], [8, 8], [-1, 8, 8], ''],
+    [
+      'no transparency',
+      [1, 2, 3, 255, 1, 2, 3, 254],
+      [8, 8],
+      [-1, 8, 8, 3],
+      'Transparency removed.'
+    ],
+    ['transparency', [1, 2, 3, 0], [8, 8], [-1, 8, 8, 4], ''],
+    [
+      'another size',
+      [1, 2, 3, 255],
+      [17, 33],
+      [-1, 16, 8, 3],
+      'Scaled from 17×33 to 8×16 pixels.'
+    ],
+    [
+      'another shape',
+      [1, 2, 3, 0],
+      [640, 480],
+      [-1, 1, 224, 224],
+      'Scaled from 640×480 to 224×224 pixels. Aspect ratio changed. Converted to greyscale. Transparency removed.'
+    ]
+  ])('tells of %s', (_, rgba, size, shape, words) => {
+    const found = layout(shape);
+    if (!found) {
+      throw new Error('It is a layout.');
+    }
+    const [width, height] = size;
+    const to = [found.width ?? width, found.height ?? height] as const;
+    const changes = {
+      from: [width, height] as const,
+      to,
+      ...lossesOf(rgba, found)
+    };
+    expect(changeWords(nullTranslator.load(''), changes)).toBe(words);
   });
 
   it('has its pixels in the order of the layout', () => {

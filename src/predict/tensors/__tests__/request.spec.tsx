@@ -188,7 +188,7 @@ describe('the form of tensors', () => {
     );
     await waitFor(() =>
       expect(screen.getByRole('alert')).toHaveTextContent(
-        'zip.npy is not a file of numpy.save.'
+        'zip.npy is not a NumPy (.npy) file.'
       )
     );
   });
@@ -215,7 +215,7 @@ describe('the form of tensors', () => {
     await user.clear(screen.getByLabelText('Request body'));
     await user.click(screen.getByRole('radio', { name: 'Form' }));
     expect(
-      screen.getByText('The JSON is not a request of these inputs alone.')
+      screen.getByText('The JSON cannot be shown in the form.')
     ).toBeVisible();
     expect(screen.getByLabelText('matrix 1')).toHaveValue('8');
   });
@@ -250,13 +250,13 @@ describe('the form of tensors', () => {
     click.mockRestore();
   });
 
-  it('warns of float16 in v2, which has no form for it', async () => {
+  it('warns of float16, which v2 cannot represent in JSON', async () => {
     await setUp({
       signature: makeSignature({
         inputs: [{ name: 'x', dtype: 'float16', shape: [-1] }]
       }),
       service: { protocol: 'v2' }
     });
-    expect(screen.getByText(/has no form for float16/)).toBeVisible();
+    expect(screen.getByText(/cannot represent float16/)).toBeVisible();
   });
 });
