@@ -219,7 +219,7 @@ def _called(array: np.ndarray, wanted: tuple[type, ...]) -> str:
     if values and all(isinstance(value, str | bytes) for value in values):
         return "texts"
     others = [kind_of(value) for value in values if not isinstance(value, wanted)]
-    return f"a {others[0]} among its values" if others else "numbers that are too large"
+    return f"values of type {others[0]}" if others else "numbers that are too large"
 
 
 def _is_kept(given: np.ndarray, made: np.ndarray) -> bool:

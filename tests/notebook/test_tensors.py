@@ -218,7 +218,7 @@ def test_a_whole_request_is_sent_and_answered_as_it_is(scoring: Endpoint, reques
         ({"matrix": MATRIX[0], "texts": TEXTS}, r"'matrix' takes the shape \[\?, 3\], and was given \[3\]"),
         ({"matrix": MATRIX.astype(complex), "texts": TEXTS}, "'matrix' takes float32, and was given complex128"),
         ({"matrix": [["a", "b", "c"]], "texts": ["a"]}, "'matrix' takes float32, and was given texts"),
-        ({"matrix": MATRIX, "texts": [1, 2]}, "'texts' takes texts, and was given a int among its values"),
+        ({"matrix": MATRIX, "texts": [1, 2]}, "'texts' takes texts, and was given values of type int"),
         ({"matrix": [[1, 2], [3]], "texts": TEXTS}, "'matrix' was given lists that make no array"),
         (MATRIX, "takes 2 inputs by name, and was given a numpy.ndarray"),
     ],
