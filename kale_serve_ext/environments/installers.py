@@ -20,6 +20,19 @@ _PIP = (
     "--progress-bar=off",
     "--no-compile",
 )
+# Out of the wheel that ensurepip would install, where Python's makers have put it: nothing is added to an interpreter
+# that belongs to somebody else.
+_CARRIED_PIP = """
+import ensurepip, pathlib, runpy, sys, sysconfig
+
+places = [sysconfig.get_config_var("WHEEL_PKG_DIR"), pathlib.Path(ensurepip.__file__).with_name("_bundled")]
+wheels = [str(wheel) for place in places if place for wheel in pathlib.Path(place).glob("pip-*.whl")]
+if not wheels:
+    sys.exit("ERROR: this Python carries no pip.")
+sys.path.insert(0, wheels[0])
+sys.argv[0] = "pip"
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
 # What would send the packages elsewhere, or belongs to the running environment and not to one of its own.
 _DROPPED = frozenset(
     {
@@ -96,9 +109,8 @@ async def ways(
         install = [*pip, "--python", target.python, "install", *_PIP]
         found.append(Way(_commands(install, env, target), own))
     if not found:
-        first = () if target.folder else ((target.python, "-m", "ensurepip"),)
-        install = [target.python, "-m", "pip", "install", *_PIP]
-        found.append(Way((*first, *_commands(install, env, target)), own))
+        install = [target.python, "-c", _CARRIED_PIP, "install", *_PIP]
+        found.append(Way(_commands(install, env, target), own))
     return found
 
 

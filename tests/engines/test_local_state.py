@@ -481,7 +481,7 @@ def test_a_look_whether_anybody_listens_is_no_command(
         await say(b"")
         assert capsys.readouterr().err == ""
         await say(b"what\n")
-        assert "could not be followed" in capsys.readouterr().err
+        assert "A command failed" in capsys.readouterr().err
         write_json(home.spec, replace(spec, deleting=True).to_json())
         await say(b'{"do": "sync"}\n')
         await asyncio.wait_for(watching, 30)

@@ -165,7 +165,7 @@ def test_a_functional_transformer_stands_in_front_of_a_predictor(start: Start, t
     status, answer = for_v1.ask("/v1/models/m:predict", {"instances": [[1, 2]]})
     assert status == 503
     assert "The predictor cannot be reached" in str(answer)
-    assert "One process serves" in for_v1.log()
+    assert "Ignoring --workers=3: a container runs one process" in for_v1.log()
     assert sorted(path.name for path in code.iterdir()) == ["helper.py", "transformer.py"]
 
 

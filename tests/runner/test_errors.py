@@ -262,7 +262,7 @@ def test_a_client_that_leaves_in_the_middle_is_one_line_in_the_log(served: Calla
     with socket.create_connection(("127.0.0.1", process.http), timeout=30) as raw:
         raw.sendall(b'POST /v1/models/m:predict HTTP/1.1\r\nHost: m\r\nContent-Length: 100\r\n\r\n{"inst')
 
-    log = process.log_with("went away")
+    log = process.log_with("client disconnected")
 
     assert "Traceback" not in log
     assert Kept(process.http).ask(4)[0] == 200
