@@ -21,7 +21,7 @@ from kale_serve_ext.engines.cluster.api import MERGE, Api
 from kale_serve_ext.engines.cluster.credentials import find_place
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
 from kale_serve_ext.engines.fields import mapping, mappings, name_of
-from kale_serve_ext.errors import InvalidInputError, NotFoundError
+from kale_serve_ext.errors import BackendUnavailableError, InvalidInputError, NotFoundError
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
 from kale_serve_ext.serving.types import Service
@@ -175,9 +175,17 @@ def _until_served(kube: Kube, definition: Manifest, wanted: bool) -> None:
     (version,) = mappings(spec["versions"])
     path = f"/apis/{spec['group']}/{version['name']}/{mapping(spec['names'])['plural']}"
     end = time.monotonic() + 60
-    while kube.has(path) is not wanted:
+    while _serves(kube, path) is not wanted:
         assert time.monotonic() < end, f"{name_of(definition)} is {'not' if wanted else 'still'} served"
         time.sleep(0.2)
+
+
+def _serves(kube: Kube, path: str) -> bool | None:
+    """Whether objects can be listed there; None while the server makes itself ready for them (429)."""
+    try:
+        return kube.has(path)
+    except BackendUnavailableError:
+        return None
 
 
 @pytest.fixture(scope="session")
