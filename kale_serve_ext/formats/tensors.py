@@ -12,6 +12,22 @@ from ..ml import JSON, TensorSpec
 if TYPE_CHECKING:
     import numpy as np
 
+DTYPES = {
+    "BOOL": "bool",
+    "INT8": "int8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "UINT8": "uint8",
+    "UINT16": "uint16",
+    "UINT32": "uint32",
+    "UINT64": "uint64",
+    "FP16": "float16",
+    "FP32": "float32",
+    "FP64": "float64",
+    "BYTES": "str",
+}
+"""What v2's datatypes are called in a signature."""
 _LONGEST_CAUSE = 500
 
 
@@ -44,9 +60,16 @@ class TensorModel(Protocol):
         ...
 
 
-def shape_of(spec: TensorSpec) -> str:
-    """As errors write it: what may be any is a question mark."""
-    return f"[{', '.join('?' if size == -1 else str(size) for size in spec.shape)}]"
+def dims(shape: Sequence[str | int]) -> str:
+    """A shape as errors name it; what may be any is a question mark."""
+    return f"[{', '.join('?' if size == -1 else str(size) for size in shape)}]"
+
+
+def fits(given: Sequence[int], wanted: Sequence[str | int]) -> bool:
+    """Whether an array of this shape has the wanted rank and fixed dimensions."""
+    return len(given) == len(wanted) and all(
+        isinstance(size, str) or size in (-1, is_) for size, is_ in zip(wanted, given, strict=True)
+    )
 
 
 def fitted(spec: TensorSpec, values: np.ndarray) -> np.ndarray:
@@ -59,10 +82,9 @@ def fitted(spec: TensorSpec, values: np.ndarray) -> np.ndarray:
     import numpy as np
 
     is_text = values.dtype.kind in "OUS"
-    sent = f"{'str' if is_text else values.dtype.name} [{', '.join(map(str, values.shape))}]"
-    wanted = f"The input {spec.name!r} takes {spec.dtype} {shape_of(spec)}"
-    fixed = zip(spec.shape, values.shape, strict=False)
-    if len(spec.shape) != values.ndim or any(isinstance(w, int) and w not in (-1, s) for w, s in fixed):
+    sent = f"{'str' if is_text else values.dtype.name} {dims(values.shape)}"
+    wanted = f"The input {spec.name!r} takes {spec.dtype} {dims(spec.shape)}"
+    if not fits(values.shape, spec.shape):
         raise InvalidInputError(f"{wanted}, and {sent} was sent.", field=spec.name)
     if spec.dtype == "str":
         if not is_text:
@@ -184,7 +206,7 @@ def _array(spec: TensorSpec, rows: Sequence[object]) -> np.ndarray:
     """
     import numpy as np
 
-    wanted = f"The input {spec.name!r} takes {spec.dtype} {shape_of(spec)}"
+    wanted = f"The input {spec.name!r} takes {spec.dtype} {dims(spec.shape)}"
     if not rows and spec.shape:
         rest = [size if isinstance(size, int) and size > 0 else 0 for size in spec.shape[1:]]
         return np.empty((0, *rest), dtype=object if spec.dtype == "str" else spec.dtype)

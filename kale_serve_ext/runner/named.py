@@ -11,11 +11,11 @@ from kserve.errors import InferenceError, InvalidInput
 from kserve.utils.utils import generate_uuid
 
 from ..errors import InvalidInputError
-from ..formats.tensors import TensorModel, answers_of, check_dims, fitted, in_short, of_objects, of_rows
+from ..formats.tensors import DTYPES, TensorModel, answers_of, check_dims, fitted, in_short, of_objects, of_rows
 from ..ml import JSON, TensorSpec
 from . import tensors
 
-_DATATYPES = {"float": "FP", "uint": "UINT", "int": "INT"}
+_DATATYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
 
 
 class NamedTensorModel(Model):  # type: ignore[misc]  # kserve has no types
@@ -178,14 +178,7 @@ def _of_list(values: list[object]) -> tensors.Output:
 
 def _described(spec: TensorSpec) -> dict[str, object]:
     shape = [size if isinstance(size, int) else -1 for size in spec.shape]
-    return {"name": spec.name, "datatype": _datatype(spec.dtype), "shape": shape}
-
-
-def _datatype(dtype: str) -> str:
-    if dtype in ("str", "bool"):
-        return "BYTES" if dtype == "str" else "BOOL"
-    kind = dtype.rstrip("0123456789")
-    return f"{_DATATYPES[kind]}{dtype[len(kind) :]}"
+    return {"name": spec.name, "datatype": _DATATYPES[spec.dtype], "shape": shape}
 
 
 def _listed(names: Sequence[str] | Mapping[str, TensorSpec]) -> str:

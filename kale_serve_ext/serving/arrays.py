@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from ..errors import InvalidInputError
-from ..formats.tensors import as_column
+from ..formats.tensors import as_column, dims, fits
 from ..ml import TensorSpec
 from .casting import array_of, kind_of
-from .described import Described, dims, in_words
+from .described import Described, in_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,14 +102,14 @@ def _fitted(found: Arrays, specs: Sequence[TensorSpec]) -> Arrays:
     import numpy as np
 
     found = {spec.name: as_column(found[spec.name], spec) for spec in specs}
-    lacking = [spec for spec in specs if _may_be_one(spec.shape) and _fits(found[spec.name].shape, spec.shape[1:])]
+    lacking = [spec for spec in specs if _may_be_one(spec.shape) and fits(found[spec.name].shape, spec.shape[1:])]
     batched = [s for s in specs if s not in lacking and s.shape and (isinstance(s.shape[0], str) or s.shape[0] == -1)]
     if lacking and all(found[s.name].ndim == len(s.shape) and len(found[s.name]) == 1 for s in batched):
         found = {**found, **{spec.name: found[spec.name][np.newaxis] for spec in lacking}}
     sizes: dict[str, tuple[str, int]] = {}
     for spec in specs:
         given = found[spec.name].shape
-        if not _fits(given, spec.shape):
+        if not fits(given, spec.shape):
             raise InvalidInputError(
                 f"The input {spec.name!r} takes the shape {dims(spec.shape)}, and was given {dims(given)}.",
                 hint=f"It takes {in_words(spec)}."
@@ -128,13 +128,6 @@ def _fitted(found: Arrays, specs: Sequence[TensorSpec]) -> Arrays:
                     field=spec.name,
                 )
     return found
-
-
-def _fits(given: Sequence[int], wanted: Sequence[str | int]) -> bool:
-    """Whether an array of this shape has the wanted rank and fixed dimensions."""
-    return len(given) == len(wanted) and all(
-        isinstance(size, str) or size in (-1, is_) for size, is_ in zip(wanted, given, strict=True)
-    )
 
 
 def _may_be_one(shape: Sequence[str | int]) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from ..errors import InvalidInputError
-from ..formats.tensors import of_objects
+from ..formats.tensors import DTYPES, of_objects
 from ..ml import TensorSpec
 from . import pictures
-from .described import DTYPES, TEXTS, in_words
+from .described import TEXTS, in_words
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,26 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..engines.base import Component, Manifest
+from ..formats.tensors import DTYPES, dims
 from ..ml import JSON, Signature, TensorSpec
 from .manifest_view import format_of
 from .methods import has_methods
 
-DTYPES = {
-    "BOOL": "bool",
-    "INT8": "int8",
-    "INT16": "int16",
-    "INT32": "int32",
-    "INT64": "int64",
-    "UINT8": "uint8",
-    "UINT16": "uint16",
-    "UINT32": "uint32",
-    "UINT64": "uint64",
-    "FP16": "float16",
-    "FP32": "float32",
-    "FP64": "float64",
-    "BYTES": "str",
-}
-"""What v2's datatypes are called in a signature."""
 TEXTS = ("str", "bytes", "object", "string")
 """Dtypes of a signature that go as BYTES."""
 
@@ -77,11 +62,6 @@ def of_metadata(answer: JSON) -> Described | None:
 def in_words(spec: TensorSpec) -> str:
     """An input as errors name it: ``image uint8 [?, 28, 28]``."""
     return f"{spec.name} {spec.dtype} {dims(spec.shape)}"
-
-
-def dims(shape: Sequence[str | int]) -> str:
-    """A shape as errors name it; what may be any is a question mark."""
-    return f"[{', '.join('?' if size == -1 else str(size) for size in shape)}]"
 
 
 def _is_frame(told: Mapping[str, JSON]) -> bool:

@@ -9,10 +9,10 @@ from typing_extensions import TypeAliasType
 
 from ..engines.sync_http import Answer
 from ..errors import PredictionError
-from ..formats.tensors import of_objects
+from ..formats.tensors import DTYPES, of_objects
 from ..ml import JSON, TensorSpec
 from . import binary, protocols, tensors
-from .described import DTYPES, TEXTS, Described
+from .described import TEXTS, Described
 from .messages import Response
 
 if TYPE_CHECKING:
