@@ -1,5 +1,6 @@
 import * as React from 'react';
 import type { TensorSpec } from '../api/types';
+import { Choice } from '../components/choice';
 import { useTrans } from '../components/trans';
 import { AnswerView } from './answer';
 import type { ISending } from './sending';
@@ -63,5 +64,31 @@ export function RequestPage(props: {
         onLogs={props.onLogs}
       />
     </div>
+  );
+}
+
+/**
+ * How a request is written.
+ */
+export type Mode = 'form' | 'json';
+
+/**
+ * Chooses between the form and JSON.
+ */
+export function ModeChoice(props: {
+  value: Mode;
+  onChange: (mode: Mode) => void;
+}): JSX.Element {
+  const trans = useTrans();
+  return (
+    <Choice<Mode>
+      label={trans.__('Request as')}
+      value={props.value}
+      options={[
+        ['form', trans.__('Form')],
+        ['json', trans.__('JSON')]
+      ]}
+      onChange={props.onChange}
+    />
   );
 }

@@ -1,7 +1,6 @@
 import * as React from 'react';
 import type { KaleServeClient } from '../api/client';
 import type { PredictBody, ServiceRef, Signature } from '../api/types';
-import { Choice } from '../components/choice';
 import { Note } from '../components/note';
 import { useTrans } from '../components/trans';
 import { rawRequest, rowOfRequest } from './body';
@@ -16,12 +15,11 @@ import {
   textsOf
 } from './form';
 import { JSONField } from './jsonfield';
-import { RequestPage } from './page';
+import type { Mode } from './page';
+import { ModeChoice, RequestPage } from './page';
 import { useSending } from './sending';
 import type { JSONText } from './text';
 import { list, readJSON, writeJSON } from './text';
-
-type Mode = 'form' | 'json';
 
 /**
  * The request, as a form or as JSON, and its answer.
@@ -122,17 +120,7 @@ export function RequestForm(props: {
 
   return (
     <RequestPage sending={sending} onSend={send} onLogs={props.onLogs}>
-      {signature && (
-        <Choice<Mode>
-          label={trans.__('Request as')}
-          value={mode}
-          options={[
-            ['form', trans.__('Form')],
-            ['json', trans.__('JSON')]
-          ]}
-          onChange={change}
-        />
-      )}
+      {signature && <ModeChoice value={mode} onChange={change} />}
       {mode === 'form' && isKept && (
         <Note
           level="info"

@@ -6,18 +6,16 @@ import type {
   ServiceRef,
   TensorSpec
 } from '../../api/types';
-import { Choice } from '../../components/choice';
 import { Note } from '../../components/note';
 import { useTrans } from '../../components/trans';
 import { asText, problemOf } from '../form';
 import { JSONField } from '../jsonfield';
-import { RequestPage } from '../page';
+import type { Mode } from '../page';
+import { ModeChoice, RequestPage } from '../page';
 import { useSending } from '../sending';
 import { list, object, writeJSON } from '../text';
 import { hasForm, initialValues, requestOf, tensorsOf, valuesOf } from './form';
 import { TensorInput } from './input';
-
-type Mode = 'form' | 'json';
 
 /**
  * A request of named tensors, input by input or as JSON, and its answer.
@@ -97,15 +95,7 @@ export function TensorForm(props: {
       onSend={send}
       onLogs={props.onLogs}
     >
-      <Choice<Mode>
-        label={trans.__('Request as')}
-        value={mode}
-        options={[
-          ['form', trans.__('Form')],
-          ['json', trans.__('JSON')]
-        ]}
-        onChange={change}
-      />
+      <ModeChoice value={mode} onChange={change} />
       {!hasForm(protocol, [...inputs, ...outputs]) && (
         <Note
           level="warning"
