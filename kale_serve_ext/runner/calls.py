@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import logging
 import time
@@ -29,6 +30,9 @@ class Admitting(Protocol):
 
 
 access = logging.getLogger("kale_serve.grpc")
+_LINE = '%s - "gRPC %s %s" %s %.1f ms'
+_WRITTEN_WITHIN = 0.1
+"""Seconds."""
 
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -53,6 +57,7 @@ def answered(method: Callable[[S, R, Context], Awaitable[T]]) -> Callable[[S, R,
     """A servicer's method that writes an access log line and answers whatever is raised with a status and a text.
 
     The line has the form of uvicorn's for REST: the client, what was asked for, how it ended; and how long it took.
+    It is written a little later, with the time of the call.
     """
     name = getattr(method, "__name__", "call")
 
@@ -74,14 +79,32 @@ def answered(method: Callable[[S, R, Context], Awaitable[T]]) -> Callable[[S, R,
             raise AssertionError("abort always raises") from exc
         finally:
             took = (time.perf_counter() - begun) * 1000
-            # Once the answer is on its way: writing the line wakes whoever keeps the log, and the client comes first.
-            asyncio.get_running_loop().call_soon(_log, context, name, request, code, took)
+            _lines.add(_client_of(context), name, _model_of(request), code.name, took)
 
     return call
 
 
-def _log(context: Context, method: str, request: object, code: grpc.StatusCode, took: float) -> None:
-    access.info('%s - "gRPC %s %s" %s %.1f ms', _client_of(context), method, _model_of(request), code.name, took)
+class _Lines:
+    """Lines of the access log, several at a time: writing one wakes whoever keeps the log, and clients come first."""
+
+    def __init__(self) -> None:
+        self._waiting: list[logging.LogRecord] = []
+        atexit.register(self._write)
+
+    def add(self, *told: str | float) -> None:
+        if not access.isEnabledFor(logging.INFO):
+            return
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(_WRITTEN_WITHIN, self._write)
+        self._waiting.append(access.makeRecord(access.name, logging.INFO, "", 0, _LINE, told, None))
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for record in waiting:
+            access.handle(record)
+
+
+_lines = _Lines()
 
 
 def _model_of(request: object) -> str:

@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,16 +62,48 @@ def owner(peer: Address, here: Address) -> int | None:
 def _by_diagnostics(peer: Address, here: Address) -> int | None:
     addresses = (socket.inet_aton(address).ljust(16, b"\0") for address, _ in (peer, here))
     socket_id = _PORTS.pack(peer[1], here[1]) + b"".join(addresses) + b"\0\0\0\0" + _NO_COOKIE
-    body = _QUESTION.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, 0, _ANY_STATE) + socket_id
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
-        kernel.sendto(_HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _REQUEST, 1, 0) + body, (0, 0))
-        # The answer is there when the question has been sent.
-        answer = kernel.recv(_LARGEST, socket.MSG_DONTWAIT)
+    answer = _kernel.ask(_QUESTION.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, 0, _ANY_STATE) + socket_id)
     if len(answer) < _HEADER.size + _ANSWER.size or _HEADER.unpack_from(answer)[1] != _SOCK_DIAG_BY_FAMILY:
         return None
     _, ports, _, _, _, _, user, inode = _ANSWER.unpack_from(answer, _HEADER.size)
     # Without such a connection the kernel names whoever listens on the port.
     return int(user) if ports == _PORTS.pack(peer[1], here[1]) and inode else None
+
+
+class _Kernel(threading.local):
+    """A thread's socket to the kernel, kept: making one takes as long as a question."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._process = 0
+        self._asked = 0
+
+    def ask(self, question: bytes) -> bytes:
+        """The answer to a question of socket diagnostics.
+
+        Raises:
+            OSError: the kernel does not answer such questions.
+        """
+        if self._socket is None or self._process != os.getpid():
+            # One that came along with a fork is the parent's, who would be told what is asked for here.
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+            self._process = os.getpid()
+        self._asked = (self._asked + 1) % _ALL_IDS
+        head = _HEADER.pack(_HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _REQUEST, self._asked, 0)
+        try:
+            self._socket.sendto(head + question, (0, 0))
+            while True:
+                # The answer is there when the question has been sent.
+                answer = self._socket.recv(_LARGEST, socket.MSG_DONTWAIT)
+                if len(answer) < _HEADER.size or _HEADER.unpack_from(answer)[3] == self._asked:
+                    return answer
+        except OSError:
+            self._socket.close()
+            self._socket = None
+            raise
+
+
+_kernel = _Kernel()
 
 
 def _by_table(peer: Address, here: Address) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, SupportsFloat, cast, runtime_checkable
 
 from typing_extensions import TypeAliasType
 
@@ -111,7 +111,8 @@ def to_cells(data: object) -> Cells:
     if isinstance(data, _Sparse):
         data = data.toarray()
     if isinstance(data, _Array):
-        return _rows(_deeply_plain(_listed(data)))
+        values = _listed(data)
+        return _rows(values if _has_plain_values(data) else _deeply_plain(values))
     if isinstance(data, _PolarsSeries):
         return _rows(_plain_cells(data.to_list()))
     if isinstance(data, (bool, int, float)):
@@ -139,8 +140,10 @@ def scalar(value: object) -> JSON:
         return float(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return images.as_json(bytes(value))
-    if isinstance(value, _Array):
+    if isinstance(value, _Array) and not _lists_itself(value):
         return _listed(value)
+    if isinstance(value, SupportsFloat) and _kind_of(value) == "f":
+        return float(value)
     if isinstance(value, (set, frozenset, tuple, range)):
         return [v if isinstance(v, (bool, int, float, str)) else scalar(v) for v in value]
     name = type(value).__name__
@@ -163,6 +166,22 @@ def _listed(values: _Array) -> JSON:
         counted = values.astype("timedelta64[ns]").astype("int64").tolist()
         return _nanoseconds(counted)
     return values.tolist()
+
+
+def _has_plain_values(values: _Array) -> bool:
+    """Whether they are numpy's numbers or texts, which it lists as Python's own; but for floats that are longer."""
+    kind = _kind_of(values)
+    return kind in ("b", "i", "u", "U") or (kind == "f" and getattr(values, "itemsize", 16) <= 8)
+
+
+def _lists_itself(value: _Array) -> bool:
+    """Whether it is one of numpy's longest numbers, which Python has no type for."""
+    return isinstance(value.tolist(), _Array)
+
+
+def _kind_of(values: object) -> str:
+    """numpy's letter for the kind of an array's or number's type; empty of what is none of numpy's."""
+    return str(getattr(getattr(values, "dtype", None), "kind", ""))
 
 
 def _time(text: JSON) -> JSON:
@@ -206,7 +225,7 @@ def _frame(frame: _PandasFrame) -> Cells:
 def _plain_cells(cells: Sequence[object]) -> list[JSON]:
     """Cells as JSON values: what is missing as None, but NaN, which is a float like others until it is written."""
     if {type(c) for c in cells} <= _PLAIN:
-        return [c for c in cells if c is None or isinstance(c, bool | int | float | str)]
+        return cast("list[JSON]", list(cells))
     return [_plain(c) for c in cells]
 
 

@@ -37,6 +37,8 @@ ROWS = [{"a": 1, "b": 0.5, "c": "x"}, {"a": 2, "b": None, "c": "y"}]
         (np.array([1, 2]), [[1, 2]]),
         (np.array(["a", "b"]), ["a", "b"]),
         (np.float64(2.5), [[2.5]]),
+        (np.array([[1.5, 2.5]], np.longdouble), [[1.5, 2.5]]),
+        (np.array([[np.float64(1.5), decimal.Decimal("2.5"), np.str_("x")]], object), [[1.5, 2.5, "x"]]),
         ([np.array([1, 2]), np.array([3, 4])], [[1, 2], [3, 4]]),
         ([[np.int64(1), np.float32(0.5)]], [[1, 0.5]]),
         (np.array([[1.0, np.nan]]), [[1.0, None]]),
