@@ -10,10 +10,10 @@ from os import PathLike
 from pathlib import Path
 
 from ..config import Settings
-from ..entities import MODEL
+from ..entities import MODEL, Artifact
 from ..errors import InvalidInputError
-from ..formats import by_name
-from ..ml import JSON, Signature
+from ..formats import Format, by_name
+from ..ml import Signature
 from ..modelmeta import Recorded
 from ..source.own import CODE, modules_in
 from ..sync import run
@@ -32,21 +32,23 @@ class Model(Loggable):
 
     Args:
         model: a fitted scikit-learn estimator or Pipeline, an XGBoost or LightGBM Booster or estimator, an ONNX
-            ``ModelProto``, or a subclass of ``kserve.Model``; may be None where ``artifact_uri`` is given.
+            ``ModelProto``, a subclass of ``kserve.Model``, or a function that takes and returns arrays; may be None
+            where ``artifact_uri`` is given.
         name: 1 to 200 printable characters; the model's class name when left out.
         description: for people.
         version: such as ``"1.0.0"``; the next integer when left out.
         author: for people.
         signature: the input's and output's shapes; what it leaves out is taken from the example and the model.
         tags: text to text.
-        model_type: the format's name (``sklearn``, ``xgboost``, ``lightgbm``, ``onnx``, ``custom``); detected from
-            the model by default.
+        model_type: the format's name (``sklearn``, ``xgboost``, ``lightgbm``, ``onnx``, ``function``, ``custom``);
+            detected from the model by default.
         artifact_uri: path of a model that is saved already: a file, or a folder.
         example: some rows of the model's input, for column names, dtypes and the sample of the test form; of a model
-            that takes tensors by name a dict of name to array, the batch first.
+            that takes tensors by name a dict of name to array, the batch first. A function is run on it, which tells
+            its outputs.
         dataset: the data that it was trained on; submitted too where it is not yet, and linked to the model.
         transformer: a submitted Transformer that it was made with, linked to the model.
-        requirements: for custom code given as a class: lines of a requirements file.
+        requirements: for custom code given as a class, and for a function: lines of a requirements file.
         record_rows: of the example or the dataset so many rows are kept with what the model answers to them, to be
             compared with what it answers when it is served; 0 keeps none, None as ``KALE_SERVE_RECORDED_ROWS`` says.
 
@@ -117,6 +119,7 @@ class Model(Loggable):
             )
 
     def _write(self, workspace: Path) -> Written:
+        prepared = self.model
         if self.artifact_uri is not None:
             path = local_path(self.artifact_uri, "artifact_uri")
             file_name = name_of(path)
@@ -129,7 +132,10 @@ class Model(Loggable):
                 else:
                     written = with_opened(written, opened, sys.executable)
         elif self.model is not None:
-            written = self._object_written(self.model, workspace / "model")
+            format_ = format_of(self.model, self.model_type)
+            record = self._record(self.name or format_.default_name(self.model))
+            prepared = format_.prepared(self.model, self.signature, self.example)
+            written = self._object_written(format_, prepared, record, workspace / "model")
         else:
             raise InvalidInputError(
                 "There is no model to log.",
@@ -140,20 +146,20 @@ class Model(Loggable):
         signature = complete(
             self.signature, written.record.signature, example=self.example, features=features, targets=targets
         )
-        recorded = self._recorded(written.record.details, features)
+        recorded = self._recorded(prepared, written.record, features)
         details = {**written.record.details, **({"recorded_rows": len(recorded.rows)} if recorded else {})}
         record = replace(written.record, signature=signature, details=details)
         return replace(with_meta(written, record, recorded), inputs=inputs)
 
-    def _recorded(self, details: Mapping[str, JSON], features: object) -> Recorded | None:
+    def _recorded(self, prepared: object, logged: Artifact, features: object) -> Recorded | None:
         """Rows of the example, or of the training data where the model takes them, with the model's answers."""
         count = Settings.from_environ().recorded_rows if self.record_rows is None else self.record_rows
-        methods = details.get("methods")
+        methods = logged.details.get("methods")
         if self.model is None or not count:
             return None
         data = features if self.example is None else self.example
         try:
-            if data is not None and (asked := format_of(self.model, self.model_type).tensor_model(self.model)):
+            if data is not None and (asked := by_name(logged.format).tensor_model(prepared)):
                 return record_tensors(asked, data, count)
             if not isinstance(methods, list) or not methods:
                 return None
@@ -166,15 +172,14 @@ class Model(Loggable):
             # The training data may be from before what was done to it outside of the model.
             return None
 
-    def _object_written(self, model: object, folder: Path) -> Written:
-        format_ = format_of(model, self.model_type)
+    def _object_written(self, format_: Format, model: object, record: Artifact, folder: Path) -> Written:
         folder.mkdir()
         format_.save(model, folder)
         if self.requirements:
             (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in self.requirements))
         own = list(modules_in(folder / CODE))
         record = replace(
-            self._record(_class_name(model)),
+            record,
             format=format_.name,
             signature=format_.signature(model),
             details={

@@ -10,7 +10,6 @@ from ..entities import Artifact
 from ..errors import InvalidInputError, NotFoundError
 from ..formats import Format, Saved, brought_by, by_name, detect, find
 from ..formats.content import FILE_KIND, files_of
-from ..formats.custom import code_packages
 from ..ml import JSON
 from .base import Written
 from .environment import MADE_WITH
@@ -87,9 +86,7 @@ def name_of(path: Path) -> str:
 
 def packages_of(format_: Format, model: object, path: Path) -> tuple[str, ...]:
     """The distributions that a model needs; of code, those that it imports."""
-    if format_.name == CUSTOM:
-        return code_packages(path.parent if path.is_file() else path)
-    return (*format_.packages(model), *filter(None, (brought_by(format_),)))
+    return (*format_.packages_in(path, model), *filter(None, (brought_by(format_),)))
 
 
 def format_of(model: object, model_type: str | None) -> Format:

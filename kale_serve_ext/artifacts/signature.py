@@ -39,7 +39,8 @@ def complete(
     Raises:
         InvalidInputError: the example is no rows, or of another width than the model takes.
     """
-    tensors = from_arrays(example) if model is None or model.inputs else None
+    names = [spec.name for spec in model.inputs] if model else []
+    tensors = from_arrays(example, names) if model is None or model.inputs else None
     given = tensors or (from_rows(example) if example is not None else None)
     if example is not None and given is None:
         raise InvalidInputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ..errors import InvalidInputError
 from ..estimators.features import MAX_SAMPLED
@@ -10,15 +10,18 @@ from ..ml import JSON, Signature, TensorSpec
 from ..serving.casting import is_array, untyped
 
 
-def from_arrays(data: object) -> Signature | None:
+def from_arrays(data: object, names: Collection[str] = ()) -> Signature | None:
     """The input side of a signature, of an object of name to array with the batch first; None for anything else.
 
-    One of them at least is an array: objects of plain values are rows of a table. The others may be lists.
+    One of them at least is an array: objects of plain values are rows of a table. The others may be lists; all of them
+    where they have the names of the model's tensors.
 
     Raises:
         InvalidInputError: one of the others is no array, or the arrays have no common number of rows.
     """
-    if not isinstance(data, Mapping) or not any(is_array(value) for value in data.values()):
+    if not isinstance(data, Mapping):
+        return None
+    if not any(is_array(value) for value in data.values()) and not (names and set(data) == set(names)):
         return None
     found = {str(name): untyped(value, str(name)) for name, value in data.items()}
     counts = {name: len(array) if array.ndim else None for name, array in found.items()}

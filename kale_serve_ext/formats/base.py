@@ -116,6 +116,29 @@ class Format:
         """Whether this file or folder as a whole is a model, as for formats that are folders."""
         return False
 
+    def default_name(self, obj: object) -> str:
+        """What a record of the object is called that was given no name.
+
+        Raises:
+            InvalidInputError: it has to be given one.
+        """
+        return (obj if isinstance(obj, type) else type(obj)).__name__
+
+    def prepared(self, obj: object, said: Signature | None, example: object) -> object:
+        """What is logged in the object's place, where that depends on how the object is called.
+
+        ``save``, ``signature``, ``details``, ``packages`` and ``tensor_model`` are given this then; the object itself
+        where a format has no need of it.
+
+        Args:
+            said: the signature that the user gave.
+            example: the user's example of the input; None where there is none.
+
+        Raises:
+            InvalidInputError: they do not say enough, or do not fit the object.
+        """
+        return obj
+
     def save(self, obj: object, directory: Path) -> None:
         """Write the object into the empty folder ``directory``.
 
@@ -135,6 +158,10 @@ class Format:
     def packages(self, obj: object | None) -> tuple[str, ...]:
         """The distributions that loading needs; of any model of this format where there is no object."""
         return tuple(installed(*names) for names in self.needs)
+
+    def packages_in(self, path: Path, obj: object | None) -> tuple[str, ...]:
+        """The same of a model that lies in a file or folder: its files may tell more than its object."""
+        return self.packages(obj)
 
     def tensor_model(self, obj: object) -> TensorModel | None:
         """The object as something to ask here, where its models take tensors by name; None where it cannot be asked."""

@@ -45,6 +45,9 @@ class _Custom(Format):
         cls = obj if isinstance(obj, type) else type(obj)
         write_module(directory, _MODULE, {cls.__name__: cast(Definition, cls)}, {}, assets_field="transformer_assets")
 
+    def packages_in(self, path: Path, obj: object | None) -> tuple[str, ...]:
+        return code_packages(path.parent if path.is_file() else path)
+
     def check(self, directory: Path) -> list[str]:
         try:
             found = _classes(directory)

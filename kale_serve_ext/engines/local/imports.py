@@ -11,7 +11,7 @@ from ...entities import Artifact
 from ...source.needs import Needs, needs_of
 from ..base import Check
 
-CODE_FORMATS = ("custom", "functional", "subclass")
+CODE_FORMATS = ("custom", "function", "functional", "subclass")
 """Formats whose snapshot is a folder of Python code."""
 _BROUGHT = frozenset({"kale_serve_ext"})
 """What the runner brings along."""
