@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from .boosters import own_names
+from .catboost import CLASS as CATBOOST
+from .catboost import own_names as own_names_of_catboost
 from .features import attribute, lineage, listed
 from .methods import BOOSTERS
 
@@ -53,6 +55,9 @@ def question(obj: object, method: str = "predict") -> Question:
     count = attribute(obj, "n_features_in_")
     if "lightgbm.basic.Booster" in kinds:
         names, count = _of_lightgbm(obj)
+    if CATBOOST in kinds:
+        told = [str(name) for name in listed(attribute(obj, "feature_names_"))]
+        names, count = tuple(own_names_of_catboost(told)), len(told)
     return Question(function, names, count if isinstance(count, int) else 0, _refusals(kinds))
 
 
@@ -103,4 +108,8 @@ def _refusals(kinds: frozenset[str]) -> tuple[type[Exception], ...]:
         import lightgbm
 
         return (lightgbm.basic.LightGBMError,)
+    if CATBOOST in kinds:
+        from catboost import CatBoostError
+
+        return (CatBoostError,)
     return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .boosters import is_lightgbm
+from .catboost import is_catboost, own_names
 from .features import attribute, listed
 from .sklearn import steps
 
@@ -22,6 +23,8 @@ def checks_names(estimator: object) -> bool:
     of one that tells nothing, such as a step of the user's own, the columns are its own business."""
     if listed(attribute(estimator, "feature_names_in_")):
         return True
+    if is_catboost(estimator):
+        return bool(own_names([str(name) for name in listed(attribute(estimator, "feature_names_"))]))
     return not isinstance(attribute(estimator, "n_features_in_"), int)
 
 

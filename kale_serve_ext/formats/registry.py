@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TypeVar
 
-from . import clusteronly, custom, function, lightgbm, onnx, sklearn, xgboost
+from . import catboost, clusteronly, custom, function, lightgbm, onnx, sklearn, xgboost
 from .base import Content, Format
 
 CODE: Format = custom.FORMAT
@@ -27,6 +27,7 @@ _OWN: tuple[Format, ...] = (
     sklearn.FORMAT,
     xgboost.FORMAT,
     lightgbm.FORMAT,
+    catboost.FORMAT,
     onnx.FORMAT,
     function.FORMAT,
     custom.FORMAT,

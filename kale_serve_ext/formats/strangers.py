@@ -29,7 +29,6 @@ class Stranger:
 
 _STARTS = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes", CUSTOM),
-    (b"CBM1", "a CatBoost model", CUSTOM),
     (b"GGUF", "a GGUF file of a language model", CUSTOM),
     (
         b"\x93NUMPY",

@@ -18,6 +18,7 @@ _IMPLEMENTATIONS = {
     "sklearn": "mlserver_sklearn.SKLearnModel",
     "xgboost": "mlserver_xgboost.XGBoostModel",
     "lightgbm": "mlserver_lightgbm.LightGBMModel",
+    "catboost": "mlserver_catboost.CatboostModel",
 }
 
 
