@@ -31,7 +31,7 @@ Component = Literal["predictor", "transformer", "explainer"]
 Phase = Literal[
     "Uploading", "Pending", "Loading", "Ready", "Idle", "Failed", "Degraded", "Paused", "Stopped", "Terminating"
 ]
-Level = Literal["ok", "warning", "error"]
+Level = Literal["ok", "info", "warning", "error"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,10 @@ class Runtime:
     """The engine's own order, lower first. Equal ones are told apart by what is known of KServe's own runtimes."""
     foreign: bool = False
     """Whether it is another program of this machine than this package's server: it serves where it is named."""
+    differs: str = ""
+    """How a local one differs from the cluster's image of that name: a sentence."""
+    upkeep: str = ""
+    """Where it is not maintained any more: a sentence that says so and what to use instead."""
 
 
 @dataclass(frozen=True)

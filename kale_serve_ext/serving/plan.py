@@ -34,7 +34,7 @@ from .inputs import check_input
 from .layout import check_layout
 from .manifest import ServedArtifact, Wanted, build
 from .methods import check_method, check_verify, chosen_method, chosen_verify, has_methods, methods_of
-from .runtimes import Asked, about_differences, choices, in_order, misfit, title_of
+from .runtimes import Asked, about_differences, about_runtime, choices, in_order, misfit, title_of
 from .status import protocol_of, python_of, runtime_of, served_artifact
 from .types import Plan, RuntimeChoice, ServeRequest
 
@@ -285,7 +285,7 @@ async def _pick_runtime(
     chosen = next((r for r in runtimes if any(c.chosen and c.name == r.name for c in offered)), None)
     if chosen:
         about = about_differences(chosen, runtimes, model, asked, named=by_name, kept=kept)
-        return _Pick(chosen, protocol, tuple(offered), (*verdicts[chosen.name], *about))
+        return _Pick(chosen, protocol, tuple(offered), (*verdicts[chosen.name], *about, *about_runtime(chosen)))
     problem = _no_runtime(wanted, named, model, asked, runtimes)
     own = verdicts.get(wanted) or (next(iter(verdicts.values())) if not wanted and verdicts else ())
     errors = [c for c in own if c.level == "error"]
@@ -345,6 +345,8 @@ def _without_model(runtime: Runtime) -> RuntimeChoice:
         python=runtime.python,
         image=runtime.image,
         assumed=runtime.assumed,
+        differs=runtime.differs,
+        upkeep=runtime.upkeep,
     )
 
 

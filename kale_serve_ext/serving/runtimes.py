@@ -101,6 +101,8 @@ def choices(
                 python=runtime.python,
                 image=runtime.image,
                 assumed=runtime.assumed,
+                differs=runtime.differs,
+                upkeep=runtime.upkeep,
             )
         )
     return made
@@ -131,6 +133,16 @@ def about_differences(
     elif differences := differences_of(model, usual, asked.method):
         why = f"would not answer as the model did. {' '.join(differences)}"
     return [Check("ok", "OwnServer", f"{chosen.name} serves it: {usual.name} {why}", "", "runtime")] if why else []
+
+
+def about_runtime(chosen: Runtime) -> list[Check]:
+    """What there is to know of the chosen runtime, whatever the model."""
+    found = []
+    if chosen.upkeep:
+        found.append(Check("warning", "Upkeep", chosen.upkeep, "", "runtime"))
+    if chosen.differs:
+        found.append(Check("info", "LocalDiffers", chosen.differs))
+    return found
 
 
 def _praise(runtime: Runtime, model: Artifact, method: str) -> str:

@@ -55,6 +55,10 @@ class RuntimeChoice:
     python: str = ""
     image: str = ""
     assumed: bool = False
+    differs: str = ""
+    """How a local one differs from the cluster's image of that name."""
+    upkeep: str = ""
+    """Where it is not maintained any more: that, and what to use instead."""
 
 
 @dataclass(frozen=True)

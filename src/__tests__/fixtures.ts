@@ -343,6 +343,8 @@ export function makeRuntime(
     python: '/usr/bin/python3',
     image: '',
     assumed: false,
+    differs: '',
+    upkeep: '',
     ...change
   };
 }

@@ -513,7 +513,7 @@ export interface components {
         /** @description One verdict of the plan. */
         Check: {
             /** @enum {string} */
-            level: "ok" | "warning" | "error";
+            level: "ok" | "info" | "warning" | "error";
             code: string;
             message: string;
             hint: string;
@@ -856,6 +856,8 @@ export interface components {
             python: string;
             image: string;
             assumed: boolean;
+            differs: string;
+            upkeep: string;
         };
         RuntimeList: {
             items: components["schemas"]["RuntimeChoice"][];

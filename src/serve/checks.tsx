@@ -85,7 +85,7 @@ function PlanFacts({ plan }: { plan: Plan }): JSX.Element {
 
 function Checks({ checks }: { checks: readonly Check[] }): JSX.Element | null {
   const trans = useTrans();
-  const order = ['error', 'warning', 'ok'];
+  const order = ['error', 'warning', 'info', 'ok'];
   const sorted = [...checks].sort(
     (a, b) => order.indexOf(a.level) - order.indexOf(b.level)
   );

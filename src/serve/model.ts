@@ -269,7 +269,7 @@ export class ServeFormModel extends VDomModel {
    */
   fieldChecks(field: FieldName): readonly Check[] {
     const found = (this._lastPlan?.checks ?? []).filter(
-      check => fieldOf(check.field) === field && check.level !== 'ok'
+      check => fieldOf(check.field) === field && isAgainst(check)
     );
     const error = this._serveError ?? this._error;
     return error && fieldOf(error.field) === field
@@ -282,7 +282,7 @@ export class ServeFormModel extends VDomModel {
    */
   get generalChecks(): readonly Check[] {
     return (this._lastPlan?.checks ?? []).filter(
-      check => check.level === 'ok' || fieldOf(check.field) === null
+      check => !isAgainst(check) || fieldOf(check.field) === null
     );
   }
 
@@ -485,6 +485,13 @@ export function fieldOf(field: string): FieldName | null {
     default:
       return null;
   }
+}
+
+/**
+ * Whether a check speaks against what was chosen.
+ */
+function isAgainst(check: Check): boolean {
+  return check.level === 'error' || check.level === 'warning';
 }
 
 function asCheck(error: ApiError): Check {

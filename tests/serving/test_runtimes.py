@@ -8,7 +8,7 @@ import pytest
 
 from kale_serve_ext.engines.base import Check, Runtime
 from kale_serve_ext.entities import MODEL, Artifact, Environment
-from kale_serve_ext.serving.runtimes import Asked, about_differences, choices, in_order, misfit
+from kale_serve_ext.serving.runtimes import Asked, about_differences, about_runtime, choices, in_order, misfit
 
 SKLEARN = Runtime("kserve-sklearnserver", "scikit-learn", ("sklearn",), ("v1", "v2"), python="/opt/a/bin/python")
 XGBOOST = Runtime("kserve-xgbserver", "XGBoost", ("xgboost",), ("v1", "v2"), python="/opt/a/bin/python")
@@ -142,3 +142,13 @@ def test_the_plan_warns_of_a_server_that_was_asked_for_and_answers_otherwise() -
     assert (told.level, told.code, told.field) == ("warning", "StockDiffers", "runtime")
     assert told.message.endswith("would not answer as the model did. It answers probabilities instead of classes.")
     assert told.hint == 'runtime="kale-serve-ext" answers as the model did.'
+
+
+def test_of_the_chosen_runtime_it_is_told_how_it_differs_and_that_nobody_maintains_it() -> None:
+    told = replace(MLSERVER, differs="It runs beside the notebook.", upkeep="It is no longer maintained. Use Triton.")
+
+    assert about_runtime(told) == [
+        Check("warning", "Upkeep", "It is no longer maintained. Use Triton.", "", "runtime"),
+        Check("info", "LocalDiffers", "It runs beside the notebook."),
+    ]
+    assert about_runtime(MLSERVER) == []

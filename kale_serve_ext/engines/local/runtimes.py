@@ -55,6 +55,8 @@ def _runtime(server: Server, stands: StandsFor, name: str, title: str, python: s
         protocols=stands.protocols,
         python=python,
         foreign=server.program is not None,
+        differs=stands.differs,
+        upkeep=stands.upkeep,
     )
 
 

@@ -24,6 +24,10 @@ class StandsFor:
     title: str
     formats: tuple[str, ...]
     protocols: tuple[str, ...]
+    differs: str = ""
+    """How it differs from what the cluster's image runs: a sentence, shown in the plan and the list of runtimes."""
+    upkeep: str = ""
+    """Where it is not maintained any more: a sentence that says so and what to use instead, shown as a warning."""
 
 
 @dataclass(frozen=True)
