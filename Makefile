@@ -2,7 +2,7 @@
 #
 #   PYTHON=/path/to/python   the Python to use (3.10 to 3.13); found by itself otherwise
 #   LAB_ARGS="..."           more arguments for `jupyter lab`
-#   PARTS="lint pytest ..."  only these parts of `make test`: lint docs pytest cluster jest browser
+#   PARTS="lint pytest ..."  only these parts of `make test`: lint docs pytest runtimes cluster jest browser
 #   PYTEST_ARGS="..."        more arguments for pytest
 
 .PHONY: lab test test-cluster lint docs images benchmarks wheel dist bump dev api constraints clean

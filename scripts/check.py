@@ -1,8 +1,8 @@
 """Everything that ``make test`` runs, against the wheel in clean environments; ends with a summary.
 
-Parts: ``lint``, ``docs``, ``pytest``, ``cluster``, ``jest`` and ``browser``; all of them unless some are named. A part
-that fails does not keep the others from running. The counts are left in ``.cache/results/counts.txt`` for the CI
-script.
+Parts: ``lint``, ``docs``, ``pytest``, ``runtimes``, ``cluster``, ``jest`` and ``browser``; all of them unless some are
+named. A part that fails does not keep the others from running. The counts are left in ``.cache/results/counts.txt`` for
+the CI script.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from pathlib import Path
 from cluster import environment
 from machine import find_browser, install_browser
 from metadata import prepare_for_tests
-from product import JLPM, install_node_packages, jlpm, node_environ, product_environment, wheel_environment
+from product import JLPM, OVERRIDES, install_node_packages, jlpm, node_environ, product_environment, wheel_environment
 from results import Counts, jest_counts, playwright_counts, pytest_counts
 from steps import CACHE, ROOT, once
 
 import api
 
-PARTS = ("lint", "docs", "pytest", "cluster", "jest", "browser")
+PARTS = ("lint", "docs", "pytest", "runtimes", "cluster", "jest", "browser")
 CLUSTER_TESTS = ROOT / "tests" / "cluster"
+RUNTIMES_TESTS = ROOT / "tests" / "runtimes"
 RESULTS = CACHE / "results"
 MOST_WORKERS = 4
 
@@ -95,11 +96,30 @@ def pytest(tools: Path) -> Counts:
     environ["KUBEFLOW_ENVIRONMENT"] = str(_kubeflow_environment())
     # Most of the time goes to processes that start, each on one core. A file's tests share what they have started.
     workers = ["--numprocesses", str(min(MOST_WORKERS, os.cpu_count() or 1)), "--dist", "loadfile"]
-    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", f"--ignore={CLUSTER_TESTS}", *workers]
+    others = [f"--ignore={folder}" for folder in (CLUSTER_TESTS, RUNTIMES_TESTS)]
+    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", *others, *workers]
     # The floor in pyproject.toml is for all tests, and on Linux: elsewhere some of what they are about does not exist.
     if not arguments and sys.platform == "linux":
         command += ["--cov", "--cov-report="]
     command += arguments
+    part.counts += pytest_counts(report, part.execute(command, env=environ))
+    return part.done()
+
+
+def runtimes() -> Counts:
+    """The model servers and the formats of large frameworks, each answering on this machine.
+
+    One test at a time: what it starts may take a gigabyte. What cannot be had here is skipped, and named at the end.
+    """
+    part = Part("runtimes")
+    report = RESULTS / "runtimes.xml"
+    tools = wheel_environment("runtimes", "test", "frameworks", overrides=[OVERRIDES])
+    # An interpreter's own programs come first on its models' PATH, as in a notebook.
+    environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    arguments = shlex.split(os.environ.get("PYTEST_ARGS", ""))
+    # A framework's new warning is no fault of what is tested with it.
+    warnings = ["-W", "default", "-W", "error::pytest.PytestUnraisableExceptionWarning"]
+    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", *warnings, RUNTIMES_TESTS, *arguments]
     part.counts += pytest_counts(report, part.execute(command, env=environ))
     return part.done()
 
@@ -187,7 +207,7 @@ def main(wanted: Sequence[str]) -> int:
         install_browser_tests()
 
     total = Counts()
-    if {"pytest", "cluster", "browser"}.intersection(parts):
+    if {"pytest", "runtimes", "cluster", "browser"}.intersection(parts):
         os.environ.update(prepare_for_tests(tools))
     # Lint and types beside the panel's unit tests: both leave a core idle by turns. What serves models runs alone.
     beside: list[Counts] = []
@@ -203,6 +223,8 @@ def main(wanted: Sequence[str]) -> int:
         total += beside[0] if beside else Counts(failed=["jest: did not run"])
     if "pytest" in parts:
         total += pytest(tools)
+    if "runtimes" in parts:
+        total += runtimes()
     if "cluster" in parts:
         total += cluster(tools, product_environment(), asked="cluster" in wanted)
     if "browser" in parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from machine import uv_environ
-from product import CONSTRAINTS, UV
+from product import CONSTRAINTS, OVERRIDES, UV
 from steps import ROOT, run
 
 HEAD = """\
@@ -16,14 +16,15 @@ HEAD = """\
 
 def main() -> None:
     """Resolve anew, from nothing, so that every bound moves up."""
-    _write(CONSTRAINTS, "--extra", "dev", "--python-version", "3.10")
+    frameworks: list[str | Path] = ["--extra", "frameworks", "--overrides", OVERRIDES]
+    _write(CONSTRAINTS, "--extra", "dev", *frameworks, "--python-version", "3.10")
     compat = ROOT / "tests" / "compat"
     # kubeflow-kale wants Python 3.11 or newer.
     requirements = str(compat / "requirements.txt")
     _write(compat / "constraints.txt", requirements, "--extra", "examples", "--python-version", "3.11")
 
 
-def _write(path: Path, *wanted: str) -> None:
+def _write(path: Path, *wanted: str | Path) -> None:
     path.unlink(missing_ok=True)
     plain = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
     command: list[str | Path] = [

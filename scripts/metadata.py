@@ -9,7 +9,8 @@ from pathlib import Path
 from steps import CACHE, ROOT, once
 
 SOURCES = sorted((ROOT / "kale_serve_ext" / "environments").rglob("*.py"))
-TESTS_DATA = CACHE / "metadata"
+TESTS_DATA = CACHE / "tests"
+"""A data directory for all that tests install by the product itself, kept between runs; ``tests/kept.py`` names it."""
 
 
 def prepare_metadata(programs: Path) -> None:

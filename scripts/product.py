@@ -15,6 +15,8 @@ VENV = ROOT / ".venv"
 UV = VENV / "bin" / "uv"
 JLPM = VENV / "bin" / "jlpm"
 CONSTRAINTS = ROOT / "constraints.txt"
+OVERRIDES = ROOT / "tests" / "runtimes" / "overrides.txt"
+"""Of what the frameworks depend on, what is not wanted."""
 PANEL = ROOT / "kale_serve_ext" / "labextension"
 PANEL_SOURCES = [ROOT / name for name in ("src", "style", "schema", "package.json", "tsconfig.json")]
 
@@ -66,7 +68,13 @@ def build_wheel() -> Path:
     return next(wheels.glob("*.whl"))
 
 
-def wheel_environment(name: str, *extras: str, beside: Sequence[str] = (), constraints: Path = CONSTRAINTS) -> Path:
+def wheel_environment(
+    name: str,
+    *extras: str,
+    beside: Sequence[str] = (),
+    constraints: Path = CONSTRAINTS,
+    overrides: Sequence[Path] = (),
+) -> Path:
     """A clean environment with the wheel, these extras and what is to live beside: the folder with its programs."""
     wheel = build_wheel()
     env = CACHE / "env" / name
@@ -74,13 +82,14 @@ def wheel_environment(name: str, *extras: str, beside: Sequence[str] = (), const
 
     def make() -> None:
         run([UV, "venv", "--quiet", "--clear", "--python", sys.executable, env], env=uv_environ())
-        install(env, wanted, *beside, constraints=constraints)
+        replaced = [word for path in overrides for word in ("--overrides", str(path))]
+        install(env, *replaced, wanted, *beside, constraints=constraints)
 
     once(
         f"env-{name}",
         f"Making the environment {name}",
         make,
-        inputs=[wheel, constraints],
+        inputs=[wheel, constraints, *overrides],
         result=env / "bin" / "python",
         also=" ".join([wanted, *beside]),
     )

@@ -18,35 +18,28 @@ from pathlib import Path
 
 import pytest
 
-from kale_serve_ext import environments, session, sync
+from kale_serve_ext import session, sync
 from kale_serve_ext.config import Settings
-from kale_serve_ext.errors import EnvironmentUnavailableError
 from kale_serve_ext.metadata import open_metadata
 from kale_serve_ext.metadata.environment import ensure_environment
 from kale_serve_ext.metadata.store import Metadata
+from tests.kept import KEPT, require
 
 # Whatever cluster this machine knows: a test means the local engine, unless it says another.
 os.environ["KALE_SERVE_ENGINE"] = "local"
 
 
 @pytest.fixture(scope="session")
-def metadata_python(pytestconfig: pytest.Config) -> str:
+def metadata_python() -> str:
     """A Python with ml-metadata: the one that the environment names, or one made here and kept between runs."""
-    given = Settings.from_environ()
-    folder = pytestconfig.rootpath / ".pytest_cache" / "metadata-engine"
-    return asyncio.run(ensure_environment(replace(given, data_dir=folder), print))
+    return asyncio.run(ensure_environment(replace(Settings.from_environ(), data_dir=KEPT), print))
 
 
 @pytest.fixture(scope="session")
-def mlserver(pytestconfig: pytest.Config) -> Path:
+def mlserver() -> Path:
     """The folder ``environments`` of a data directory, with MLServer's: made here, and kept between runs."""
-    data_dir = pytestconfig.rootpath / ".pytest_cache" / "environments"
-    settings = replace(Settings.from_environ(), data_dir=data_dir)
-    try:
-        asyncio.run(environments.ensure(settings, environments.by_name("mlserver"), print))
-    except EnvironmentUnavailableError as error:
-        pytest.skip(f"MLServer's environment cannot be made here: {error}")
-    return data_dir / "environments"
+    require("mlserver")
+    return KEPT / "environments"
 
 
 @pytest.fixture(scope="session")

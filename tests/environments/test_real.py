@@ -14,12 +14,13 @@ from kale_serve_ext.config import Settings
 from kale_serve_ext.environments import Ready
 from kale_serve_ext.environments.pythons import platform_of, probe
 from kale_serve_ext.environments.records.triton import TRITON
+from tests.kept import KEPT
 
 
 @pytest.fixture(scope="module")
-def made(pytestconfig: pytest.Config) -> Settings:
+def made() -> Settings:
     """Settings whose environments are kept between runs."""
-    return replace(Settings.from_environ(), data_dir=pytestconfig.rootpath / ".pytest_cache" / "environments")
+    return replace(Settings.from_environ(), data_dir=KEPT)
 
 
 def said_by(ready: Ready, program: str) -> str:
