@@ -136,7 +136,7 @@ def _environment(name: str) -> Environment:
     if any(one.name == name for one in environments.all()):
         return environments.by_name(name)
     server = servers.of_runtime(name)
-    return environments.by_name(server.environment if server and server.environment else name)
+    return environments.by_name(server.needs if server and server.needs else name)
 
 
 async def _setup_metadata(settings: Settings) -> bool:

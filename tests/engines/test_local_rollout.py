@@ -16,6 +16,7 @@ from kale_serve_ext.engines.local.conditions import conditions
 from kale_serve_ext.engines.local.launch import Launch
 from kale_serve_ext.engines.local.replica import Places
 from kale_serve_ext.engines.local.rollout import Rollout
+from kale_serve_ext.engines.local.servers.record import Server
 from kale_serve_ext.entities import ServiceRef
 from kale_serve_ext.runner.access import Access
 from kale_serve_ext.serving.status import describe
@@ -39,6 +40,10 @@ while b"drain" not in channel.recv(65536):
 """
 
 
+async def nowhere(server: Server, python: str) -> None:
+    """No environment is set up."""
+
+
 @pytest.fixture
 def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launch:
     python = tmp_path / "python"
@@ -60,7 +65,7 @@ class Service:
             service="m",
             places=Places(folder, folder, folder / "s"),
             environment=dict(os.environ),
-            interpreter=lambda _: "",
+            find=nowhere,
             ports={},
             changed=self._changed.set,
             event=lambda *_: None,

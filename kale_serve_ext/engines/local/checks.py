@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...entities import Artifact
@@ -25,7 +25,7 @@ from .resources import in_mib
 _KSERVE = "kserve>=0.20,<0.22"
 _OLDEST_KSERVE = (0, 15)
 _OLDEST_PYTHON = (3, 10)
-_MOST_NAMED = 5
+_MOST_NAMED = 6
 _IGNORED = {
     "batcher": "request batching",
     "logger": "request logging",
@@ -37,8 +37,14 @@ _IGNORED = {
 }
 
 
-def check_interpreter(artifact: Artifact, runtime: Runtime, found: Interpreter) -> list[Check]:
-    """Whether the runtime's interpreter can load the artifact. Pure."""
+def check_interpreter(
+    artifact: Artifact, runtime: Runtime, found: Interpreter, *, by_kserve: bool = True
+) -> list[Check]:
+    """Whether the runtime's interpreter can load the artifact. Pure.
+
+    Args:
+        by_kserve: whether ``kserve.ModelServer`` serves it, so that the interpreter needs that too.
+    """
     if not found.ok:
         elsewhere = artifact.environment.host and artifact.environment.host != this_host()
         hint = "Choose a runtime with the Python of one of the installed kernels."
@@ -53,14 +59,15 @@ def check_interpreter(artifact: Artifact, runtime: Runtime, found: Interpreter) 
     absent = [n for n in needed if n != "kserve" and not version_of(found, n)]
     wanted = [f"{n}=={recorded[n]}" if n in recorded else n for n in absent]
     kserve = found.packages.get("kserve", "")
-    if not kserve or numbers(kserve)[:2] < _OLDEST_KSERVE:
+    if by_kserve and (not kserve or numbers(kserve)[:2] < _OLDEST_KSERVE):
         wanted.insert(0, _KSERVE)
     if wanted:
         names = ", ".join(w.partition("=")[0].partition(">")[0] for w in wanted)
         command = f"{found.python} -m pip install {' '.join(repr(w) for w in wanted)}"
         message = f"The Python {found.python} lacks {names}."
         return [Check("error", "PackageMissing", message, f"Run: {command}", "runtime")]
-    return _skews(artifact, found, recorded) or [_fitting(artifact, found, needed)]
+    told = (*(["kserve"] if by_kserve else ()), *(name for name in needed if name != "kserve"))
+    return _skews(artifact, found, recorded) or [_fitting(artifact, found, told)]
 
 
 def needed_by(format_: Format | None) -> tuple[str, ...]:
@@ -70,10 +77,10 @@ def needed_by(format_: Format | None) -> tuple[str, ...]:
     return (*(names[0] for names in format_.needs), *filter(None, (brought_by(format_),)))
 
 
-def _fitting(artifact: Artifact, found: Interpreter, needed: Iterable[str]) -> Check:
-    names = [name for name in needed if name != "kserve"][:_MOST_NAMED]
-    has = ", ".join(f"{name} {version_of(found, name)}" for name in ("kserve", *names))
-    return Check("ok", "Interpreter", f"Python {found.version} has what {artifact.name!r} needs: {has}.", "", "runtime")
+def _fitting(artifact: Artifact, found: Interpreter, names: Sequence[str]) -> Check:
+    has = ", ".join(f"{name} {version_of(found, name)}" for name in names[:_MOST_NAMED])
+    message = f"Python {found.version} has what {artifact.name!r} needs{f': {has}' if has else ''}."
+    return Check("ok", "Interpreter", message, "", "runtime")
 
 
 def _skews(artifact: Artifact, found: Interpreter, recorded: Mapping[str, str]) -> list[Check]:

@@ -22,6 +22,7 @@ from .processes import kill_group
 from .replica import MODEL_NOT_READY, CannotStartError, Process
 from .resources import limit_cpu
 from .servers import layout
+from .servers.environment import Place
 from .servers.keeper import PATIENCE
 from .servers.launcher import launched
 from .servers.probe import Said, ask, check_owner
@@ -90,25 +91,32 @@ class CommandProcess(Process):
         _taken.add(number)
         sockets = self._places.sockets / str(number)
         try:
+            place = await self._place(server)
             with contextlib.ExitStack() as held:
-                made = await asyncio.to_thread(self._prepare, server, server.program, folder, sockets, held)
+                made = await asyncio.to_thread(self._prepare, place, server.program, folder, sockets, held)
                 return await self._run_command(server, server.program, *made)
         finally:
             for each in (folder, sockets):
                 await asyncio.to_thread(shutil.rmtree, each, ignore_errors=True)
             _taken.discard(number)
 
+    async def _place(self, server: Server) -> Place:
+        try:
+            found = await self._find(server, self.launch.python)
+        except KaleServeError as exc:
+            raise CannotStartError(f"{exc.message} {exc.hint}".rstrip()) from exc
+        if found is None:
+            raise CannotStartError(
+                f"{server.title} is not set up on this machine. Run: kale-serve-ext setup {server.needs}"
+            )
+        return found
+
     def _prepare(
-        self, server: Server, program: Program, folder: Path, sockets: Path, held: contextlib.ExitStack
+        self, place: Place, program: Program, folder: Path, sockets: Path, held: contextlib.ExitStack
     ) -> tuple[Seat, Command]:
         """Check the snapshot and make the folder. Blocks."""
         launch = self.launch
         try:
-            python = self._interpreter(server.environment) if server.environment else launch.python
-            if not python:
-                raise CannotStartError(
-                    f"{server.title} is not set up on this machine. Run: kale-serve-ext setup {server.environment}"
-                )
             snapshot = Path(launch.path)
             found = layout.look(self.service, launch.kind, snapshot)
             if launch.digest:
@@ -121,13 +129,14 @@ class CommandProcess(Process):
             seat = Seat(
                 name=self.service,
                 format=launch.kind,
-                python=python,
+                python=place.python,
                 folder=folder / "served",
                 temporary=temporary,
                 http=http,
                 grpc=grpc,
                 given=launch.env,
                 args=launch.args,
+                overlay=place.overlay,
             )
             return seat, program.command(seat)
         except KaleServeError as exc:

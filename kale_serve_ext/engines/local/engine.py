@@ -47,7 +47,7 @@ from .imports import check_modules, needs_of_artifact
 from .info import info
 from .launch import launches
 from .runtimes import runtimes
-from .servers.environment import interpreter
+from .servers.environment import place
 from .servers.record import Server
 from .state import Ports, read_status
 from .tail import stream
@@ -208,11 +208,15 @@ class LocalEngine:
     async def _check_foreign(self, artifact: Artifact, runtime: Runtime, server: Server) -> list[Check]:
         found = [*checks.check_files(artifact), *await self._in_thread(foreign.check_folder, artifact, server)]
         if not server.environment:
-            return [*found, *foreign.check_environment(artifact, server, await interpreters.inspect(runtime.python))]
-        python = await self._in_thread(interpreter, server.environment, self._settings)
-        if not python:
+            own = await interpreters.inspect(runtime.python)
+            found += checks.check_interpreter(artifact, runtime, own, by_kserve=False)
+            if own.ok and server.overlay and not await place(server, own.python, self._settings):
+                found.insert(0, foreign.not_set_up(server))
+            return [*found, *server.checks(artifact, own)] if own.ok else found
+        there = await place(server, "", self._settings)
+        if not there:
             return [foreign.not_set_up(server), *found]
-        return [*found, *foreign.check_environment(artifact, server, await interpreters.inspect(python))]
+        return [*found, *foreign.check_environment(artifact, server, await interpreters.inspect(there.python))]
 
     async def _imports(self, artifact: Artifact, python: str) -> list[Check]:
         needs = await self._in_thread(needs_of_artifact, artifact)

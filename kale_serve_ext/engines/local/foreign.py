@@ -33,7 +33,7 @@ def check_folder(artifact: Artifact, server: Server) -> list[Check]:
 def not_set_up(server: Server) -> Check:
     """The environment is missing, and how to make it."""
     message = f"{server.title} is not set up on this machine yet."
-    hint = f"Run: kale-serve-ext setup {server.environment}"
+    hint = f"Run: kale-serve-ext setup {server.needs}"
     return Check("error", "EnvironmentMissing", message, hint, "runtime")
 
 

@@ -22,6 +22,7 @@ from .listener import Listener
 from .logfiles import LogFile
 from .processes import Identity, ended, kill_group, of_process
 from .resources import in_mib
+from .servers.environment import Find
 from .watched import Watched
 
 LONGEST_DELAY = 300.0
@@ -59,7 +60,7 @@ class Process(ABC):
     Args:
         listener: the component's address.
         predictor_host: ``host:port`` of the predictor, for a transformer.
-        interpreter: gives the Python of a named environment; empty where it is not set up.
+        find: gives where a server runs, beside the model's interpreter or not; None where it is not set up.
         changed: called after every change of what :meth:`view` shows.
         event: records an event: type, reason, message.
     """
@@ -73,7 +74,7 @@ class Process(ABC):
         listener: Listener,
         predictor_host: str,
         environment: Mapping[str, str],
-        interpreter: Callable[[str], str],
+        find: Find,
         places: Places,
         changed: Callable[[], None],
         event: Callable[[Literal["Normal", "Warning"], str, str], None],
@@ -91,7 +92,7 @@ class Process(ABC):
         self.listener = listener
         self._predictor_host = predictor_host
         self._environment = environment
-        self._interpreter = interpreter
+        self._find = find
         self._places = places
         self._log = LogFile(places.logs, launch.component, revision, index)
         self._changed = changed

@@ -24,6 +24,7 @@ from .listener import Listener
 from .logfiles import prune
 from .replica import Places, Process
 from .runner_process import RunnerProcess
+from .servers.environment import Find
 from .state import Ports
 
 Event = Callable[[str, Literal["Normal", "Warning"], str, str], None]
@@ -68,7 +69,7 @@ class Rollout:
 
     Args:
         ports: addresses from before, to be had again.
-        interpreter: gives the Python of a named environment; empty where it is not set up.
+        find: gives where a server runs, beside the model's interpreter or not; None where it is not set up.
         changed: called when a process changed: time for a :meth:`step`.
     """
 
@@ -77,7 +78,7 @@ class Rollout:
         service: str,
         places: Places,
         environment: Mapping[str, str],
-        interpreter: Callable[[str], str],
+        find: Find,
         ports: Mapping[str, Ports],
         changed: Callable[[], None],
         event: Event,
@@ -87,7 +88,7 @@ class Rollout:
         self._service = service
         self._places = places
         self._environment = environment
-        self._interpreter = interpreter
+        self._find = find
         self._ports = dict(ports)
         self._changed = changed
         self._event = event
@@ -241,7 +242,7 @@ class Rollout:
             listener=self._listeners[launch.listener],
             predictor_host=host if launch.component == "transformer" else "",
             environment=self._environment,
-            interpreter=self._interpreter,
+            find=self._find,
             places=self._places,
             changed=self._changed,
             event=partial(self._event, launch.component),

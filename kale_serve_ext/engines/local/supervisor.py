@@ -32,7 +32,7 @@ from .launch import Launch, idle_limit, launches, unknown_runtime
 from .processes import Identity, kill_all
 from .replica import Places
 from .rollout import Rollout
-from .servers.environment import interpreter
+from .servers.environment import place
 from .state import Spec, StateError, Status, read_spec, read_status, write_spec
 
 HEARTBEAT = 60.0
@@ -93,7 +93,7 @@ class Supervisor:
             service=home.name,
             places=Places(home.logs, home.work, home.sockets),
             environment=inherited(),
-            interpreter=lambda name: interpreter(name, Settings(data_dir=home.data_dir)),
+            find=lambda server, python: place(server, python, Settings(data_dir=home.data_dir)),
             ports=before.ports if before else {},
             changed=self._wake.set,
             event=self._event,

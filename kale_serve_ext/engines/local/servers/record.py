@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ....entities import Artifact
+from ...base import Check
+from ..interpreters import Interpreter
 from .layout import Layout, Snapshot, the_whole
 
 Address = int | str
@@ -38,7 +41,7 @@ class Seat:
     """The InferenceService's, which is the model's name on the wire."""
     format: str
     python: str
-    """The interpreter of its environment."""
+    """The interpreter of its environment, or the model's own."""
     folder: Path
     """What the layout has made."""
     temporary: Path
@@ -49,6 +52,8 @@ class Seat:
     """The variables of the manifest, which the process gets unless the command sets them."""
     args: tuple[str, ...] = ()
     """The container's arguments in the manifest."""
+    overlay: Path | None = None
+    """The folder of packages that lies beside the model's own interpreter, for a server that has an overlay."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,17 @@ class Server:
     runtimes: tuple[StandsFor, ...]
     environment: str = ""
     """The named environment that it runs in; empty for the model's own interpreter."""
+    overlay: str = ""
+    """The named overlay that is laid beside the model's own interpreter, where the server needs packages of its own."""
+    checks: Callable[[Artifact, Interpreter], Sequence[Check]] = lambda artifact, interpreter: ()
+    """What the plan has to tell of serving an artifact under an interpreter, of a server in the model's own. Pure."""
     program: Program | None = None
     """None for this package's runner, which inherits the service's socket and reports by itself."""
+
+    @property
+    def needs(self) -> str:
+        """The named environment without which it cannot run; empty for none."""
+        return self.environment or self.overlay
 
     def stands_for(self, runtime: str) -> StandsFor | None:
         return next((one for one in self.runtimes if one.name == runtime), None)
