@@ -26,7 +26,6 @@ FORMATS: tuple[Format, ...] = (
         (".h5", ".keras", ".pb"),
     ),
     _of("pytorch", "PyTorch", ("kserve-tritonserver", "kserve-torchserve"), (".pt", ".pth")),
-    _of("triton", "Triton", ("kserve-tritonserver",)),
     _of("tensorrt", "TensorRT", ("kserve-tritonserver",)),
     _of("huggingface", "Hugging Face", ("kserve-huggingfaceserver", "kserve-vllmserver"), (".bin", ".safetensors")),
 )

@@ -10,12 +10,18 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 
 def main() -> None:
-    package = Path(__file__).resolve().parent.parent
     # Python put this file's folder first, where `server` or `channel` would shadow modules of the user's.
     del sys.path[0]
+    load(sys.argv[1]).main(sys.argv[2:])
+
+
+def load(name: str) -> ModuleType:
+    """A module of the package, such as ``runner.main``."""
+    package = Path(__file__).resolve().parent.parent
     spec = importlib.util.spec_from_file_location(
         package.name, package / "__init__.py", submodule_search_locations=[str(package)]
     )
@@ -24,8 +30,7 @@ def main() -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[package.name] = module
     spec.loader.exec_module(module)
-    program = importlib.import_module(f"{package.name}.{sys.argv[1]}")
-    program.main(sys.argv[2:])
+    return importlib.import_module(f"{package.name}.{name}")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def differences_of(model: Artifact, runtime: Runtime, method: str = USUAL) -> tu
     if is_own(runtime) or format_ is None:
         return ()
     if not format_.has_methods:
-        return tuple(format_.stock_differences(model, method))
+        # A server of this machine gets the model as it wants it, and says itself what is otherwise.
+        return () if runtime.foreign else tuple(format_.stock_differences(model, method))
     if kind := model.details.get("file_kind"):
         return (f"It cannot load the model, whose file is of another kind ({kind}).",)
     if not is_recorded(model):

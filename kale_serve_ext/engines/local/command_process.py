@@ -27,6 +27,7 @@ from .servers.keeper import PATIENCE
 from .servers.launcher import launched
 from .servers.probe import Said, ask, check_owner
 from .servers.record import Command, Program, Seat, Server
+from .watched import until_lost
 
 RUNS = "run-"
 """What the names of the folders of runs begin with, in the service's work folder."""
@@ -178,6 +179,8 @@ class CommandProcess(Process):
                 asyncio.create_task(self._watch_memory(process.pid)),
                 asyncio.create_task(self._watch_model(program, seat, process.pid)),
             ]
+            if program.loses_workers:
+                watch.append(asyncio.create_task(self._watch_workers(server, process.pid)))
             try:
                 code = await process.wait()
             finally:
@@ -205,7 +208,8 @@ class CommandProcess(Process):
     def _task_line(self, seat: Seat, command: Command) -> bytes:
         env = for_runner(self._environment, self.launch.env, self.launch.cpu_limit)
         env |= {"TMPDIR": str(seat.temporary), **command.env}
-        return json.dumps({"argv": command.argv, "cwd": str(seat.temporary), "env": env}).encode() + b"\n"
+        task = {"argv": command.argv, "cwd": str(seat.temporary), "env": env, "leaves": command.leaves}
+        return json.dumps(task).encode() + b"\n"
 
     def _why_ended(self, program: Program, code: int) -> str:
         """What its log says; what killed it is nothing that it could write."""
@@ -240,6 +244,12 @@ class CommandProcess(Process):
                 self._last_said = f"{path} was not answered within {ACTIVITY_PERIOD:.0f} s."
             await asyncio.sleep(ACTIVITY_PERIOD if self.loaded else period)
             period = min(2 * period, _LONGEST_PERIOD)
+
+    async def _watch_workers(self, server: Server, pid: int) -> None:
+        """End the server once a process of it has ended that nobody waits for."""
+        await until_lost(pid)
+        self._failed_with = f"A process that {server.title} ran the model in has ended, or was killed."
+        kill_group(pid)
 
     def _heed(self, said: Said) -> None:
         self._last_said = said.message

@@ -26,14 +26,19 @@ _SECONDS = 60.0
 _WAIT_SECONDS = 1.5 * _SECONDS
 """How long an answer is waited for that another process or thread asks for."""
 _QUESTION = """
-import importlib.metadata, json, sys
+import importlib.metadata, json, os, sys, sysconfig
 found = {}
 for d in importlib.metadata.distributions():
     name = d.metadata["Name"]
     if name:
         found.setdefault(name.lower().replace("_", "-").replace(".", "-"), d.version)
 places = [p for p in sys.path if p]
-print(json.dumps({"version": "%d.%d.%d" % sys.version_info[:3], "packages": found, "places": places}))
+name = "libpython%d.%d.so.1.0" % sys.version_info[:2]
+folder = sysconfig.get_config_var("LIBDIR") or ""
+library = [p for p in (os.path.join(folder, sub, name) for sub in ("", sysconfig.get_config_var("MULTIARCH") or ""))
+           if os.path.isfile(p)][:1]
+print(json.dumps({"version": "%d.%d.%d" % sys.version_info[:3], "packages": found, "places": places,
+                  "library": "".join(library)}))
 """
 
 _FINDING = """
@@ -58,6 +63,8 @@ class Interpreter:
     python: str
     version: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
+    library: str = ""
+    """The path of its shared library; empty where it has none."""
     ok: bool = True
     message: str = ""
     """Why it cannot be used, where it cannot."""
@@ -84,6 +91,7 @@ class _Known:
             "version": found.version,
             "packages": dict(found.packages),
             "places": list(self.places),
+            "library": found.library,
             "stamps": stamps,
             "lacks": dict(self.lacks),
         }
@@ -148,7 +156,7 @@ async def _ask(python: str) -> _Known | Interpreter:
         return Interpreter(python, ok=False, message=f"{python} did not answer within {_SECONDS:.0f} seconds.")
     try:
         said = json.loads(out)
-        made = Interpreter(python, str(said["version"]), dict(said["packages"]))
+        made = Interpreter(python, str(said["version"]), dict(said["packages"]), str(said["library"]))
         places = tuple(map(str, said["places"]))
     except (ValueError, KeyError, TypeError):
         last = err.decode(errors="replace").strip().rpartition("\n")[2][:200]
@@ -184,7 +192,7 @@ def _read(python: str, answer: Path | None) -> _Known | None:
     try:
         said = json.loads(answer.read_bytes()) if answer else {}
         known = _Known(
-            Interpreter(python, str(said["version"]), dict(said["packages"])),
+            Interpreter(python, str(said["version"]), dict(said["packages"]), str(said["library"])),
             tuple(map(str, said["places"])),
             tuple((str(path), int(changed), int(size)) for path, changed, size in said["stamps"]),
             {str(name): bool(lacks) for name, lacks in said["lacks"].items()},

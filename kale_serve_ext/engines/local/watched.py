@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 
 import psutil
 
 _PERIOD = 0.1
 """Seconds between two looks."""
+_LOST_PERIOD = 1.0
+
+
+async def until_lost(pid: int) -> None:
+    """Wait until a child of a process's children has ended and nobody has asked how, at two looks in a row."""
+    seen: set[int] = set()
+    while True:
+        ended = set(_ended(pid))
+        if ended & seen:
+            return
+        seen = ended
+        await asyncio.sleep(_LOST_PERIOD)
+
+
+def _ended(pid: int) -> Iterator[int]:
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if child.status() == psutil.STATUS_ZOMBIE and child.ppid() != pid:
+                    yield child.pid
 
 
 class Watched:

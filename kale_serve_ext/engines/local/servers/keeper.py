@@ -27,7 +27,7 @@ PATIENCE = 5.0
 
 def main(argv: Sequence[str]) -> None:
     """Run the program that is told over the inherited socket whose number is the first argument: one line of JSON with
-    ``argv``, ``cwd`` and ``env``. Ends as the program does."""
+    ``argv``, ``cwd``, ``env`` and ``leaves``. Ends as the program does."""
     channel = socket.socket(fileno=int(argv[0]))
     told = b""
     while not told.endswith(b"\n"):
@@ -47,6 +47,10 @@ def main(argv: Sequence[str]) -> None:
         signal.signal(number, _passing_on(child))
     code = _wait(child, channel)
     _end_all()
+    for pattern in task["leaves"]:
+        for path in Path(pattern).parent.glob(Path(pattern).name):
+            with contextlib.suppress(OSError):
+                path.unlink()
     if code == -signal.SIGKILL:
         # With the whole group, which it leads: elsewhere than on Linux no more is known of what the program started.
         os.killpg(mine, signal.SIGKILL)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ....errors import InvalidInputError
-from ....ml import JSON
+from ....formats import known
+from ....formats.triton import texts_in
+from ....ml import JSON, Signature
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,10 @@ class Snapshot:
     format: str
     files: tuple[str, ...]
     """What lies in it, as paths with slashes, in order."""
+    signature: Signature | None = None
+    """As far as the files tell it without being loaded."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """The contents of the configurations among them."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,10 @@ def look(name: str, model_format: str, folder: Path) -> Snapshot:
     if not folder.is_dir():
         raise FileNotFoundError(f"The snapshot {folder} is gone.")
     found = (path for path in folder.rglob("*") if path.is_file())
-    return Snapshot(name, model_format, tuple(sorted(path.relative_to(folder).as_posix() for path in found)))
+    files = tuple(sorted(path.relative_to(folder).as_posix() for path in found))
+    format_ = known(model_format)
+    signature = format_.path_signature(folder) if format_ and format_.name != "triton" else None
+    return Snapshot(name, model_format, files, signature, texts_in(folder, files))
 
 
 def make(layout: Layout, snapshot: Path, folder: Path) -> None:

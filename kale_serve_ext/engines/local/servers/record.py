@@ -63,6 +63,8 @@ class Command:
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     """Beside what every model server gets; these win."""
+    leaves: tuple[str, ...] = ()
+    """Patterns of files outside of its folders that it may leave when it is killed. They are removed with it."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ class Program:
     unix: bool = False
     """Whether it listens on unix sockets. Ports of its own are open to every user of the machine."""
     grpc: bool = True
+    loses_workers: bool = False
+    """Whether it goes on without one of its processes, and says all the same that its model is ready: it is ended
+    then."""
     takes_args: bool = False
     """Whether the command passes on the seat's ``args``; where not, whoever gives some is told."""
     stop: signal.Signals = signal.SIGTERM
