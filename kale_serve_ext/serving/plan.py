@@ -34,7 +34,7 @@ from .inputs import check_input
 from .layout import check_layout
 from .manifest import ServedArtifact, Wanted, build
 from .methods import check_method, check_verify, chosen_method, chosen_verify, has_methods, methods_of
-from .runtimes import Asked, about_differences, about_runtime, choices, in_order, misfit, title_of
+from .runtimes import Asked, about_differences, about_runtime, choices, in_order, misfit, only_protocols, title_of
 from .status import protocol_of, python_of, runtime_of, served_artifact
 from .types import Plan, RuntimeChoice, ServeRequest
 
@@ -273,6 +273,9 @@ async def _pick_runtime(
     if named and not said and not (implied and not before) and named.protocols and protocol not in named.protocols:
         # MLServer and Triton speak only v2: naming one of them is asking for it.
         protocol = named.protocols[0]
+    spoken = only_protocols(runtimes, model.format)
+    if not (wanted or said or implied or before) and spoken and protocol not in spoken:
+        protocol = spoken[0]
     asked = replace(asked, protocol=protocol)
     fitting = [r for r in in_order(runtimes, model, asked.method) if not misfit(r, model.format, asked)]
     found = await asyncio.gather(*(engine.check(model, runtime) for runtime in fitting))

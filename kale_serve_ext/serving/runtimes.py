@@ -47,6 +47,14 @@ def title_of(model_format: str) -> str:
     return format_.title if format_ and not format_.is_code else model_format
 
 
+def only_protocols(runtimes: Sequence[Runtime], model_format: str) -> tuple[str, ...]:
+    """The protocols of the runtimes that serve a format, in order; empty where one of them takes any."""
+    serving = [runtime for runtime in runtimes if model_format in runtime.formats]
+    if not all(runtime.protocols for runtime in serving):
+        return ()
+    return tuple(dict.fromkeys(protocol for runtime in serving for protocol in runtime.protocols))
+
+
 def in_order(runtimes: Sequence[Runtime], model: Artifact, method: str = USUAL) -> list[Runtime]:
     """The runtimes, the one that should serve the model first: one that answers as the model did before one that would
     not, and of two alike the one with the model's own Python."""
@@ -83,12 +91,14 @@ def choices(
     """
     made = []
     chosen = ""
+    # Another program is chosen by itself where there is nothing else.
+    has_own = any(model.format in r.formats and not r.foreign for r in runtimes)
     for runtime in in_order(runtimes, model, asked.method):
         reason = misfit(runtime, model.format, asked)
         if not reason:
             reason = next((c.message for c in verdicts.get(runtime.name, ()) if c.level == "error"), "")
         fits = not reason
-        if fits and not chosen and (wanted == runtime.name or not (wanted or runtime.foreign)):
+        if fits and not chosen and (wanted == runtime.name or not (wanted or (runtime.foreign and has_own))):
             chosen = runtime.name
         made.append(
             RuntimeChoice(
