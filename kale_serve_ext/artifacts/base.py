@@ -48,6 +48,8 @@ class Written:
     """Files that lie beside them in the snapshot, by name."""
     along: tuple[str, ...] = ()
     """Files that travel with a single file: paths relative to its folder, which they keep."""
+    below: str = ""
+    """The folder of the snapshot that a folder's content goes into; the snapshot itself when empty."""
     opened: bool = False
     """It was loaded once in a process of its own already."""
     inputs: tuple[int, ...] = ()
@@ -108,6 +110,7 @@ class Loggable(ABC):
                 of=written.renamed,
                 beside=written.beside,
                 along=written.along,
+                below=written.below,
             )
         try:
             if not written.opened and needs_trial(written.record, written.packages):

@@ -103,6 +103,7 @@ async def register_path(
             of=written.renamed,
             beside=written.beside,
             along=written.along,
+            below=written.below,
             stopped=given_up.is_set,
         )
 

@@ -152,8 +152,6 @@ def _no_model(path: Path, wanted: Format | None) -> UnsupportedModelError:
     if path.is_file():
         content = known[path]
         return UnsupportedModelError(f"{path} is {content.what}.", hint=content.hint, field="path")
-    if (path / "saved_model.pb").is_file():
-        return UnsupportedModelError(f"{path} is a TensorFlow model.", hint=_CUSTOM_WAY, field="path")
     # What is called like a model comes first.
     usual = {ending for one in every() for ending in one.endings}
     called = sorted(files, key=lambda file: (not file.name.startswith("model"), file.suffix not in usual, file.name))

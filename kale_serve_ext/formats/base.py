@@ -197,6 +197,10 @@ class Format:
         """
         return ()
 
+    def below(self, path: Path) -> str:
+        """The folder of the snapshot that a folder's content goes into, where a server looks for it there."""
+        return ""
+
     def path_signature(self, directory: Path) -> Signature | None:
         """What the files tell of the input and output; ``directory`` may be the model's file itself."""
         return None

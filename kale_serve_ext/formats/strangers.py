@@ -28,7 +28,12 @@ class Stranger:
 
 
 _STARTS = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes", CUSTOM),
+    (
+        b"\x89HDF\r\n\x1a\n",
+        "an HDF5 file, such as Keras writes",
+        "Load it with keras.models.load_model and log the model that it gives.",
+    ),
+    (b"CBM1", "a CatBoost model", CUSTOM),
     (b"GGUF", "a GGUF file of a language model", CUSTOM),
     (
         b"\x93NUMPY",
@@ -83,7 +88,7 @@ def archive(names: list[str]) -> Stranger:
             return Stranger("a TorchScript model", CUSTOM)
         return Stranger("a PyTorch checkpoint", CUSTOM)
     if "config.json" in tops and {"model.weights.h5", "metadata.json"} & tops:
-        return Stranger("a Keras model", CUSTOM)
+        return Stranger("a Keras model", "Save it again with model.save(\"model.keras\"), and choose that file.")
     if "MAR-INF/MANIFEST.json" in names:
         return Stranger("a TorchServe model archive", CUSTOM)
     if names and all(name.endswith(".npy") for name in names):

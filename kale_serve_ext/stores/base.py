@@ -42,6 +42,7 @@ class Store(Protocol):
         of: str = "",
         beside: Mapping[str, bytes] = ...,
         along: Sequence[str] = ...,
+        below: str = "",
         stopped: Callable[[], bool] = ...,
     ) -> Snapshot:
         """Keep a copy of a folder, or of one file in a folder of its own; content that is there is not kept twice.
@@ -50,6 +51,7 @@ class Store(Protocol):
         ``name`` is what a single file shall be called in there, its own name when empty; of a folder's files ``of``.
         ``beside`` are files that are added at the top, by name; they replace those of that name.
         ``along`` are files that are kept with a single file: paths relative to its folder, which they keep.
+        ``below`` is the folder of the snapshot that a folder's content goes into; the snapshot itself when empty.
         ``stopped`` is asked while copying whether to give up.
 
         Raises:

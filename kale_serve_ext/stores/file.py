@@ -77,6 +77,7 @@ class FileStore:
         of: str = "",
         beside: Mapping[str, bytes] = MappingProxyType({}),
         along: Sequence[str] = (),
+        below: str = "",
         stopped: Callable[[], bool] = never,
     ) -> Snapshot:
         with reading(source):
@@ -89,7 +90,9 @@ class FileStore:
             tree = source
             if not adopt:
                 tree = folder / "tree"
-                copy(source, tree, name, of, stopped)
+                if below:
+                    tree.mkdir()
+                copy(source, tree / below, name, of, stopped)
                 for one in along:
                     copy_file(source.parent / one, tree / one, stopped)
             for own, content in beside.items():

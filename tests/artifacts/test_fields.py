@@ -142,8 +142,8 @@ def test_functions_that_cannot_be_used_are_refused_at_once(arguments: dict[str, 
 
 
 def test_other_arguments_are_checked_too() -> None:
-    with pytest.raises(UnsupportedModelError, match="tensorflow"):
-        Model(None, model_type="tensorflow")
+    with pytest.raises(UnsupportedModelError, match="mxnet"):
+        Model(None, model_type="mxnet")
     with pytest.raises(InvalidInputError, match="signature is a dict"):
         Model(None, signature={"input_size": [1]})  # type: ignore[arg-type]  # which is the point
     with pytest.raises(InvalidInputError, match="not been submitted"):

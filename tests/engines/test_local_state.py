@@ -552,8 +552,8 @@ def test_an_illegal_name_is_refused(bench: Bench, iris_model: Path, name: str) -
 
 
 def test_what_cannot_run_here_is_refused_before_anything_is_made(bench: Bench, iris_model: Path) -> None:
-    with pytest.raises(InvalidInputError, match="tensorflow"):
-        bench.apply(bench.manifest("odd", iris_model, modelFormat={"name": "tensorflow"}))
+    with pytest.raises(InvalidInputError, match="mxnet"):
+        bench.apply(bench.manifest("odd", iris_model, modelFormat={"name": "mxnet"}))
     with pytest.raises(NotFoundError):
         bench.get("odd")
     with pytest.raises(NotFoundError):

@@ -337,10 +337,10 @@ class TestChoosing:
         assert "kserve.Model" in caught.value.hint
 
     def test_names_and_their_aliases(self) -> None:
-        assert formats.names() == ("custom", "lightgbm", "onnx", "sklearn", "xgboost")
+        assert formats.names() == ("custom", "lightgbm", "onnx", "sklearn", "tensorflow", "xgboost")
         assert formats.by_name("Scikit-Learn").name == "sklearn"
-        with pytest.raises(UnsupportedModelError, match="Unknown model format 'tensorflow'"):
-            formats.by_name("tensorflow")
+        with pytest.raises(UnsupportedModelError, match="Unknown model format 'mxnet'"):
+            formats.by_name("mxnet")
 
     def test_files_that_are_no_models_are_refused(self, tmp_path: Path) -> None:
         for name, content in {"data.json": b'{"a": 1}', "notes.txt": b"tree", "x.bst": b"", "y.ubj": b"xx"}.items():
