@@ -11,7 +11,8 @@ from dataclasses import replace
 from ..errors import InvalidInputError
 from ..estimators.features import MAX_SAMPLED
 from ..estimators.names import rewritten
-from ..ml import JSON, Column, Signature
+from ..formats.tensors import ANY_SHAPE
+from ..ml import JSON, Column, Signature, TensorSpec
 from .example import from_rows
 from .tensors import from_arrays
 
@@ -86,7 +87,8 @@ def _input_of(given: Signature | None, model: Signature | None) -> Signature | N
     if given is None or model is None:
         return given or model
     if model.inputs:
-        return replace(model, sample=_tensor_sample(given, model))
+        shaped = replace(model, inputs=tuple(_shaped(spec, given, len(model.inputs)) for spec in model.inputs))
+        return replace(shaped, sample=_tensor_sample(given, shaped))
     if model.input_kind and given.input_kind != model.input_kind:
         return model  # which knows what it reads
     if given.input_kind == "objects" and model.input_kind != "objects":
@@ -102,6 +104,19 @@ def _input_of(given: Signature | None, model: Signature | None) -> Signature | N
     names = [c.name for c in model.columns]
     columns = tuple(c if c.categories is not None else replace(c, dtype=given.input_dtype) for c in model.columns)
     return replace(model, input_dtype=given.input_dtype, columns=columns, sample=dict(zip(names, values, strict=True)))
+
+
+def _shaped(spec: TensorSpec, given: Signature, count: int) -> TensorSpec:
+    """A tensor of which the model knows no shape, as the example has it; fractions are of the model's dtype."""
+    if tuple(spec.shape) != ANY_SHAPE:
+        return spec
+    seen = next((one for one in given.inputs if one.name == spec.name), None)
+    if seen is None and count == 1 and not given.inputs and given.input_size:
+        seen = TensorSpec(spec.name, given.input_dtype, [-1, *given.input_size[1:]])
+    if seen is None:
+        return spec
+    both = seen.dtype.startswith("float") and spec.dtype.startswith("float")
+    return replace(seen, dtype=spec.dtype if both or seen.dtype == "object" else seen.dtype)
 
 
 def _tensor_sample(given: Signature, model: Signature) -> JSON:

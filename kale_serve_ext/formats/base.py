@@ -175,6 +175,10 @@ class Format:
         """What the record should say of it beyond that."""
         return {}
 
+    def opens(self, content: Content) -> bool:
+        """Whether :meth:`load` reads a file of this kind, so that a model can be tried when it is logged."""
+        return True
+
     def check(self, directory: Path) -> list[str]:
         """What keeps the server from finding the model in this folder, in sentences; empty when all is well."""
         endings = self.suffixes or tuple(suffix for group in self.files for suffix in group)

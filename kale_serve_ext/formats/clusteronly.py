@@ -19,7 +19,13 @@ FORMATS: tuple[Format, ...] = (
     _of("paddle", "PaddlePaddle", ("kserve-paddleserver",)),
     _of("autogluon", "AutoGluon", ("kserve-autogluonserver",)),
     _of("mlflow", "MLflow", ("kserve-mlserver",)),
-    _of("pytorch", "PyTorch", ("kserve-tritonserver", "kserve-torchserve"), (".pt", ".pth")),
+    _of(
+        "tensorflow",
+        "TensorFlow",
+        ("kserve-tensorflow-serving", "kserve-tritonserver", "kserve-openvino"),
+        (".h5", ".keras", ".pb"),
+    ),
+    _of("triton", "Triton", ("kserve-tritonserver",)),
     _of("tensorrt", "TensorRT", ("kserve-tritonserver",)),
     _of("huggingface", "Hugging Face", ("kserve-huggingfaceserver", "kserve-vllmserver"), (".bin", ".safetensors")),
 )

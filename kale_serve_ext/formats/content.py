@@ -26,6 +26,7 @@ _MOST_FILES = 200
 _OUR_OWN = frozenset({NAME, ESTIMATOR})
 _TORCH = 0x1950A86A20F9469CFC6C
 """The number with which PyTorch's older checkpoints begin."""
+_ZIP = b"PK\x03\x04"
 _NO_ZIP = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(OSError, ValueError, KeyError, NotImplementedError, RuntimeError, EOFError),
@@ -189,7 +190,7 @@ def _zip(path: Path) -> Content:
         with zipfile.ZipFile(path) as file:
             names = file.namelist()
             if "schema.json" not in names:
-                return _stranger(strangers.archive(names))
+                return registry.recognised(path, _ZIP) or _stranger(strangers.archive(names))
             with file.open("schema.json") as schema:
                 return _skops(schema.read(_SCHEMA))
     except _NO_ZIP:

@@ -83,14 +83,8 @@ def named(head: bytes) -> Stranger:
 def archive(names: list[str]) -> Stranger:
     """What a zip file with these names in it is."""
     tops = {name.rpartition("/")[2] for name in names}
-    if any(name.endswith("/data.pkl") for name in names):
-        if any("/code/" in name for name in names):
-            return Stranger("a TorchScript model", CUSTOM)
-        return Stranger("a PyTorch checkpoint", CUSTOM)
     if "config.json" in tops and {"model.weights.h5", "metadata.json"} & tops:
-        return Stranger("a Keras model", "Save it again with model.save(\"model.keras\"), and choose that file.")
-    if "MAR-INF/MANIFEST.json" in names:
-        return Stranger("a TorchServe model archive", CUSTOM)
+        return Stranger("a Keras model", CUSTOM)
     if names and all(name.endswith(".npy") for name in names):
         return Stranger("NumPy arrays (.npz)", "Save the fitted model itself, as with joblib.dump.")
     return Stranger("an archive (zip)", UNPACK)

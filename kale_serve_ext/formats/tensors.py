@@ -28,6 +28,8 @@ DTYPES = {
     "BYTES": "str",
 }
 """What v2's datatypes are called in a signature."""
+ANY_SHAPE = ("...",)
+"""The shape of an input of which not even the number of dimensions is known."""
 _LONGEST_CAUSE = 500
 
 
@@ -67,8 +69,9 @@ def dims(shape: Sequence[str | int]) -> str:
 
 def fits(given: Sequence[int], wanted: Sequence[str | int]) -> bool:
     """Whether an array of this shape has the wanted rank and fixed dimensions."""
-    return len(given) == len(wanted) and all(
-        isinstance(size, str) or size in (-1, is_) for size, is_ in zip(wanted, given, strict=True)
+    return tuple(wanted) == ANY_SHAPE or (
+        len(given) == len(wanted)
+        and all(isinstance(size, str) or size in (-1, is_) for size, is_ in zip(wanted, given, strict=True))
     )
 
 
@@ -143,6 +146,8 @@ def check_dims(specs: Sequence[TensorSpec], tensors: Mapping[str, np.ndarray]) -
     """
     seen: dict[str, tuple[str, int]] = {}
     for spec in specs:
+        if tuple(spec.shape) == ANY_SHAPE:
+            continue
         for name, size in zip(spec.shape, tensors[spec.name].shape, strict=True):
             if not isinstance(name, str):
                 continue

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from ..errors import InvalidInputError
-from ..formats.tensors import as_column, dims, fits
+from ..formats.tensors import ANY_SHAPE, as_column, dims, fits
 from ..ml import TensorSpec
 from .casting import array_of, kind_of
 from .described import Described, in_words
@@ -116,8 +116,8 @@ def _fitted(found: Arrays, specs: Sequence[TensorSpec]) -> Arrays:
                 + (" Give every input the same number of rows." if spec in lacking else ""),
                 field=spec.name,
             )
-        for size, is_ in zip(spec.shape, given, strict=True):
-            if not isinstance(size, str):
+        for size, is_ in zip(spec.shape, given, strict=False):
+            if not isinstance(size, str) or size in ANY_SHAPE:
                 continue
             other, before = sizes.setdefault(size, (spec.name, is_))
             if before != is_:
