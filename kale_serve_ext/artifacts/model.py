@@ -32,8 +32,7 @@ class Model(Loggable):
 
     Args:
         model: a fitted scikit-learn estimator or Pipeline, an XGBoost or LightGBM Booster or estimator, an ONNX
-            ``ModelProto``, a subclass of ``kserve.Model``, or a function that takes and returns arrays; may be None
-            where ``artifact_uri`` is given.
+            ``ModelProto``, a PyTorch module (with an ``example``), or a subclass of ``kserve.Model``; may be None where ``artifact_uri`` is given.
         name: 1 to 200 printable characters; the model's class name when left out.
         description: for people.
         version: such as ``"1.0.0"``; the next integer when left out.
@@ -125,7 +124,7 @@ class Model(Loggable):
             file_name = name_of(path)
             default = file_name if self.model is None else _class_name(self.model)
             written = path_written(path, self._record(default), self.model_type or "", self.model)
-            if self.model is None and written.record.format != CUSTOM:
+            if self.model is None and written.record.format != CUSTOM and written.opens:
                 opened = run(open_written(written, sys.executable))
                 if not opened.ok and opened.missing and not by_name(written.record.format).needs_opening:
                     written = not_opened(written, opened.message)

@@ -139,6 +139,8 @@ async def _opened(written: Written, python: str) -> Written:
     Raises:
         InvalidInputError: the chosen interpreter cannot load it, or it is no model.
     """
+    if not written.opens:
+        return written
     if python:
         opened = await open_written(written, python)
         certain = is_certain(opened) and not is_required(written.source, opened.missing)

@@ -77,12 +77,14 @@ class _PyTorch(Format):
         return load(path)
 
     def tensor_model(self, obj: object) -> TensorModel | None:
-        return _exported(obj).network
+        return _exported(obj).network if _is_exported(obj) else None
 
     def signature(self, obj: object) -> Signature | None:
-        return _exported(obj).signature
+        return _exported(obj).signature if _is_exported(obj) else None
 
     def details(self, obj: object) -> Mapping[str, JSON]:
+        if not _is_exported(obj):
+            return {}
         exported = _exported(obj)
         return {"estimator": exported.estimator, "exported": exported.how}
 
