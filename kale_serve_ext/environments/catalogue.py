@@ -6,9 +6,10 @@ from ..errors import ConflictError, NotFoundError
 from .record import Environment
 from .records.metadata import METADATA
 from .records.mlserver import MLSERVER
+from .records.torchserve import TORCHSERVE
 from .records.triton import TRITON
 
-_known: dict[str, Environment] = {one.name: one for one in (METADATA, MLSERVER, TRITON)}
+_known: dict[str, Environment] = {one.name: one for one in (METADATA, MLSERVER, TRITON, TORCHSERVE)}
 
 
 def all() -> list[Environment]:
