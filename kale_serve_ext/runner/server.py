@@ -157,16 +157,21 @@ class InheritedRESTServer(RESTServer):  # type: ignore[misc]  # kserve has no ty
     edge: AsgiGuard
     accepting: asyncio.Event
 
-    def prepare(self, access: Access) -> None:
-        """Make everything but the listening."""
+    def prepare(self, access: Access | None) -> None:
+        """Make everything but the listening.
+
+        Args:
+            access: whom it answers; None where nobody else can connect.
+        """
         self.create_application()
         self.edge = AsgiGuard(kserve.model_server.app)
-        self.config.app = Guard(self.edge, access)
+        self.config.app = Guard(self.edge, access) if access else self.edge
         self.config.lifespan = "off"
         # No proxy is in front: what a header says of the client would be anybody's word in the log.
         self.config.proxy_headers = False
         self.config.load()
-        watch_connections(self.config, access)
+        if access:
+            watch_connections(self.config, access)
         self.accepting = asyncio.Event()
         self._server = _Server(self.config, self.edge, self.accepting)
 
