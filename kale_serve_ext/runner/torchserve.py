@@ -2,8 +2,8 @@
 
 Started as ``boot.py runner.torchserve NAME STORE WORK OVERLAY HTTP GRPC`` under the model's own interpreter. TorchServe
 listens on unix sockets beside ``HTTP``, for inference and for management, which nobody but this program asks, with the
-tokens that TorchServe has made. Its gRPC servers cannot be turned off: they listen on ports of the loopback address that
-nobody is told, and want a token for every call. Its metrics are turned off.
+tokens that TorchServe has made. Its gRPC servers cannot be turned off: they listen on ports of the loopback address
+that nobody is told, and want a token for every call. Its metrics are turned off.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from ..formats.tensors import TensorModel
 from ..ml import JSON, Signature, TensorSpec
 from . import tensors
 from .named import NamedTensorModel
-from .torchhandler import DESCRIBE, pack, unpack
+from .torchhandler import DESCRIBE, REFUSED, pack, unpack
 
 if TYPE_CHECKING:
     Payload = dict[str, object] | InferRequest
@@ -86,7 +86,7 @@ class RemoteProgram:
     """A program behind this package's handler; a :class:`~kale_serve_ext.formats.tensors.TensorModel`."""
 
     def __init__(self, peer: Peer) -> None:
-        told, _ = unpack(peer.ask(pack({"do": DESCRIBE}, {})))
+        told, _ = unpack(peer.ask(pack({DESCRIBE: True}, {})))
         signature = Signature.from_dict(cast("Mapping[str, JSON]", told))
         self._peer = peer
         self.inputs: tuple[TensorSpec, ...] = signature.inputs
@@ -94,8 +94,8 @@ class RemoteProgram:
 
     def run(self, tensors: Mapping[str, np.ndarray], wanted: Sequence[str] = ()) -> Mapping[str, object]:
         told, arrays = unpack(self._peer.ask(pack({}, tensors)))
-        if "refused" in told:
-            raise ValueError(told["refused"])
+        if REFUSED in told:
+            raise ValueError(told[REFUSED])
         return {name: arrays[name] for name in wanted} if wanted else arrays
 
 

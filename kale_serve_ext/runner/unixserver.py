@@ -1,4 +1,4 @@
-"""kserve.ModelServer on two unix sockets that only the user can reach: for what stands between it and other programs."""
+"""kserve.ModelServer on two unix sockets that only the user can reach, for what stands before another program."""
 
 from __future__ import annotations
 
