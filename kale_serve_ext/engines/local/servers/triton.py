@@ -118,6 +118,14 @@ _ONE_INSTANCE = "instance_group { kind: KIND_CPU count: 1 }"
 def _field(role: str, spec: TensorSpec) -> str:
     # It has no scalars but such of one item.
     sizes = [str(size) if isinstance(size, int) else "-1" for size in spec.shape] or ["1"]
+    if spec.dtype not in TYPES:
+        raise InvalidInputError(f"{spec.name!r} is {spec.dtype}, which Triton has no form for.", field="runtime")
+    if tuple(spec.shape) == ANY_SHAPE:
+        raise InvalidInputError(
+            f"Triton has to be told how many dimensions {spec.name!r} has, which the model does not tell.",
+            hint="Log it with an example of its input: Model(…, example=x).",
+            field="runtime",
+        )
     name = spec.name.replace("\\", "\\\\").replace('"', '\\"')
     return f'{role} {{ name: "{name}" data_type: {TYPES[spec.dtype]} dims: [{", ".join(sizes)}] }}'
 
