@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..engines.base import Component, Engine
 from ..errors import DeadlineExceededError
 from . import arrays, failures, named, outputs, rest
-from .client import LONGEST, PredictionClient, check
+from .client import LARGEST_ANSWER, LONGEST, PredictionClient, check
 from .describing import PATIENCE, Recorded, describe
 from .route import Route
 
@@ -33,9 +33,15 @@ class AskingClient(PredictionClient):
     """
 
     def __init__(
-        self, engine: Engine, name: str, component: Component | None = None, *, recorded: Recorded | None = None
+        self,
+        engine: Engine,
+        name: str,
+        component: Component | None = None,
+        *,
+        recorded: Recorded | None = None,
+        largest: int = LARGEST_ANSWER,
     ) -> None:
-        super().__init__(engine, name, component)
+        super().__init__(engine, name, component, largest=largest)
         self._recorded = recorded
         self._description: tuple[tuple[str, ...], Described | None] | None = None
         self._describing = asyncio.Lock()

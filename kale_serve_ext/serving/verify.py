@@ -13,11 +13,14 @@ from urllib.request import url2pathname
 from .. import modelmeta
 from ..engines.base import Component, Engine
 from ..errors import DeadlineExceededError, InvalidInputError, NotFoundError, PredictionError
+from ..formats.tensors import answers_of, of_rows
 from ..ml import JSON
 from ..modelmeta import Recorded
 from . import tables, tensors
 from .answering import verify_of
+from .asking import AskingClient
 from .client import PredictionClient
+from .route import Route
 from .status import describe
 from .types import ServedArtifact, Service
 from .verification import Verification
@@ -169,12 +172,14 @@ async def _of_recorded(engine: Engine, name: str, metadata: Metadata, timeout: f
     answered_by = service.method or "predict"
     if found.method != answered_by:
         return _skipped(f"the answers of {found.method} are recorded, and {answered_by} answers")
-    return await _compared(engine, name, "predictor", list(found.rows), found.answers, timeout)
+    client = AskingClient(engine, name, "predictor", recorded=metadata.artifact, largest=LARGEST_ANSWER)
+    return await _compared(client, "predictor", list(found.rows), found.answers, timeout)
 
 
 async def _given(engine: Engine, name: str, rows: object, answers: object, timeout: float) -> Verification:
     expected = answers if isinstance(answers, Mapping) else _listed(answers)
-    return await _compared(engine, name, None, rows, expected, timeout)
+    client = PredictionClient(engine, name, None, largest=LARGEST_ANSWER)
+    return await _compared(client, None, rows, expected, timeout)
 
 
 async def _recorded(model: ServedArtifact, metadata: Metadata) -> Recorded | str:
@@ -192,9 +197,17 @@ async def _recorded(model: ServedArtifact, metadata: Metadata) -> Recorded | str
     return "its rows are not on this machine" if artifact.details.get("recorded_rows") else "no rows are recorded"
 
 
+async def _answered(client: PredictionClient, target: Route, rows: object, timeout: float) -> JSON:
+    """What a component answers. By v2 recorded rows of named tensors go as those, which no table of rows is."""
+    takes = await client.takes() if isinstance(client, AskingClient) and target.protocol == "v2" else None
+    if takes is None or not isinstance(client, AskingClient) or not isinstance(rows, list):
+        return await client.call(rows, timeout=timeout)
+    found = await client.ask(of_rows(takes.inputs, rows), timeout=timeout)
+    return answers_of(found if isinstance(found, Mapping) else {tensors.USUAL_OUTPUT: found}, len(rows))
+
+
 async def _compared(
-    engine: Engine,
-    name: str,
+    client: PredictionClient,
     component: Component | None,
     rows: object,
     expected: Sequence[JSON] | Mapping[str, JSON],
@@ -202,11 +215,10 @@ async def _compared(
 ) -> Verification:
     """The verdict on one component; None is the service's entry."""
     recorded = component is not None
-    client = PredictionClient(engine, name, component, largest=LARGEST_ANSWER)
     try:
         target = await client.target()
         entry: Component = component or ("transformer" if target.transformer else "predictor")
-        answer = await client.call(rows, timeout=timeout)
+        answer = await _answered(client, target, rows, timeout)
     except (PredictionError, InvalidInputError) as error:
         count = 1 if isinstance(expected, Mapping) else len(expected)
         return Verification(component, count, count, (), ok=False, error=error.message, recorded=recorded)
