@@ -1,8 +1,8 @@
 """What a SavedModel of TensorFlow says of itself: its signatures, with names, dtypes and shapes of inputs and outputs.
 
 By the schemas saved_model.proto, meta_graph.proto and tensor_shape.proto of
-https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core, whose field numbers these are. Neither the graph nor
-the variables are read.
+https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core, whose field numbers these are. Neither the graph
+nor the variables are read.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from ..ml import TensorSpec
 from .protobuf import DamagedError, Field, Reader
+from .tensors import ANY_SHAPE
 
 FILE = "saved_model.pb"
 SERVE = "serve"
@@ -153,7 +154,7 @@ def _signature(reader: Reader, message: Field) -> SignatureDef:
 
 def _tensor(reader: Reader, name: str, message: Field) -> TensorSpec:
     """A TensorInfo; what is sparse or made of several tensors is an object."""
-    dtype, shape = "object", tuple[int, ...]()
+    dtype, shape = "object", tuple[str | int, ...]()
     for one in reader.fields(message.start, message.end):
         if one.number == 2 and not one.is_bytes:
             dtype = DTYPES.get(one.value, f"tensorflow type {one.value}")
@@ -164,16 +165,15 @@ def _tensor(reader: Reader, name: str, message: Field) -> TensorSpec:
     return TensorSpec(name, dtype, shape)
 
 
-def _shape(reader: Reader, message: Field) -> tuple[int, ...]:
-    """Of an unknown rank the batch is all that can be said."""
-    sizes: list[int] = []
+def _shape(reader: Reader, message: Field) -> tuple[str | int, ...]:
+    sizes: list[str | int] = []
     for one in reader.fields(message.start, message.end):
         if one.number == 2 and one.is_bytes:
             parts = [part.value for part in reader.fields(one.start, one.end) if part.number == 1 and not part.is_bytes]
             # Negative numbers are written as if they were large ones.
             sizes.append(parts[-1] if parts and parts[-1] < 1 << 62 else -1 if parts else 0)
         elif one.number == 3 and one.value:
-            return (-1,)
+            return ANY_SHAPE
     return tuple(sizes)
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import weakref
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -120,8 +121,9 @@ class _Exported:
     """A model of the notebook as a SavedModel in a temporary folder, until it is moved to its place."""
 
     def __init__(self, model: object, said: Signature | None, example: object) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="kale-serve-export-")
-        self.folder = Path(self._temporary.name) / _VERSION
+        temporary = tempfile.mkdtemp(prefix="kale-serve-export-")
+        weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
+        self.folder = Path(temporary) / _VERSION
         tfexport.export(model, self.folder, said, example)
 
     def move_to(self, folder: Path) -> None:

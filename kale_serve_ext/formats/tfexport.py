@@ -1,4 +1,4 @@
-"""Writes a Keras model or a ``tf.Module`` of the notebook as a SavedModel with signatures, as TensorFlow Serving wants it.
+"""Writes a Keras model or a ``tf.Module`` of the notebook as a SavedModel with signatures.
 
 Runs where the object is; TensorFlow is imported there already.
 """

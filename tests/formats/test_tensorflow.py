@@ -89,8 +89,11 @@ class TestReading:
         assert (graph.tags, graph.version) == ({"serve"}, "2.21.0")
         served = graph.signatures["serving_default"]
         assert served.inputs == (TensorSpec("left", "float32", (-1, 4)), TensorSpec("right", "str", (-1,)))
-        # Numbers in names count as numbers; of an unknown rank the batch is told.
-        assert served.outputs == (TensorSpec("output_2", "float32", (-1,)), TensorSpec("output_10", "int64", (-1, 0)))
+        # Numbers in names count as numbers; an unknown rank is told as such.
+        assert served.outputs == (
+            TensorSpec("output_2", "float32", ("...",)),
+            TensorSpec("output_10", "int64", (-1, 0)),
+        )
         assert graph.signatures["__saved_model_init_op"].method == ""
 
     def test_of_several_graphs_the_one_for_serving_counts(self, tmp_path: Path) -> None:
