@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 _HEADER = b"kale-serve-ext snapshot 1\0"
 _CHUNK = 1 << 20
@@ -39,6 +40,27 @@ def digest_of(directory: str | Path) -> str:
                     entries.append(name + b"\0file " + _file_digest(path).encode() + b"\0")
                 else:
                     raise ValueError(f"{path} is neither a file nor a folder")
+    return _of(entries)
+
+
+def digest_of_files(files: Mapping[str, Path | bytes]) -> str:
+    """What :func:`digest_of` would say of a folder with these files, by their path in it, and no empty folders.
+
+    Args:
+        files: for each path, with slashes, a file with the content, or the content.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    folders = {parent for name in files for parent in PurePosixPath(name).parents if parent.parts}
+    entries = [os.fsencode(folder.as_posix()) + b"\0dir\0" for folder in folders]
+    for name, content in files.items():
+        digest = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else _file_digest(content)
+        entries.append(os.fsencode(name) + b"\0file " + digest.encode() + b"\0")
+    return _of(entries)
+
+
+def _of(entries: Iterable[bytes]) -> str:
     whole = hashlib.sha256(_HEADER)
     for line in sorted(entries):
         whole.update(line)

@@ -30,12 +30,13 @@ def environment(*, asked: bool) -> dict[str, str]:
         return {} if asked else {"KUBECONFIG": ""}
     run([starter, "up"])
     run([starter, "knative"])
-    load(starter)
+    runtimes = load(starter)
     told = subprocess.run([starter, "env"], capture_output=True, text=True, check=True).stdout
     pairs = re.findall(r"^export (\w+)=(.*)$", told, re.MULTILINE)
     images = {
         "KALE_TEST_METADATA_IMAGE": METADATA,
         "KALE_TEST_NOTEBOOK_IMAGE": NOTEBOOK,
         "KALE_TEST_STOCK_IMAGE": STOCK,
+        "KALE_TEST_RUNTIME_IMAGES": " ".join(runtimes),
     }
     return {**images, **{name: " ".join(shlex.split(value)) for name, value in pairs}}

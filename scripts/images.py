@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sysconfig
 from email import message_from_bytes
 from pathlib import Path
 from zipfile import ZipFile
@@ -19,19 +20,30 @@ OF_TESTS = ROOT / "tests" / "cluster" / "images"
 METADATA = "kale-serve-ext/test-metadata:1"
 NOTEBOOK = "kale-serve-ext/test-notebook:1"
 STOCK = "kale-serve-ext/test-stock:1"
+MLSERVER = "docker.io/seldonio/mlserver:1.7.1"
+TRITON = "nvcr.io/nvidia/tritonserver:23.05-py3"
 PYTHON = "3.11"
 """Of the test cluster's base."""
+_LIBRARIES = (Path("/usr/lib/x86_64-linux-gnu"), Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib"))
 
 
-def load(starter: str) -> None:
-    """Make the images known in the tests' cluster, which the program ``starter`` has started."""
+def load(starter: str) -> list[str]:
+    """Make the images known in the tests' cluster, which the program ``starter`` has started.
+
+    Returns:
+        Those that go by upstream's names: of the runtimes that KServe brings.
+    """
+    triton = _triton()
+    of_runtimes = [(MLSERVER, OF_TESTS / "mlserver"), *([(TRITON, triton)] if triton else [])]
     for name, context in (
         (image("transformer"), assemble()),
         (METADATA, _metadata()),
         (NOTEBOOK, _notebook()),
         (STOCK, _stock()),
+        *of_runtimes,
     ):
         run([starter, "load-image", name, context])
+    return [name for name, _ in of_runtimes]
 
 
 def image(role: str) -> str:
@@ -82,6 +94,18 @@ def _stock() -> Path:
     context = CACHE / "image-stock"
     _copy(OF_TESTS / "stock", context)
     _pin(context / "requirements.txt")
+    return context
+
+
+def _triton() -> Path | None:
+    """None where this machine has not the shared library that models are run by, which the cluster's base lacks."""
+    name = f"libpython{PYTHON}.so.1.0"
+    library = next((folder / name for folder in _LIBRARIES if (folder / name).is_file()), None)
+    if library is None:
+        print(f"There is no {name} on this machine: the tests of Triton in a cluster are skipped.", flush=True)
+        return None
+    context = CACHE / "image-triton"
+    _copy(OF_TESTS / "triton", context, library)
     return context
 
 

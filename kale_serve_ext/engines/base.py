@@ -73,6 +73,22 @@ class Runtime:
     """How a local one differs from the cluster's image of that name: a sentence."""
     upkeep: str = ""
     """Where it is not maintained any more: a sentence that says so and what to use instead."""
+    server: str = ""
+    """Which program a cluster's runtime runs, in KServe's word for it, such as ``tritonserver``; empty where nothing
+    tells it."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What is to load an artifact's files: by that it is told how they have to lie."""
+
+    server: str = ""
+    """:attr:`Runtime.server`; the files lie as they were logged where it is empty."""
+    name: str = ""
+    """The service's."""
+
+
+AS_LOGGED = Use()
 
 
 @dataclass(frozen=True)
@@ -308,23 +324,28 @@ class Engine(Protocol):
         """The runtimes that exist here. With an artifact, local ones include the interpreter that it was made with."""
         ...
 
-    async def check(self, artifact: Artifact, runtime: Runtime) -> list[Check]:
-        """What would keep this runtime from loading the artifact here: interpreter, libraries, files."""
-        ...
+    async def check(self, artifact: Artifact, runtime: Runtime, name: str = "") -> list[Check]:
+        """What would keep this runtime from loading the artifact here: interpreter, libraries, files.
 
-    async def address(self, artifact: Artifact) -> Staged:
-        """What :meth:`stage` would give, without doing anything.
-
-        Raises:
-            InvalidInputError: the engine's processes cannot be brought these files.
+        Args:
+            name: the service's.
         """
         ...
 
-    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Staged:
+    async def address(self, artifact: Artifact, use: Use = AS_LOGGED) -> Staged:
+        """What :meth:`stage` would give, without doing anything.
+
+        Raises:
+            InvalidInputError: the engine's processes cannot be brought these files, or not so as they have to lie.
+        """
+        ...
+
+    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None, use: Use = AS_LOGGED) -> Staged:
         """Make the artifact's snapshot reachable for the engine's processes.
 
         Args:
             on_progress: how far an upload is: before it begins, where that takes long, and now and then.
+            use: what is to load it.
         """
         ...
 

@@ -15,6 +15,7 @@ from ..estimators import lineage
 from ..ml import JSON, Signature, TensorSpec
 from . import onnxgraph, strangers
 from .base import Content, Format, Server, top_level
+from .differing import named, texts
 from .protobuf import DamagedError, TruncatedError
 from .tensors import TensorModel
 
@@ -150,8 +151,11 @@ class _ONNX(Format):
         return _details(_read(file)) if file else {}
 
     def stock_differences(self, model: Artifact, method: str) -> Iterator[str]:
-        if "opsets" in model.details:  # logged here, and so a snapshot
-            yield f"It expects a model repository (NAME/1/model{_SUFFIX}); a logged model has a different layout."
+        if outputs := texts(model.details.get("sequences")):
+            yield (
+                f"It cannot load a model whose outputs ({named(outputs)}) are sequences of maps and no tensors. Of a "
+                "classifier that was converted with skl2onnx, leave them out by the option zipmap=False."
+            )
 
 
 FORMAT = _ONNX()
@@ -256,4 +260,6 @@ def _signature(graph: onnxgraph.Graph) -> Signature | None:
 
 def _details(graph: onnxgraph.Graph) -> Mapping[str, JSON]:
     details: dict[str, JSON] = {"opsets": dict(graph.opsets)} if graph.opsets else {}
+    if graph.sequences:
+        details["sequences"] = list(graph.sequences)
     return details | ({"producer": graph.producer} if graph.producer else {})

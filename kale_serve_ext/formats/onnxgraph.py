@@ -58,6 +58,8 @@ class Graph:
     opsets: Mapping[str, int] = field(default_factory=dict)
     """Version by the operators' domain; that of ONNX itself is ``ai.onnx``."""
     producer: str = ""
+    sequences: tuple[str, ...] = ()
+    """The outputs that are sequences, such as a classifier's of maps from class to probability, and no tensors."""
 
 
 def may_be(head: bytes) -> bool:
@@ -125,7 +127,16 @@ def read(file: BinaryIO, size: int) -> Graph:
         tuple(External(location, end) for location, end in external.items()),
         opsets,
         " ".join(filter(None, told.values())),
+        tuple(_sequences(reader, graphs[-1])),
     )
+
+
+def _sequences(reader: Reader, graph: Field) -> Iterator[str]:
+    for one in reader.fields(graph.start, graph.end):
+        if one.number == 12 and one.is_bytes and (spec := _value(reader, one)):
+            types = (part for part in reader.fields(one.start, one.end) if part.number == 2 and part.is_bytes)
+            if any(part.number == 4 for each in types for part in reader.fields(each.start, each.end)):
+                yield spec.name
 
 
 def _opset(reader: Reader, message: Field) -> tuple[str, int]:

@@ -372,9 +372,8 @@ async def _stage(made: Draft, engine: Engine, on_progress: Uploading | None) -> 
     async def placed(part: ServedArtifact | None) -> ServedArtifact | None:
         if part is None:
             return None
-        staged.append(
-            await engine.stage(part.artifact, partial(on_progress, part.artifact.name) if on_progress else None)
-        )
+        telling = partial(on_progress, part.artifact.name) if on_progress else None
+        staged.append(await engine.stage(part.artifact, telling, part.use))
         return replace(part, staged=staged[-1])
 
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..engines.base import Component, Manifest, Staged
+from ..engines.base import AS_LOGGED, Component, Manifest, Staged, Use
 from ..engines.fields import listed, mapping
 from ..engines.kserve import (
     MANAGED_BY,
@@ -57,6 +57,8 @@ class ServedArtifact:
     artifact: Artifact
     staged: Staged
     python: str = ""
+    use: Use = AS_LOGGED
+    """What is to load it."""
 
 
 @dataclass(frozen=True)

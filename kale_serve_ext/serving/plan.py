@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ..engines.base import Check, Engine, Manifest, Runtime, ServiceState, Staged
+from ..engines.base import AS_LOGGED, Check, Engine, Manifest, Runtime, ServiceState, Staged, Use
 from ..engines.kserve import CANARY, OWN_RUNTIME, STANDARD, is_stopped
 from ..entities import KFP_MODEL, MODEL, TRANSFORMER, Artifact
-from ..errors import InvalidInputError, NotFoundError, PermissionDeniedError
+from ..errors import InvalidInputError, NotFoundError, PermissionDeniedError, SnapshotError
 from .answering import method_of
 from .changes import changes, differences
 from .config import Config, for_component, normalise
@@ -34,7 +34,7 @@ from .inputs import check_input
 from .layout import check_layout
 from .manifest import ServedArtifact, Wanted, build
 from .methods import check_method, check_verify, chosen_method, chosen_verify, has_methods, methods_of
-from .runtimes import Asked, about_differences, about_runtime, choices, in_order, misfit, only_protocols, title_of
+from .runtimes import Asked, about_differences, about_runtime, choices, in_order, misfit, title_of, usual_protocol
 from .status import protocol_of, python_of, runtime_of, served_artifact
 from .types import Plan, RuntimeChoice, ServeRequest
 
@@ -124,7 +124,9 @@ async def draft(
         runtimes = [r for r in runtimes if r.name != OWN_RUNTIME]
     python = await _python_chosen(metadata, before) if before and model and model.format == "custom" else ""
     asked = Asked("", method, verify)
-    pick = await _pick_runtime(request, config, asked, model, transformer, engine, runtimes, before, python)
+    pick = await _pick_runtime(request, config, asked, model, transformer, engine, runtimes, before, python, name)
+    is_served = pick.runtime is not None and not any(c.level == "error" for c in pick.checks)
+    use = Use(pick.runtime.server, name) if pick.runtime and is_served and pick.runtime.server else AS_LOGGED
     stays = before is not None and transformer is None and not {"transformer", "config"} & {*request.remove}
     if before and stays and (for_component(config, "transformer") or pick.protocol != protocol_of(before)):
         config = with_container_of(config, before, "transformer")
@@ -134,7 +136,7 @@ async def draft(
         name=name,
         namespace=engine.info.namespace,
         protocol=pick.protocol,
-        model=await _part(model, pick.runtime.python if pick.runtime else "", engine, places),
+        model=await _part(model, pick.runtime.python if pick.runtime else "", engine, places, use),
         transformer=await _part(transformer, transformer_python, engine, places),
         runtime=pick.runtime.name if pick.runtime and model and model.format != "custom" else "",
         method=method,
@@ -241,11 +243,13 @@ async def _pick_runtime(
     runtimes: Sequence[Runtime],
     before: Manifest | None,
     python: str,
+    name: str,
 ) -> _Pick:
     """The runtime and the protocol: as asked, else those of the service ``before``, else the best fitting.
 
     Args:
         python: the interpreter that was chosen for custom code before.
+        name: the service's.
     """
     said = request.protocol or _said(config, "protocolVersion")
     if said not in ("", "v1", "v2"):
@@ -273,13 +277,15 @@ async def _pick_runtime(
     if named and not said and not (implied and not before) and named.protocols and protocol not in named.protocols:
         # MLServer and Triton speak only v2: naming one of them is asking for it.
         protocol = named.protocols[0]
-    spoken = only_protocols(runtimes, model.format)
-    if not (wanted or said or implied or before) and spoken and protocol not in spoken:
-        protocol = spoken[0]
-    asked = replace(asked, protocol=protocol)
+    is_open = not (wanted or said or implied or before)
+    asked = replace(asked, protocol="" if is_open else protocol)
     fitting = [r for r in in_order(runtimes, model, asked.method) if not misfit(r, model.format, asked)]
-    found = await asyncio.gather(*(engine.check(model, runtime) for runtime in fitting))
+    found = await asyncio.gather(*(engine.check(model, runtime, name) for runtime in fitting))
     verdicts = {runtime.name: checks for runtime, checks in zip(fitting, found, strict=True)}
+    if is_open:
+        protocol = usual_protocol(choices(runtimes, model, asked, verdicts), fitting, protocol)
+        asked = replace(asked, protocol=protocol)
+        fitting = [r for r in fitting if not misfit(r, model.format, asked)]
     kept = bool(before and usual in verdicts and _stays(usual, fitting, verdicts, model, asked, before))
     by_name = bool(wanted)
     if kept:
@@ -375,13 +381,15 @@ async def _check_transformer(
     return runtime.python, tuple(found)
 
 
-async def _part(artifact: Artifact | None, python: str, engine: Engine, checks: list[Check]) -> ServedArtifact | None:
+async def _part(
+    artifact: Artifact | None, python: str, engine: Engine, checks: list[Check], use: Use = AS_LOGGED
+) -> ServedArtifact | None:
     """The artifact where the engine would find its files; why it cannot goes to ``checks``."""
     if artifact is None:
         return None
     try:
-        return ServedArtifact(artifact, await engine.address(artifact), python)
-    except (InvalidInputError, PermissionDeniedError) as error:
+        return ServedArtifact(artifact, await engine.address(artifact, use), python, use)
+    except (InvalidInputError, PermissionDeniedError, SnapshotError) as error:
         checks.append(Check("error", "OutOfReach", error.message, error.hint, error.field))
         return ServedArtifact(artifact, Staged(artifact.uri), python)
 

@@ -47,12 +47,17 @@ def title_of(model_format: str) -> str:
     return format_.title if format_ and not format_.is_code else model_format
 
 
-def only_protocols(runtimes: Sequence[Runtime], model_format: str) -> tuple[str, ...]:
-    """The protocols of the runtimes that serve a format, in order; empty where one of them takes any."""
-    serving = [runtime for runtime in runtimes if model_format in runtime.formats]
-    if not all(runtime.protocols for runtime in serving):
-        return ()
-    return tuple(dict.fromkeys(protocol for runtime in serving for protocol in runtime.protocols))
+def usual_protocol(offered: Sequence[RuntimeChoice], fitting: Sequence[Runtime], protocol: str) -> str:
+    """The protocol to speak where none was asked for: ``protocol`` where the runtime that would be chosen takes it, or
+    the first of its own.
+
+    Args:
+        offered: the verdicts on all runtimes; where none is chosen, the first that fits counts.
+        fitting: those that serve the format, in order, of which the first counts where something speaks against all.
+    """
+    fits = sorted((one for one in offered if one.fits), key=lambda one: not one.chosen)
+    spoken = next((one.protocols for one in (*fits, *fitting)), ())
+    return protocol if not spoken or protocol in spoken else spoken[0]
 
 
 def in_order(runtimes: Sequence[Runtime], model: Artifact, method: str = USUAL) -> list[Runtime]:

@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from kale_serve_ext import Endpoint, Model, Transformer, serve, session
 from kale_serve_ext.config import Settings
-from kale_serve_ext.engines.base import OnProgress, Staged
+from kale_serve_ext.engines.base import AS_LOGGED, OnProgress, Staged, Use
 from kale_serve_ext.engines.local.engine import LocalEngine
 from kale_serve_ext.entities import Artifact, ServiceRef
 from kale_serve_ext.errors import (
@@ -306,7 +306,7 @@ class Meeting(LocalEngine):
         self._here = 0
         self._both = asyncio.Event()
 
-    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Staged:
+    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None, use: Use = AS_LOGGED) -> Staged:
         self._here += 1
         if self._here >= 2:
             self._both.set()

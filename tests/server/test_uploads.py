@@ -14,7 +14,7 @@ from tornado.httpclient import HTTPResponse
 
 from kale_serve_ext import Model, session, sync
 from kale_serve_ext.config import Settings
-from kale_serve_ext.engines.base import Manifest, OnProgress, ServiceState, Staged, Version
+from kale_serve_ext.engines.base import AS_LOGGED, Manifest, OnProgress, ServiceState, Staged, Use, Version
 from kale_serve_ext.engines.local.engine import LocalEngine
 from kale_serve_ext.entities import Artifact, ServiceRef
 from kale_serve_ext.errors import StorageFullError
@@ -53,7 +53,7 @@ class Slow(LocalEngine):
         """Whether the next reading of services is told only when it is let go."""
         self.let_go = asyncio.Event()
 
-    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Staged:
+    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None, use: Use = AS_LOGGED) -> Staged:
         if self.is_quick:
             return await super().stage(artifact)
         assert on_progress is not None

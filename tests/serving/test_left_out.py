@@ -11,7 +11,17 @@ from typing import cast
 import pytest
 
 from kale_serve_ext import __version__
-from kale_serve_ext.engines.base import Check, Engine, EngineInfo, Manifest, Runtime, ServiceState, Staged
+from kale_serve_ext.engines.base import (
+    AS_LOGGED,
+    Check,
+    Engine,
+    EngineInfo,
+    Manifest,
+    Runtime,
+    ServiceState,
+    Staged,
+    Use,
+)
 from kale_serve_ext.engines.local.runtimes import runtimes
 from kale_serve_ext.entities import MODEL, TRANSFORMER, Artifact, Environment, ServiceRef
 from kale_serve_ext.errors import InvalidInputError, NotFoundError
@@ -57,10 +67,10 @@ class Running:
     async def runtimes(self, artifact: Artifact | None = None) -> list[Runtime]:
         return runtimes(artifact, [("other", "Other", OTHER)])
 
-    async def check(self, artifact: Artifact, runtime: Runtime) -> list[Check]:
+    async def check(self, artifact: Artifact, runtime: Runtime, name: str = "") -> list[Check]:
         return []
 
-    async def address(self, artifact: Artifact) -> Staged:
+    async def address(self, artifact: Artifact, use: Use = AS_LOGGED) -> Staged:
         return Staged(artifact.uri, image=self.image)
 
     async def dry_run(self, manifest: Manifest, *, force: bool = False) -> list[Check]:

@@ -8,7 +8,15 @@ import pytest
 
 from kale_serve_ext.engines.base import Check, Runtime
 from kale_serve_ext.entities import MODEL, Artifact, Environment
-from kale_serve_ext.serving.runtimes import Asked, about_differences, about_runtime, choices, in_order, misfit
+from kale_serve_ext.serving.runtimes import (
+    Asked,
+    about_differences,
+    about_runtime,
+    choices,
+    in_order,
+    misfit,
+    usual_protocol,
+)
 
 SKLEARN = Runtime("kserve-sklearnserver", "scikit-learn", ("sklearn",), ("v1", "v2"), python="/opt/a/bin/python")
 XGBOOST = Runtime("kserve-xgbserver", "XGBoost", ("xgboost",), ("v1", "v2"), python="/opt/a/bin/python")
@@ -101,15 +109,29 @@ SERVERS = [replace(MLSERVER, preference=3), TRITON, STOCK, OWN]
         (CLASSIFIER, Asked("v2"), "kale-serve-ext"),
         (CLASSIFIER, Asked("v1", "predict_proba"), "kale-serve-ext"),
         (REGRESSOR, Asked("v1", verify="require"), "kale-serve-ext"),
-        # Its snapshot is no model repository; one that is in a bucket may well be.
-        (replace(REGRESSOR, format="onnx", details={"opsets": {"ai.onnx": 17}}), Asked("v2"), "kale-serve-ext"),
-        (replace(REGRESSOR, format="onnx", details={}), Asked("v2"), "kserve-tritonserver"),
+        (replace(REGRESSOR, format="onnx", details={"opsets": {"ai.onnx": 17}}), Asked("v2"), "kserve-tritonserver"),
+        (replace(REGRESSOR, format="onnx", details={"sequences": ["probabilities"]}), Asked("v2"), "kale-serve-ext"),
         # It was logged before anything was recorded.
         (replace(REGRESSOR, details={}), Asked("v1"), "kserve-xgbserver"),
     ],
 )
 def test_the_server_that_answers_as_the_model_did_comes_first(artifact: Artifact, asked: Asked, chosen: str) -> None:
     assert [c.name for c in choices(SERVERS, artifact, asked, {}) if c.chosen] == [chosen]
+
+
+def test_the_protocol_is_that_of_the_runtime_that_would_be_chosen() -> None:
+    def protocol(artifact: Artifact, verdicts: dict[str, list[Check]] | None = None) -> str:
+        asked = Asked()
+        fitting = [r for r in in_order(SERVERS, artifact) if not misfit(r, artifact.format, asked)]
+        return usual_protocol(choices(SERVERS, artifact, asked, verdicts or {}), fitting, "v1")
+
+    onnx = replace(REGRESSOR, format="onnx", details={})
+    against = [Check("error", "LayoutMissing", "There is no model.")]
+    assert protocol(REGRESSOR) == "v1"
+    assert protocol(onnx) == "v2"
+    assert protocol(onnx, {"kserve-tritonserver": against}) == "v1"
+    assert protocol(replace(onnx, format="triton"), {"kserve-tritonserver": against}) == "v2"
+    assert protocol(replace(onnx, format="paddle")) == "v1"
 
 
 def test_the_picker_shows_what_each_would_answer_otherwise() -> None:

@@ -24,6 +24,7 @@ from ...errors import (
     PermissionDeniedError,
 )
 from ..base import (
+    AS_LOGGED,
     Check,
     Component,
     Connection,
@@ -36,6 +37,7 @@ from ..base import (
     ServiceEvent,
     ServiceState,
     Staged,
+    Use,
     Version,
 )
 from ..fields import mapping, mappings, name_of
@@ -104,19 +106,19 @@ class ClusterEngine:
         image = self._settings.cluster_image or f"{OWN_RUNTIME}/predictor:{__version__}"
         return runtimes.in_order(namespaced, cluster_wide, image, artifact.format if artifact else "")
 
-    async def check(self, artifact: Artifact, runtime: Runtime) -> list[Check]:
-        found = await self._staging.check(artifact)
+    async def check(self, artifact: Artifact, runtime: Runtime, name: str = "") -> list[Check]:
+        found = await self._staging.check(artifact, Use(runtime.server, name))
         if runtime.assumed:
             message = f"{runtime.name} is assumed to be here: the cluster's runtimes may not be read."
             hint = "The right to list clusterservingruntimes would tell."
             found.append(Check("warning", "RuntimeAssumed", message, hint, "runtime"))
         return found
 
-    async def address(self, artifact: Artifact) -> Staged:
-        return await self._staging.address(artifact)
+    async def address(self, artifact: Artifact, use: Use = AS_LOGGED) -> Staged:
+        return await self._staging.address(artifact, use)
 
-    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Staged:
-        return await self._staging.stage(artifact, on_progress)
+    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None, use: Use = AS_LOGGED) -> Staged:
+        return await self._staging.stage(artifact, on_progress, use)
 
     async def unstage(self, staged: Staged) -> None:
         for one in staged.owned:

@@ -7,9 +7,12 @@ from dataclasses import replace
 
 from ...formats import served, with_names
 from ..base import Manifest, Runtime
-from ..fields import mapping, mappings, name_of
-from ..kserve import OWN_RUNTIME
+from ..fields import annotations_of, mapping, mappings, name_of, text
+from ..kserve import OWN_RUNTIME, SERVING
+from .layouts import SERVER_OF
 
+_SERVER_TYPE = f"{SERVING}server-type"
+"""The annotation by which a runtime of KServe 0.20 says what it runs."""
 _STOCK: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("kserve-sklearnserver", "KServe sklearn server", ("v1", "v2")),
     ("kserve-xgbserver", "KServe XGBoost server", ("v1", "v2")),
@@ -28,7 +31,14 @@ def stock() -> list[Runtime]:
     """Those that KServe brings, for where its cluster-wide ones may not be read."""
     formats = with_names()
     return [
-        Runtime(name, title, tuple(f.name for f in formats if name in f.runtimes), protocols, assumed=True)
+        Runtime(
+            name,
+            title,
+            tuple(f.name for f in formats if name in f.runtimes),
+            protocols,
+            assumed=True,
+            server=SERVER_OF.get(name, ""),
+        )
         for name, title, protocols in _STOCK
     ]
 
@@ -78,6 +88,7 @@ def _runtime(given: Manifest) -> Runtime:
         # What goes by gRPC has the protocol's name without the prefix here.
         protocols=tuple(dict.fromkeys(p.removeprefix("grpc-") for p in protocols)),
         image=str(containers[0].get("image") or "") if containers else "",
+        server=text(annotations_of(given).get(_SERVER_TYPE)) or SERVER_OF.get(name_of(given), ""),
     )
 
 

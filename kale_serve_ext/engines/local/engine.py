@@ -23,6 +23,7 @@ from ...errors import (
 )
 from ...source.installed import distributions_of_modules
 from ..base import (
+    AS_LOGGED,
     Check,
     Component,
     Connection,
@@ -35,6 +36,7 @@ from ..base import (
     ServiceEvent,
     ServiceState,
     Staged,
+    Use,
     Version,
 )
 from ..fields import mapping
@@ -79,7 +81,7 @@ class LocalEngine:
     async def runtimes(self, artifact: Artifact | None = None) -> list[Runtime]:
         return runtimes(artifact, await interpreters.kernels())
 
-    async def check(self, artifact: Artifact, runtime: Runtime) -> list[Check]:
+    async def check(self, artifact: Artifact, runtime: Runtime, name: str = "") -> list[Check]:
         server = servers.of_runtime(runtime.name)
         if server is not None and server.program is not None:
             return await self._check_foreign(artifact, runtime, server)
@@ -89,10 +91,10 @@ class LocalEngine:
             found += await self._imports(artifact, runtime.python)
         return found
 
-    async def address(self, artifact: Artifact) -> Staged:
+    async def address(self, artifact: Artifact, use: Use = AS_LOGGED) -> Staged:
         return Staged(artifact.uri)
 
-    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Staged:
+    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None, use: Use = AS_LOGGED) -> Staged:
         parts = urlsplit(artifact.uri)
         if parts.scheme != "file":
             raise InvalidInputError(

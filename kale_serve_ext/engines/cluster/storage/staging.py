@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -9,11 +10,13 @@ from urllib.parse import urlsplit
 
 from ....config import Settings
 from ....entities import Artifact
-from ....errors import InvalidInputError, KaleServeError, PermissionDeniedError
-from ...base import Check, Manifest, OnProgress, Staged
+from ....errors import InvalidInputError, KaleServeError, PermissionDeniedError, SnapshotError
+from ...base import AS_LOGGED, Check, Manifest, OnProgress, Staged, Use
 from ...fields import name_of
 from ..credentials import Place
+from ..layouts import told
 from . import owner_references as shared
+from .arranging import Arranging, files_for, is_arranged
 from .by_claim import AsItIs, Copied, FromRok, own_claim, source_of
 from .by_s3 import ToBucket, in_bucket
 from .by_upload import ToNamedClaim, ToOwnClaim
@@ -35,25 +38,27 @@ class Staging:
         # Threads of its own: uploads to a storage that hangs must not wait in front of anybody else's work.
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="kale-serve-cluster")
         self._site = Site(settings, place, namespace, api, self._threads)
+        self._arranging = Arranging(settings, self._threads)
         self._jobs: dict[str, str] = {}
         """The Jobs that hold claims until a service does, by the claims' names."""
 
-    async def check(self, artifact: Artifact) -> list[Check]:
-        """Whether the files are there to be brought anywhere, and what speaks against the way that they would go."""
+    async def check(self, artifact: Artifact, use: Use = AS_LOGGED) -> list[Check]:
+        """Whether the files are there to be brought anywhere, as they have to lie, and what speaks against the way that
+        they would go."""
         if urlsplit(artifact.uri).scheme == "file" and not folder_of(artifact).is_dir():
             message = f"The files of {artifact.name!r} are not on this machine: there is no {folder_of(artifact)}."
             hint = "Serve it where it was logged, or log it again."
             return [Check("error", "SnapshotMissing", message, hint, "version")]
         try:
-            return await (await self._way(artifact)).checks()
+            return [*await self._about_layout(artifact, use), *await (await self._way(artifact)).checks()]
         except (InvalidInputError, PermissionDeniedError) as error:
             return [Check("error", "OutOfReach", error.message, error.hint, error.field)]
 
-    async def address(self, artifact: Artifact) -> Staged:
-        return await (await self._way(artifact)).address()
+    async def address(self, artifact: Artifact, use: Use = AS_LOGGED) -> Staged:
+        return await (await self._way(await self._arranging.address(artifact, use))).address()
 
-    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Staged:
-        return await (await self._way(artifact, on_progress)).stage()
+    async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None, use: Use = AS_LOGGED) -> Staged:
+        return await (await self._way(await self._arranging.make(artifact, use), on_progress)).stage()
 
     async def make(self, wanted: Manifest) -> str:
         """See to it that an object that services share is there; its path where it is to go if no service comes."""
@@ -78,6 +83,20 @@ class Staging:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)
+
+    async def _about_layout(self, artifact: Artifact, use: Use) -> list[Check]:
+        """Why the files cannot be laid out for what loads them, or how they have to lie where that is not done here."""
+        if not is_arranged(artifact, use):
+            wanted = told(use.server, artifact.format)
+            message = f"The files are used from where they are, {artifact.uri[:200]}. {wanted}"
+            return [Check("info", "LayoutExpected", message, "", "version")] if wanted else []
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, files_for, artifact, use)
+        except InvalidInputError as error:
+            return [Check("error", "LayoutMissing", error.message, error.hint, error.field)]
+        except (SnapshotError, OSError) as error:
+            return [Check("error", "SnapshotUnreadable", f"The snapshot cannot be read: {error}.", "", "version")]
+        return []
 
     async def _way(self, artifact: Artifact, on_progress: OnProgress | None = None) -> Strategy:
         """The way for the artifact's files, by its address and the setting."""

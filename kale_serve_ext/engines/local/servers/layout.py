@@ -27,6 +27,8 @@ class Snapshot:
     """As far as the files tell it without being loaded."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """The contents of the configurations among them."""
+    in_cluster: bool = False
+    """Whether KServe's image loads it, and not a program of this machine."""
 
 
 @dataclass(frozen=True)

@@ -56,13 +56,8 @@ def layout(snapshot: Snapshot) -> Layout:
     """
     if snapshot.format == "triton":
         return _repository(snapshot)
-    version = f"{snapshot.name}/1"
-    name = _NAMES[snapshot.format]
-    links = {f"{version}/{name}": _model_in(snapshot)}
-    if links[f"{version}/{name}"] and snapshot.format == "onnx":
-        # Weights in files of their own stand beside the model.
-        links |= {f"{version}/{path}": path for path in snapshot.files if path not in links.values()}
-    return Layout(links=links, files={f"{snapshot.name}/{CONFIG}": _config(snapshot.format, snapshot.signature)})
+    links = _saved_models(snapshot) if snapshot.format == "tensorflow" else _model_file(snapshot)
+    return Layout(links=links, files={f"{snapshot.name}/{CONFIG}": _config(snapshot)})
 
 
 def command(seat: Seat) -> Command:
@@ -93,7 +88,21 @@ def reason(log: str) -> str:
     return errors[-1] if errors else last_exception(log) or (last if "shared library" in last else "")
 
 
-def _model_in(snapshot: Snapshot) -> str:
+def _model_file(snapshot: Snapshot) -> dict[str, str]:
+    """The file of an ONNX or PyTorch model, with what lies beside it: weights in files of their own."""
+    groups = _ENDINGS[snapshot.format]
+    there = (group for group in groups if any(path.endswith(group) for path in snapshot.files))
+    # Programs of torch.export are loaded by torch itself, which Triton's own backend has nothing of.
+    endings = groups[0] if snapshot.in_cluster else next(there, groups[0])
+    file = the_file(snapshot, endings, "Triton")
+    version = f"{snapshot.name}/1"
+    beside = {f"{version}/{path}": path for path in snapshot.files if path != file and snapshot.format == "onnx"}
+    return {f"{version}/{_NAMES[snapshot.format]}": file, **beside}
+
+
+def _saved_models(snapshot: Snapshot) -> dict[str, str]:
+    """A SavedModel, or the versions of one in numbered folders."""
+    where = f"{snapshot.name}/{{}}/{_NAMES[snapshot.format]}"
     if _SAVED_MODEL in snapshot.files:
         return ""
     folders = {path.partition("/")[0] for path in snapshot.files if path.endswith(f"/{_SAVED_MODEL}")}
@@ -103,12 +112,24 @@ def _model_in(snapshot: Snapshot) -> str:
     return the_file(snapshot, endings, "Triton")
 
 
-def _config(model_format: str, signature: Signature | None) -> str:
-    lines = [f'backend: "{_BACKENDS[model_format]}"', f'platform: "{_PLATFORMS[model_format]}"', "max_batch_size: 0"]
+def _config(snapshot: Snapshot) -> str:
+    of, signature = snapshot.format, snapshot.signature
+    lines = [f'backend: "{_BACKENDS[of]}"', f'platform: "{_PLATFORMS[of]}"', "max_batch_size: 0"]
     if signature:
         lines += [_field("input", spec) for spec in signature.inputs]
         lines += [_field("output", spec) for spec in signature.outputs]
-    return "\n".join([*lines, _ONE_INSTANCE, ""])
+    elif snapshot.in_cluster and of == "pytorch":
+        raise InvalidInputError(
+            "Triton has to be told what a PyTorch model takes and gives, which this one does not tell.",
+            hint="Log it with an example of its input: Model(…, example=x).",
+            field="runtime",
+        )
+    return "\n".join([*lines, *_instances(snapshot), ""])
+
+
+def _instances(snapshot: Snapshot) -> tuple[str, ...]:
+    # In a cluster it may have a GPU, which it finds by itself.
+    return () if snapshot.in_cluster else (_ONE_INSTANCE,)
 
 
 _ONE_INSTANCE = "instance_group { kind: KIND_CPU count: 1 }"
@@ -151,18 +172,18 @@ def _repository(snapshot: Snapshot) -> Layout:
         name = snapshot.name if model is entry else model.name
         above = f"{model.name}/" if model.name else ""
         links |= {f"{name}/{path}": f"{above}{path}" for path in model.files if path != CONFIG}
-        files[f"{name}/{CONFIG}"] = _renamed(model)
+        files[f"{name}/{CONFIG}"] = _renamed(model, snapshot)
         if model.backend == ENSEMBLE and len(model.files) == 1:
             # The folder of its version is empty, and as such not in a snapshot.
             files[f"{name}/1/.ensemble"] = ""
     return Layout(links=links, files=files)
 
 
-def _renamed(model: TritonModel) -> str:
+def _renamed(model: TritonModel, snapshot: Snapshot) -> str:
     """Its configuration without a name, which is the folder's then."""
     text = without(model.text, "name")
     is_alone = model.backend == ENSEMBLE or "instance_group" in model.config
-    return text if is_alone else f"{text.rstrip()}\n{_ONE_INSTANCE}\n".lstrip()
+    return text if is_alone else "\n".join([text.rstrip(), *_instances(snapshot), ""]).lstrip()
 
 
 def _prefix(seat: Seat) -> str:
