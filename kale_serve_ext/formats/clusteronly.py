@@ -27,5 +27,4 @@ FORMATS: tuple[Format, ...] = (
     ),
     _of("triton", "Triton", ("kserve-tritonserver",)),
     _of("tensorrt", "TensorRT", ("kserve-tritonserver",)),
-    _of("huggingface", "Hugging Face", ("kserve-huggingfaceserver", "kserve-vllmserver"), (".bin", ".safetensors")),
 )

@@ -17,13 +17,21 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TypeVar
 
-from . import clusteronly, custom, lightgbm, onnx, pytorch, sklearn, xgboost
+from . import clusteronly, custom, huggingface, lightgbm, onnx, sklearn, xgboost
 from .base import Content, Format
 
 CODE: Format = custom.FORMAT
 """What anything else can be served as."""
 GROUP = "kale_serve_ext.formats"
-_OWN: tuple[Format, ...] = (sklearn.FORMAT, xgboost.FORMAT, lightgbm.FORMAT, onnx.FORMAT, pytorch.FORMAT, custom.FORMAT)
+_OWN: tuple[Format, ...] = (
+    sklearn.FORMAT,
+    xgboost.FORMAT,
+    lightgbm.FORMAT,
+    onnx.FORMAT,
+    # Before what takes any module of PyTorch, or anything that can be called.
+    huggingface.FORMAT,
+    custom.FORMAT,
+)
 _LAST = (sklearn.FORMAT, custom.FORMAT)
 """Asked after all others: what wraps a library's model as an estimator is one of scikit-learn's too."""
 _WITHIN = 5.0

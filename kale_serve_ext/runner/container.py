@@ -34,7 +34,7 @@ from kserve.protocol.grpc.server import GRPCServer
 from kserve.protocol.rest.server import RESTServer
 
 from ..formats import served
-from . import answers, predictor_client, responses, versions
+from . import answers, openai_routes, predictor_client, responses, versions
 from .asgi_guard import MAX_REQUEST_BYTES, AsgiGuard
 from .load import in_short, load
 from .rpc import Servicer
@@ -97,6 +97,10 @@ class ContainerRESTServer(RESTServer):  # type: ignore[misc]  # kserve has no ty
     def create_application(self) -> None:
         super().create_application()
         self.config.app = AsgiGuard(kserve.model_server.app)
+
+    def _register_endpoints(self, app: FastAPI) -> None:
+        super()._register_endpoints(app)
+        openai_routes.add(app, self.dataplane.model_registry)
 
     def _add_middlewares(self, app: FastAPI) -> None:
         """None of kserve's, which write two lines of timing for each request; but this is before its routes."""

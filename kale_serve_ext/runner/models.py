@@ -16,6 +16,7 @@ from .. import modelmeta
 from ..estimators import Question, question, rows_of
 from ..estimators.answers import plain
 from ..formats.tensors import TensorModel
+from ..formats.texts import Writer
 from ..ml import JSON
 from ..modelmeta import ModelMeta
 from . import tensors
@@ -23,9 +24,10 @@ from .files import load_object
 from .named import NamedTensorModel
 from .tables import TableBuilder
 from .task import Task
+from .writing import WritingModel
 
 
-def load_model(task: Task) -> FrameworkModel | NamedTensorModel:
+def load_model(task: Task) -> FrameworkModel | NamedTensorModel | WritingModel:
     """Load the one model file of the snapshot, or the estimator beside it.
 
     Raises:
@@ -38,6 +40,8 @@ def load_model(task: Task) -> FrameworkModel | NamedTensorModel:
     found = load_object(folder, task.kind)
     if isinstance(found, TensorModel):
         return NamedTensorModel(task.name, found)
+    if isinstance(found, Writer):
+        return WritingModel(task.name, found)
     return FrameworkModel(task.name, found, answered_by(), meta)
 
 

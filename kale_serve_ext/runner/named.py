@@ -28,7 +28,7 @@ class NamedTensorModel(Model):  # type: ignore[misc]  # kserve has no types
 
     def __init__(self, name: str, model: TensorModel) -> None:
         super().__init__(name)
-        self._model = model
+        self.model = model
         self._inputs = {spec.name: spec for spec in model.inputs}
         self.ready = True
 
@@ -53,7 +53,7 @@ class NamedTensorModel(Model):  # type: ignore[misc]  # kserve has no types
             InvalidInput, InferenceError: as :meth:`run`.
         """
         try:
-            fed = of_rows(self._model.inputs, rows)
+            fed = of_rows(self.model.inputs, rows)
             return answers_of(self.run(fed), len(rows))
         except InvalidInputError as error:
             raise InvalidInput(error.message) from error
@@ -66,8 +66,8 @@ class NamedTensorModel(Model):  # type: ignore[misc]  # kserve has no types
             InferenceError: it failed.
         """
         try:
-            check_dims(self._model.inputs, fed)
-            return self._model.run(fed, wanted)
+            check_dims(self.model.inputs, fed)
+            return self.model.run(fed, wanted)
         except InvalidInputError as error:
             raise InvalidInput(error.message) from error
         except (ValueError, TypeError) as error:
@@ -79,15 +79,15 @@ class NamedTensorModel(Model):  # type: ignore[misc]  # kserve has no types
 
     def get_input_types(self) -> list[dict[str, object]]:
         """v2 metadata."""
-        return [_described(spec) for spec in self._model.inputs]
+        return [_described(spec) for spec in self.model.inputs]
 
     def get_output_types(self) -> list[dict[str, object]]:
         """v2 metadata."""
-        return [_described(spec) for spec in self._model.outputs]
+        return [_described(spec) for spec in self.model.outputs]
 
     def _infer(self, request: InferRequest) -> InferResponse:
         wanted = [output.name for output in request.request_outputs or ()]
-        known = [spec.name for spec in self._model.outputs]
+        known = [spec.name for spec in self.model.outputs]
         if unknown := [name for name in wanted if name not in known]:
             raise InvalidInput(f"The model has no output {unknown[0]!r}; it gives {_listed(known)}.")
         found = self.run(self._fed(request.inputs), wanted)

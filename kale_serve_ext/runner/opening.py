@@ -82,6 +82,7 @@ def _told(path: Path, kind: str, module_name: str, class_name: str) -> Told:
             if kind in ("custom", "transformer"):
                 return _code(path, kind, module_name, class_name, version)
             from ..formats.tensors import TensorModel
+            from ..formats.texts import Writer
             from ..ml import Signature
             from .files import load_object, read_object
 
@@ -89,6 +90,8 @@ def _told(path: Path, kind: str, module_name: str, class_name: str) -> Told:
             if isinstance(obj, TensorModel):
                 signature = Signature(input_dtype="", inputs=obj.inputs, outputs=obj.outputs)
                 return Told(ok=True, is_model=True, signature=signature.to_dict(), python_version=version)
+            if isinstance(obj, Writer):
+                return Told(ok=True, is_model=True, python_version=version)
             return _described(obj, version, [w.message for w in warned])
     except MemoryError:
         return Told(message="There was not enough memory to open it.", out_of_memory=True, python_version=version)

@@ -16,7 +16,7 @@ from kserve import Model, ModelServer
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.server import RESTServer
 
-from . import answers, predictor_client, responses
+from . import answers, openai_routes, predictor_client, responses
 from .asgi_guard import AsgiGuard
 from .guard import Guard, watch_connections
 from .load import in_short
@@ -181,6 +181,10 @@ class InheritedRESTServer(RESTServer):  # type: ignore[misc]  # kserve has no ty
     async def drain(self, idle: float, grace: float) -> None:
         """Accept nothing new, answer what comes on open connections with ``Connection: close``, and end."""
         await self._server.drain(idle, grace)
+
+    def _register_endpoints(self, app: FastAPI) -> None:
+        super()._register_endpoints(app)
+        openai_routes.add(app, self.dataplane.model_registry)
 
     def _add_middlewares(self, app: FastAPI) -> None:
         """None of kserve's, which write two lines of timing for each request; but this is before its routes."""
