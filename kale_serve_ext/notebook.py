@@ -10,7 +10,7 @@ import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, SupportsIndex, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, SupportsIndex, overload, runtime_checkable
 
 from . import session
 from .engines.base import Component, Phase
@@ -20,10 +20,13 @@ from .serveconfig import ServeConfig, plain_config
 from .sync import loop, run
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .display import Progress
     from .engines.base import Engine
     from .entities import Artifact
     from .serving.asking import AskingClient
+    from .serving.generation import Generation, Messages, Reply, Stream
     from .serving.outputs import Outputs
     from .serving.plan import Draft
     from .serving.types import Plan, Service, ServiceRevision
@@ -33,6 +36,8 @@ __all__ = ["Endpoint", "ServeConfig", "serve", "services"]
 
 READY_TIMEOUT = 600.0
 """Seconds that ``serve`` and ``Endpoint.wait`` wait at most, unless told otherwise."""
+WRITE_TIMEOUT = 300.0
+"""Seconds that a model may take to write a text, unless told otherwise."""
 PREDICT_TIMEOUT = 60.0
 """Seconds that one request may take, unless told otherwise."""
 Verify = Literal["warn", "require", "off"]
@@ -269,6 +274,91 @@ class Endpoint:
         """:meth:`predict` for asynchronous code: ``await endpoint.predict_async(x)``, many at once if wanted."""
         work = self._client.ask(data, protocol=protocol, timeout=timeout)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop()))
+
+    @overload
+    def chat(
+        self, messages: Messages, *, stream: Literal[False] = False, timeout: float = WRITE_TIMEOUT, **options: JSON
+    ) -> Reply: ...
+    @overload
+    def chat(
+        self, messages: Messages, *, stream: Literal[True], timeout: float = WRITE_TIMEOUT, **options: JSON
+    ) -> Stream: ...
+    def chat(
+        self, messages: Messages, *, stream: bool = False, timeout: float = WRITE_TIMEOUT, **options: JSON
+    ) -> Reply | Stream:
+        """Have a model that writes text answer a conversation.
+
+        Args:
+            messages: a text; or messages with ``role`` (``system``, ``user``, ``assistant``) and ``content``.
+            stream: whether to get the answer piece by piece, as it is written.
+            timeout: seconds that the answer may take; of a stream, each piece.
+            options: of OpenAI's chat completions: ``max_tokens``, ``temperature``, ``top_p``, ``seed``, ``stop``, …
+
+        Returns:
+            The :class:`Reply`, whose ``text`` is the answer; or a :class:`Stream`, an iterator of pieces of text. A
+            stream that is closed, or left by ``with``, before its end stops the model.
+
+        Raises:
+            NotFoundError: the service's model is not one that writes text.
+            PredictionError: the model answered with an error; has its message.
+            ServiceNotReadyError: the service does not answer now; has the phase.
+            InvalidInputError: no conversation.
+            DeadlineExceededError: no answer in time.
+        """
+        if stream:
+            from .serving.generation import Stream, conversation
+
+            return Stream(run(self._generation.stream(conversation(messages), options, timeout)))
+        return run(self._generation.chat(messages, options, timeout))
+
+    @overload
+    def complete(
+        self, prompt: str, *, stream: Literal[False] = False, timeout: float = WRITE_TIMEOUT, **options: JSON
+    ) -> Reply: ...
+    @overload
+    def complete(
+        self, prompt: str, *, stream: Literal[True], timeout: float = WRITE_TIMEOUT, **options: JSON
+    ) -> Stream: ...
+    def complete(
+        self, prompt: str, *, stream: bool = False, timeout: float = WRITE_TIMEOUT, **options: JSON
+    ) -> Reply | Stream:
+        """Have a model that writes text go on with a prompt: :meth:`chat` for models that know no conversations.
+
+        ``max_tokens`` is 16 unless it is given, as OpenAI has it.
+        """
+        if stream:
+            from .serving.generation import Stream, prompted
+
+            return Stream(run(self._generation.stream(prompted(prompt), options, timeout)))
+        return run(self._generation.complete(prompt, options, timeout))
+
+    def embed(self, texts: str | Sequence[str], *, timeout: float = PREDICT_TIMEOUT) -> np.ndarray:
+        """The vectors of texts, by a model that embeds them: float32, of the shape ``[texts, width]``.
+
+        Raises:
+            NotFoundError: the service's model is another.
+        """
+        return run(self._generation.embed(texts, timeout))
+
+    @property
+    def openai_url(self) -> str:
+        """The ``base_url`` for clients of OpenAI's interface, where the model writes or embeds texts; the model's name
+        for them is the service's. Empty while there is no address."""
+        return run(self._openai_url())
+
+    async def _openai_url(self) -> str:
+        from .serving.generation import base_path
+        from .serving.status import describe
+
+        state = await self._engine.get(self.name)
+        url = describe(state).url
+        return f"{url.rstrip('/')}{base_path(state.manifest)}" if url else ""
+
+    @property
+    def _generation(self) -> Generation:
+        from .serving.generation import Generation
+
+        return Generation(self._client)
 
     def verify(self, rows: object = None, answers: object = None, *, timeout: float = PREDICT_TIMEOUT) -> Verification:
         """Compare what the service answers with what its model answered in the notebook.

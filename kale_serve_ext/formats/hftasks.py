@@ -21,6 +21,7 @@ _TOKENIZERS = (
     *("sentencepiece.bpe.model", "tokenizer.model"),
 )
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+_TEMPLATE = "chat_template"
 _MOST_BYTES = 16 << 20
 """A larger file is no configuration."""
 _MOST_LABELS = 1000
@@ -68,6 +69,9 @@ _BY_ARCHITECTURE = (
 )
 """What a class's name ends in; the first that fits counts. KServe's server derives the same, and no embeddings."""
 
+_LISTS = {"fill-mask": "fills", "text-classification": "labels"}
+"""What outputs of lists are called."""
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -75,7 +79,7 @@ class Folder:
 
     config: Mapping[str, JSON]
     told: Mapping[str, JSON] = field(default_factory=dict)
-    """What :data:`TASK_FILE` says."""
+    """What :data:`TASK_FILE` says, and whether there is a ``chat_template``."""
 
     @property
     def architecture(self) -> str:
@@ -88,6 +92,11 @@ class Folder:
         """The task's name; one that is not served too, and empty where it cannot be told."""
         told = str(self.told.get("task") or "")
         return _named(told) if told else derived(self.architecture)
+
+    @property
+    def chats(self) -> bool:
+        """Whether its tokenizer has a form for conversations."""
+        return bool(self.told.get(_TEMPLATE)) and derived(self.architecture) == "text-generation"
 
     @property
     def parameters(self) -> Mapping[str, JSON]:
@@ -125,7 +134,11 @@ def read(path: Path) -> Folder | None:
     config = _settings(path / CONFIG)
     if config is None or not (config.get("model_type") or config.get("architectures")):
         return None
-    return Folder(config, _settings(path / TASK_FILE) or {})
+    told = dict(settings(path / TASK_FILE))
+    told[_TEMPLATE] = (path / "chat_template.jinja").is_file() or bool(
+        settings(path / "tokenizer_config.json").get("chat_template")
+    )
+    return Folder(config, told)
 
 
 def weights(path: Path) -> list[str]:
@@ -214,7 +227,11 @@ def outputs_of(task: Task, folder: Folder) -> tuple[TensorSpec, ...]:
         return TensorSpec("label", "str", ("batch",)), TensorSpec("score", "float32", ("batch",))
     if task.kind == "text":
         return ()
-    return (TensorSpec({"fill-mask": "fills", "text-classification": "labels"}.get(task.name, "entities"), "str", ("batch",)),)
+    return (
+        TensorSpec(
+            {"fill-mask": "fills", "text-classification": "labels"}.get(task.name, "entities"), "str", ("batch",)
+        ),
+    )
 
 
 def answers_one(folder: Folder) -> bool:

@@ -90,7 +90,8 @@ class TransformersWriter:
     def conversation(self, messages: Sequence[Mapping[str, JSON]]) -> Prompt:
         if not self.chats:
             raise InvalidInputError(
-                "The model has no chat template.", hint="Ask it by completions, with the prompt that it was trained for."
+                "The model has no chat template.",
+                hint="Ask it by completions, with a prompt like those of its training.",
             )
         try:
             text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
@@ -225,7 +226,8 @@ class _Written:
             if min(ends):
                 self._piece(text[: min(ends)])
             raise _Stopped
-        keep = max((size for stop in self._stop for size in range(1, len(stop)) if text.endswith(stop[:size])), default=0)
+        begins = (size for stop in self._stop for size in range(1, len(stop)) if text.endswith(stop[:size]))
+        keep = max(begins, default=0)
         self._held = text[len(text) - keep :]
         if len(text) > keep:
             self._piece(text[: len(text) - keep])

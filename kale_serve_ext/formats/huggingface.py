@@ -77,7 +77,7 @@ class _HuggingFace(Format):
         told = _told_by_pipeline(obj, folder)
         if told:
             (directory / hftasks.TASK_FILE).write_text(json.dumps(told, sort_keys=True) + "\n", "utf-8")
-            folder = hftasks.Folder(folder.config, told)
+            folder = hftasks.Folder(folder.config, {**folder.told, **told})
         hftasks.served_task(folder)
         if problems := self.check(directory):
             raise InvalidInputError(" ".join(problems), hint=_PAIR, field="model")
@@ -158,7 +158,8 @@ def _parts(obj: object) -> tuple[_Saves, ...]:
         return (cast("_Saves", obj),)
     pair = _pair(obj)
     if pair is None:
-        raise InvalidInputError(f"The {type(obj).__name__} is a model without its tokenizer.", hint=_PAIR, field="model")
+        what = f"The {type(obj).__name__} is a model without its tokenizer."
+        raise InvalidInputError(what, hint=_PAIR, field="model")
     return cast("tuple[_Saves, ...]", pair)
 
 
@@ -174,8 +175,8 @@ def _config_of(obj: object, model: object) -> hftasks.Folder:
     told: JSON = json.loads(json.dumps(made, default=str))
     plain = {**told} if isinstance(told, Mapping) else {}
     plain["architectures"] = [type(model).__name__]
-    folder = hftasks.Folder(plain)
-    return hftasks.Folder(plain, _told_by_pipeline(obj, folder))
+    told_by: dict[str, JSON] = {"chat_template": bool(getattr(_model_and_tokenizer(obj)[1], "chat_template", None))}
+    return hftasks.Folder(plain, {**told_by, **_told_by_pipeline(obj, hftasks.Folder(plain))})
 
 
 def _told_by_pipeline(obj: object, folder: hftasks.Folder) -> dict[str, JSON]:
@@ -239,6 +240,7 @@ def _details(folder: hftasks.Folder) -> dict[str, JSON]:
         "model_type": str(folder.config.get("model_type") or ""),
         "labels": labels,
         "context": folder.context,
+        "chat": folder.chats,
     }
     return {key: value for key, value in told.items() if value}
 

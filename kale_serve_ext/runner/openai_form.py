@@ -1,7 +1,7 @@
 """Requests and answers of OpenAI's REST interface, as far as models that write text know them. Pure.
 
-What a client may send and has no effect by its value is passed over; what would change the answer, and cannot be had, is
-refused by its name.
+What a client may send and has no effect by its value is passed over; what would change the answer, and cannot be had,
+is refused by its name.
 """
 
 from __future__ import annotations
@@ -202,7 +202,8 @@ def _part(number: int, part: JSON) -> str:
     if isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str):
         return str(part["text"])
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
-    raise InvalidInputError(f"Message {number} has a part of the type {str(kind)[:50]!r}; send texts.", field="messages")
+    message = f"Message {number} has a part of the type {str(kind)[:50]!r}; send texts."
+    raise InvalidInputError(message, field="messages")
 
 
 def _number(body: Body, name: str, least: float | None, most: float | None) -> float | None:

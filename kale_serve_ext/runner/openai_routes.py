@@ -34,11 +34,10 @@ def add(app: FastAPI, repository: ModelRepository) -> None:
     """Add the routes, where one of the models can be asked by them."""
     models: dict[str, Model] = repository.get_models()
     writing = {name: model for name, model in models.items() if isinstance(model, WritingModel)}
-    embedding = {
-        name: one
-        for name, model in models.items()
-        if isinstance(model, NamedTensorModel) and isinstance(one := model.model, Embeds)
-    }
+    embedding: dict[str, Embeds] = {}
+    for name, model in models.items():
+        if isinstance(model, NamedTensorModel) and isinstance(model.model, Embeds):
+            embedding[name] = model.model
     if not writing and not embedding:
         return
     routes = _Routes(writing, embedding)

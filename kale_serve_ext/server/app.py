@@ -18,6 +18,9 @@ class App(Protocol):
     log_streams: int
     """How many logs are being read now."""
 
+    chats: int
+    """How many conversations are being answered now."""
+
     @property
     def backends(self) -> Backends: ...
     @property
@@ -48,6 +51,8 @@ class App(Protocol):
     def max_log_bytes(self) -> int: ...
     @property
     def max_log_streams(self) -> int: ...
+    @property
+    def max_chats(self) -> int: ...
     @property
     def request_timeout(self) -> float: ...
     @property

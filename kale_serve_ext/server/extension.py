@@ -130,6 +130,7 @@ class KaleServeApp(ExtensionApp):
         config=True
     )
     max_log_streams = Integer(32, min=1, help="""How many logs can be read at a time.""").tag(config=True)
+    max_chats = Integer(32, min=1, help="""How many test conversations can be answered at a time.""").tag(config=True)
     request_timeout = Float(
         30.0, min=0.1, help="""Seconds that a request waits for its backend before it fails with status 504."""
     ).tag(config=True)
@@ -151,6 +152,8 @@ class KaleServeApp(ExtensionApp):
     ).tag(config=True)
 
     _tasks: tuple[asyncio.Task[None], ...] = ()
+    chats = 0
+    """How many conversations are being answered now."""
     log_streams = 0
     """How many logs are being read now."""
 

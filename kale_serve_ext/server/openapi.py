@@ -27,6 +27,7 @@ from . import queries, schemas
 
 DOCUMENT = Path(__file__).with_name("openapi.json")
 TEXT = "text/plain"
+EVENTS = "text/event-stream"
 
 Object: TypeAlias = dict[str, JSON]
 
@@ -134,6 +135,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "get", f"{_SERVICE}/predict", "getTensors", "The tensors by name that a test request takes, if any", Described,
         "services", query=queries.TensorsQuery, errors=(404, *_AWAY),
+    ),
+    Route(
+        "post", f"{_SERVICE}/chat", "chat", "Have a model that writes text answer a conversation",
+        EVENTS, "services", body=schemas.ChatBody, errors=(404, 413, 502, *_AWAY),
     ),
     Route(
         "post", f"{_SERVICE}/verify", "verify", "Compare its answers to recorded rows", Verification, "services",
@@ -302,7 +307,7 @@ def _answer(route: Route, refs: dict[Key, Object]) -> Object:
     if route.answer is None:
         return {"description": "Done."}
     if isinstance(route.answer, str):
-        schema: Object = {"type": "string"} if route.answer == TEXT else {"type": "object"}
+        schema: Object = {"type": "string"} if route.answer in (TEXT, EVENTS) else {"type": "object"}
         return {"description": route.summary, "content": {route.answer: {"schema": schema}}}
     return {
         "description": route.summary,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .chat import ChatHandler
 from .engines import EnginesHandler, NamespacesHandler
 from .environments import EnvironmentHandler, EnvironmentsHandler, InstallationHandler
 from .files import FilesHandler
@@ -44,6 +45,7 @@ _ROUTES: tuple[tuple[str, type[Handler]], ...] = (
     (f"{_SERVICE}/events", EventsHandler),
     (f"{_SERVICE}/metrics", MetricsHandler),
     (f"{_SERVICE}/predict", PredictHandler),
+    (f"{_SERVICE}/chat", ChatHandler),
     (f"{_SERVICE}/verify", VerifyHandler),
     (".*", MissingHandler),
 )

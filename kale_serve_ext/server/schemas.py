@@ -138,6 +138,24 @@ class PredictBody(Body):
     component: Literal["", "predictor", "transformer"] = ""
 
 
+class ChatMessage(Body):
+    """What somebody has said in a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Annotated[str, Field(max_length=1_000_000)]
+
+
+class ChatBody(Body):
+    """A conversation that a model is to answer, or a prompt that it is to go on with."""
+
+    messages: list[ChatMessage] = Field(default_factory=list, max_length=1000)
+    prompt: Annotated[str, Field(max_length=1_000_000)] | None = Field(
+        default=None, description="Instead of messages, for models that know no conversations."
+    )
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=10)] | None = None
+
+
 class EngineBody(Body):
     """Where new services shall go."""
 

@@ -29,6 +29,7 @@ from ..ml import JSON
 from ..sync import run
 from . import failures, protocols, rest, tensors
 from .described import may_take_tensors
+from .lines import Lines
 from .manifest_view import answers_itself, wire_name
 from .route import Infer, Route, blocking_stub, prefers_grpc, stub
 from .status import describe, protocol_of, served_artifact
@@ -111,6 +112,15 @@ class PredictionClient:
         """The answer's body of a POST of JSON that went well. The same errors as :meth:`call`."""
         request = rest.of_json(path, body)
         return (await self._delivered(lambda target: self._post(target, request, timeout))).content
+
+    async def stream(self, path: str, body: bytes, timeout: float = 60.0) -> Lines:
+        """The lines of the answer of a POST of JSON, once it has begun and well. The same errors as :meth:`call`.
+
+        Args:
+            timeout: seconds that the beginning, and each next piece, may take.
+        """
+        request = rest.of_json(path, body)
+        return await self._delivered(lambda target: self._begin(target, request, timeout))
 
     async def target(self) -> Route:
         """What is known of the component now."""
@@ -257,6 +267,29 @@ class PredictionClient:
             raise failures.of_transport(self._name, error, timeout, answered=content is not None) from error
         whole = Answer(answer.status_code, answer.headers, bytes(content))
         return rest.checked(self._name, request, whole, self._largest)
+
+    async def _begin(self, target: Route, request: rest.Request, timeout: float) -> Lines:
+        import httpx
+
+        http = target.connection.http
+        sent = http.build_request("POST", request.path, content=request.body, headers=request.headers, timeout=timeout)
+        try:
+            answer = await http.send(sent, stream=True)
+        except httpx.HTTPError as error:
+            raise failures.of_transport(self._name, error, timeout) from error
+        if rest.is_good(answer.status_code, answer.headers):
+            return Lines(self._name, answer, timeout)
+        content = bytearray()
+        try:
+            async for piece in answer.aiter_bytes():
+                content += piece
+                if len(content) > self._largest:
+                    break
+        except httpx.HTTPError as error:
+            raise failures.of_transport(self._name, error, timeout, answered=True) from error
+        finally:
+            await answer.aclose()
+        raise rest.refused(self._name, request, Answer(answer.status_code, answer.headers, bytes(content)))
 
     async def _open(self, failed: Route | None = None) -> Route:
         """The component as it is now; the connection is kept where it still leads there, and is not ``failed``'s."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..engines.sync_http import Answer
-from ..errors import PredictionError
+from ..errors import KaleServeError, PredictionError
 from ..ml import JSON
 from . import binary, failures, protocols, tensors
 
@@ -72,17 +72,31 @@ def checked(service: str, request: Request, answer: Answer, largest: int) -> Ans
         KaleServeError: what :func:`failures.of_http` makes of it; ``PredictionError`` where it has more than
             ``largest`` bytes.
     """
-    import httpx
-
     if len(answer.content) > largest:
         raise PredictionError(
             f"The service {service!r} answered with more than {largest:,} bytes.",
             hint="Send fewer rows, or have its postprocess return less.",
         )
-    if 200 <= answer.status < 300 and not failures.is_page(answer.headers):
+    if is_good(answer.status, answer.headers):
         return answer
+    raise refused(service, request, answer)
+
+
+def is_good(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether an answer went well, and is a model's."""
+    return 200 <= status < 300 and not failures.is_page(headers)
+
+
+def refused(service: str, request: Request, answer: Answer) -> KaleServeError:
+    """What an answer that did not go well is told as.
+
+    Raises:
+        InvalidInputError: the request is not JSON, which is what the model refuses then.
+    """
+    import httpx
+
     kept = {name: answer.headers[name] for name in ("content-type", "location") if name in answer.headers}
     told = failures.of_http(service, httpx.Response(answer.status, headers=kept, content=answer.content))
     if isinstance(told, PredictionError) and request.is_json:
         protocols.check(request.body)
-    raise told
+    return told

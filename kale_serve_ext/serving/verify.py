@@ -217,6 +217,9 @@ async def _compared(
     recorded = component is not None
     try:
         target = await client.target()
+        if recorded and target.may_take_tensors and target.protocol == "v1":
+            # As they are recorded: objects of single values would be taken for rows of a table.
+            rows = {"instances": rows}
         entry: Component = component or ("transformer" if target.transformer else "predictor")
         answer = await _answered(client, target, rows, timeout)
     except (PredictionError, InvalidInputError) as error:

@@ -5,6 +5,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { ApiError } from './errors';
 import { withPlainTexts } from './plain';
 import type {
+  ChatBody,
   Component,
   Described,
   EngineBody,
@@ -209,29 +210,20 @@ export class KaleServeClient {
       query: { component, tail, previous, follow, ...background },
       signal
     });
-    const reader = response.body?.getReader();
-    if (!reader) {
-      return;
-    }
-    const decoder = new TextDecoder();
-    try {
-      for (;;) {
-        const { done, value } = await reader.read().catch((error: unknown) => {
-          // A connection that breaks in the middle is told as one that could not be made.
-          throw error instanceof TypeError
-            ? new ServerConnection.NetworkError(error)
-            : error;
-        });
-        if (done) {
-          break;
-        }
-        yield decoder.decode(value, { stream: true });
-      }
-      yield decoder.decode();
-    } finally {
-      // Also where the consumer stops early: lets the server end its side.
-      await reader.cancel().catch(() => undefined);
-    }
+    yield* piecesOf(response);
+  }
+
+  /**
+   * The answer to a conversation as events of OpenAI's form, piece by piece as they come; the model stops writing when
+   * the signal aborts.
+   */
+  async *chat(
+    ref: ServiceRef,
+    body: ChatBody,
+    signal?: AbortSignal
+  ): AsyncGenerator<string, void, undefined> {
+    const path = [...servicePath(ref), 'chat'];
+    yield* piecesOf(await this._request('POST', path, { body, signal }));
   }
 
   private async _json<T>(
@@ -316,6 +308,37 @@ interface IRequest {
  * Keeps what only watches from holding back the culling of idle servers.
  */
 const background = { no_track_activity: 1 };
+
+/**
+ * The texts of an answer, as they come.
+ */
+async function* piecesOf(
+  response: Response
+): AsyncGenerator<string, void, undefined> {
+  const reader = response.body?.getReader();
+  if (!reader) {
+    return;
+  }
+  const decoder = new TextDecoder();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((error: unknown) => {
+        // A connection that breaks in the middle is told as one that could not be made.
+        throw error instanceof TypeError
+          ? new ServerConnection.NetworkError(error)
+          : error;
+      });
+      if (done) {
+        break;
+      }
+      yield decoder.decode(value, { stream: true });
+    }
+    yield decoder.decode();
+  } finally {
+    // Also where the consumer stops early: lets the server end its side.
+    await reader.cancel().catch(() => undefined);
+  }
+}
 
 function servicePath(ref: ServiceRef): string[] {
   return ['services', ref.engine, ref.context, ref.namespace, ref.name];

@@ -7,6 +7,8 @@ type Schemas = components['schemas'];
 
 export type Artifact = Schemas['Artifact'];
 export type BackendHealth = Schemas['BackendHealth'];
+export type ChatBody = Partial<Schemas['ChatBody']>;
+export type ChatMessage = Schemas['ChatMessage'];
 export type Check = Schemas['Check'];
 export type Described = Schemas['Described'];
 export type Difference = Schemas['Difference'];

@@ -7,6 +7,7 @@ import { ErrorNote, Note } from '../components/note';
 import { useTrans } from '../components/trans';
 import { PhaseStatus } from '../services/phase';
 import type { IKaleServe } from '../tokens';
+import { Chat } from './chat/view';
 import { RequestForm } from './request';
 import { TensorForm } from './tensors/request';
 
@@ -80,6 +81,8 @@ function Test(props: {
       : null,
     key
   );
+  const details = model.value?.artifact.details;
+  const writes = WRITING.includes(String(details?.task));
   const tensors = signature?.inputs.length ? signature : told.value;
   return (
     <>
@@ -118,6 +121,14 @@ function Test(props: {
       )}
       {model.isLoading || transformer.isLoading || told.isLoading ? (
         <p className="jp-KaleEmpty">{trans.__('Loading…')}</p>
+      ) : writes && !hasTransformer ? (
+        <Chat
+          key={key}
+          client={kale.client}
+          target={service.ref}
+          chats={details?.chat === true}
+          onLogs={onLogs}
+        />
       ) : tensors?.inputs.length ? (
         <TensorForm
           key={key}
@@ -144,6 +155,11 @@ function Test(props: {
     </>
   );
 }
+
+/**
+ * Tasks of models that write text.
+ */
+const WRITING = ['text-generation', 'text2text-generation'];
 
 /**
  * Whether a record tells of a model's input.

@@ -1,0 +1,303 @@
+"""Models of transformers, logged and served: the answers are those of the model in this process, by every protocol."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import openai
+import psutil
+import pytest
+import torch
+import transformers
+
+from kale_serve_ext import Endpoint, Model, serve, session
+from kale_serve_ext.config import Settings
+from kale_serve_ext.errors import InvalidInputError, NotFoundError, PredictionError
+from kale_serve_ext.ml import TensorSpec
+from kale_serve_ext.sync import run
+from tests.runtimes import hf_models
+
+PROTOCOLS = ["v1", "v2", "grpc-v2"]
+TEXTS = ["Berlin is a good city", "a lazy dog jumps over the quick brown fox", "ö"]
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture(scope="module")
+def workspace(new_workspace: Callable[[Settings], AbstractContextManager[Settings]]) -> Iterator[Settings]:
+    """Settings of this module, also in the environment; what was served goes with it."""
+    with new_workspace(Settings.from_environ()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def classifying(workspace: Settings) -> Iterator[Endpoint]:
+    pipeline = transformers.pipeline("text-classification", hf_models.classifier(), tokenizer=hf_models.tokenizer())
+    endpoint = serve(Model(pipeline, name="mood", example=TEXTS).submit_artifact(), name="mood")
+    yield endpoint
+    endpoint.delete()
+
+
+@pytest.fixture(scope="module")
+def writing(workspace: Settings) -> Iterator[Endpoint]:
+    pair = (hf_models.writer(), hf_models.chat_tokenizer())
+    endpoint = serve(Model(pair, name="writer").submit_artifact(), name="writer")
+    yield endpoint
+    endpoint.delete()
+
+
+@pytest.fixture(scope="module")
+def client(writing: Endpoint) -> openai.OpenAI:
+    return openai.OpenAI(base_url=writing.openai_url, api_key="none", max_retries=0)
+
+
+def written(text: str, most: int, *, chat: bool) -> str:
+    """What the model writes in this process, with the likeliest token each time."""
+    tokenizer = hf_models.chat_tokenizer()
+    if chat:
+        text = tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
+        )
+    fed = tokenizer(text, return_tensors="pt", add_special_tokens=not chat)
+    with torch.no_grad():
+        ids = hf_models.writer().generate(
+            fed["input_ids"], attention_mask=fed["attention_mask"], max_new_tokens=most, do_sample=False
+        )
+    told: str = tokenizer.decode(ids[0, fed["input_ids"].shape[1] :], skip_special_tokens=True)
+    return told
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_classifier_answers_as_the_pipeline_does(classifying: Endpoint, protocol: str) -> None:
+    pipeline = transformers.pipeline("text-classification", hf_models.classifier(), tokenizer=hf_models.tokenizer())
+    expected = pipeline(TEXTS)
+    answer = classifying.predict(TEXTS, protocol=protocol)
+    assert isinstance(answer, dict)
+    assert list(answer["label"]) == [one["label"] for one in expected]
+    np.testing.assert_allclose(answer["score"], [one["score"] for one in expected], rtol=1e-6)
+
+
+def test_v1_has_the_pipelines_own_form(classifying: Endpoint) -> None:
+    body = {"instances": TEXTS[:1]}
+    [answer] = httpx.post(f"{classifying.url}/v1/models/mood:predict", json=body, timeout=30).json()["predictions"]
+    assert set(answer) == {"label", "score"}
+
+
+def test_recorded_texts_are_answered_again(classifying: Endpoint) -> None:
+    verdict = classifying.verify()
+    assert (verdict.ok, verdict.rows, verdict.skipped, verdict.error) == (True, 3, "", "")
+
+
+def test_the_record_tells_task_and_labels(classifying: Endpoint) -> None:
+    assert classifying.service.model is not None
+    record = run(session.metadata().artifact(classifying.service.model.id))
+    assert record.details["task"] == "text-classification"
+    assert record.details["labels"] == ["sad", "so-so", "happy"]
+    assert record.signature is not None
+    assert record.signature.inputs == (TensorSpec("text", "str", ("batch",)),)
+
+
+def test_a_classifier_does_not_chat(classifying: Endpoint) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        classifying.chat("hello")
+    assert "others predict()" in caught.value.hint
+
+
+def test_entities_come_as_the_pipeline_has_them(workspace: Settings) -> None:
+    pipeline = transformers.pipeline(
+        "ner", hf_models.tagger(), tokenizer=hf_models.tokenizer(), aggregation_strategy="simple"
+    )
+    expected = pipeline(TEXTS)
+    endpoint = serve(Model(pipeline, name="entities").submit_artifact(), name="entities")
+    try:
+        for protocol in PROTOCOLS:
+            answer = endpoint.predict(TEXTS, protocol=protocol)
+            assert isinstance(answer, np.ndarray)
+            for got, wanted in zip(answer, expected, strict=True):
+                assert [one["word"] for one in got] == [one["word"] for one in wanted]
+                np.testing.assert_allclose([o["score"] for o in got], [o["score"] for o in wanted], rtol=1e-6)
+    finally:
+        endpoint.delete()
+
+
+def test_masks_are_filled_from_a_folder(workspace: Settings, tmp_path: Path) -> None:
+    hf_models.masked().save_pretrained(tmp_path / "bert")
+    hf_models.tokenizer().save_pretrained(tmp_path / "bert")
+    expected = transformers.pipeline("fill-mask", hf_models.masked(), tokenizer=hf_models.tokenizer())("a lazy <mask>")
+    endpoint = serve(Model(artifact_uri=tmp_path / "bert", name="mask").submit_artifact(), name="mask")
+    try:
+        for protocol in PROTOCOLS:
+            [answer] = np.asarray(endpoint.predict(["a lazy <mask>"], protocol=protocol))
+            assert [one["token"] for one in answer] == [one["token"] for one in expected]
+        with pytest.raises(PredictionError, match="mask"):
+            endpoint.predict(["no gap"])
+    finally:
+        endpoint.delete()
+
+
+def test_embeddings_have_length_one(workspace: Settings) -> None:
+    model = Model((hf_models.encoder(), hf_models.tokenizer()), name="vectors", example=TEXTS).submit_artifact()
+    fed = hf_models.tokenizer()(TEXTS, return_tensors="pt", padding=True)
+    with torch.no_grad():
+        layer = hf_models.encoder()(**fed).last_hidden_state
+    mask = fed["attention_mask"].unsqueeze(-1)
+    mean = ((layer * mask).sum(1) / mask.sum(1)).numpy()
+    expected = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+    endpoint = serve(model, name="vectors")
+    try:
+        for protocol in PROTOCOLS:
+            np.testing.assert_allclose(np.asarray(endpoint.predict(TEXTS, protocol=protocol)), expected, atol=1e-6)
+        np.testing.assert_allclose(endpoint.embed(TEXTS), expected, atol=1e-6)
+        asked = openai.OpenAI(base_url=endpoint.openai_url, api_key="none", max_retries=0)
+        told = asked.embeddings.create(model="vectors", input=TEXTS)
+        np.testing.assert_allclose([one.embedding for one in told.data], expected, atol=1e-6)
+        assert told.usage.prompt_tokens == int(fed["attention_mask"].sum())
+        assert endpoint.verify().ok
+        with pytest.raises(NotFoundError):
+            endpoint.chat("hello")
+    finally:
+        endpoint.delete()
+
+
+def test_chat_answers_what_the_model_writes(writing: Endpoint) -> None:
+    reply = writing.chat("hello", max_tokens=12, temperature=0)
+    assert reply.text == str(reply) == written("hello", 12, chat=True)
+    assert (reply.finish_reason, reply.completion_tokens) == ("length", 12)
+    assert reply.prompt_tokens > 0
+
+
+def test_a_prompt_is_gone_on_with(writing: Endpoint) -> None:
+    assert writing.complete("the quick", max_tokens=8, temperature=0).text == written("the quick", 8, chat=False)
+    assert writing.complete("the quick", temperature=0).completion_tokens == 16
+
+
+def test_a_stream_comes_in_pieces_that_are_the_answer(writing: Endpoint) -> None:
+    with writing.chat(HELLO, stream=True, max_tokens=12, temperature=0) as stream:
+        pieces = list(stream)
+    assert len(pieces) > 3
+    assert "".join(pieces) == stream.text == written("hello", 12, chat=True)
+    assert (stream.finish_reason, stream.completion_tokens) == ("length", 12)
+
+
+def test_a_stop_text_ends_it(writing: Endpoint) -> None:
+    whole = written("hello", 20, chat=True)
+    stop = whole[5:8]
+    reply = writing.chat(HELLO, max_tokens=20, temperature=0, stop=stop)
+    assert reply.text == whole[: whole.index(stop)]
+    assert reply.finish_reason == "stop"
+
+
+def test_a_seed_makes_chance_repeat_itself(writing: Endpoint) -> None:
+    first, second, third = (writing.chat(HELLO, max_tokens=12, temperature=1.0, seed=seed).text for seed in (1, 1, 2))
+    assert first == second != third
+
+
+def test_openais_own_client_is_answered(client: openai.OpenAI) -> None:
+    assert [one.id for one in client.models.list()] == ["writer"]
+    assert client.models.retrieve("writer").id == "writer"
+    expected = written("hello", 12, chat=True)
+    told = client.chat.completions.create(model="writer", messages=HELLO, max_tokens=12, temperature=0)
+    assert told.choices[0].message.content == expected
+    assert told.usage is not None
+    assert told.usage.completion_tokens == 12
+    chunks = list(
+        client.chat.completions.create(
+            model="writer",
+            messages=HELLO,
+            max_tokens=12,
+            temperature=0,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == expected
+    assert chunks[-1].usage is not None
+    completed = client.completions.create(model="writer", prompt="the quick", max_tokens=8, temperature=0)
+    assert completed.choices[0].text == written("the quick", 8, chat=False)
+
+
+def test_what_cannot_be_had_is_told(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="There is no model 'other'"):
+        client.chat.completions.create(model="other", messages=HELLO)
+    with pytest.raises(openai.BadRequestError, match="presence_penalty is not offered"):
+        client.chat.completions.create(model="writer", messages=HELLO, presence_penalty=0.5)
+    with pytest.raises(openai.BadRequestError, match=r"The prompt has .* tokens; the model takes 256"):
+        client.completions.create(model="writer", prompt="a b c d " * 200)
+
+
+def test_predict_names_what_to_call(writing: Endpoint) -> None:
+    for protocol in PROTOCOLS:
+        with pytest.raises(PredictionError, match=r"endpoint\.chat\(messages\)"):
+            writing.predict(["hello"], protocol=protocol)
+
+
+def test_a_stream_that_is_closed_ends_the_writing(writing: Endpoint) -> None:
+    with writing.chat(HELLO, stream=True, max_tokens=200, temperature=0) as stream:
+        next(stream)
+    # The next one need not wait for what nobody reads.
+    reply = writing.chat(HELLO, max_tokens=2, temperature=0)
+    assert reply.completion_tokens == 2
+
+
+def test_requests_wait_for_each_other(writing: Endpoint) -> None:
+    expected = written("hello", 12, chat=True)
+    told: list[str] = []
+
+    def ask() -> None:
+        told.append(writing.chat(HELLO, max_tokens=12, temperature=0).text)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert told == [expected] * 4
+
+
+def test_nothing_listens_but_the_services_own_ports(writing: Endpoint) -> None:
+    predictors = [
+        p for p in psutil.process_iter(["cmdline"]) if {"--service", "writer"} <= set(p.info["cmdline"] or ())
+    ]
+    listening = [c.laddr for p in predictors for c in p.net_connections() if c.status == psutil.CONN_LISTEN]
+    assert predictors
+    own = {int(url.rpartition(":")[2]) for url in (writing.url, writing.grpc_url)}
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+    assert own & {address.port for address in listening}
+    assert len({address.port for address in listening}) <= 2
+
+
+def test_a_translator_completes(workspace: Settings) -> None:
+    endpoint = serve(
+        Model((hf_models.translator(), hf_models.tokenizer()), name="translator").submit_artifact(), name="translator"
+    )
+    try:
+        fed = hf_models.tokenizer()("hello", return_tensors="pt")
+        ids = hf_models.translator().generate(fed["input_ids"], max_new_tokens=6, do_sample=False)
+        expected = hf_models.tokenizer().decode(ids[0], skip_special_tokens=True)
+        assert endpoint.complete("hello", max_tokens=6, temperature=0).text == expected
+        with pytest.raises(PredictionError, match="no chat template"):
+            endpoint.chat("hello")
+    finally:
+        endpoint.delete()
+
+
+def test_a_model_without_its_tokenizer_is_refused(workspace: Settings) -> None:
+    with pytest.raises(InvalidInputError, match="without its tokenizer"):
+        Model(hf_models.classifier(), name="alone").submit_artifact()
+
+
+def test_code_that_a_model_brings_is_not_run(workspace: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    hf_models.classifier().save_pretrained(folder)
+    hf_models.tokenizer().save_pretrained(folder)
+    (folder / "modeling_own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    config = (folder / "config.json").read_text()
+    own = '{"auto_map": {"AutoConfig": "modeling_own.C", "AutoModelForSequenceClassification": "modeling_own.M"},'
+    (folder / "config.json").write_text(config.replace("{", own, 1).replace('"bert"', '"own"'))
+    with pytest.raises(InvalidInputError, match="cannot be opened"):
+        Model(artifact_uri=folder, name="own").submit_artifact()
+    assert not (tmp_path / "ran").exists()
