@@ -206,7 +206,7 @@ def served_task(folder: Folder, argument: str = "") -> Task:
 
 def argument_in(words: Sequence[str]) -> str:
     """What :data:`ARGUMENT` names in a command line; empty where it is not there."""
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, (*words[1:], ""), strict=False):
         if word == ARGUMENT:
             return after
         if word.startswith(f"{ARGUMENT}="):

@@ -1,0 +1,176 @@
+"""Folders of transformers: recognised and described by what they say, without transformers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kale_serve_ext import formats
+from kale_serve_ext.entities import Artifact
+from kale_serve_ext.errors import InvalidInputError, UnsupportedModelError
+from kale_serve_ext.formats import hftasks
+from kale_serve_ext.ml import JSON, TensorSpec
+
+FORMAT = formats.by_name("huggingface")
+BERT: dict[str, JSON] = {
+    "architectures": ["BertForSequenceClassification"],
+    "model_type": "bert",
+    "id2label": {"0": "sad", "1": "happy"},
+    "hidden_size": 32,
+    "max_position_embeddings": 128,
+}
+
+
+def folder(path: Path, config: dict[str, JSON], *names: str) -> Path:
+    path.mkdir(exist_ok=True)
+    (path / "config.json").write_text(json.dumps(config))
+    for name in names or ("model.safetensors", "tokenizer.json"):
+        (path / name).write_text("{}")
+    return path
+
+
+def test_a_folder_is_recognised_without_importing_anything(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom kale_serve_ext import formats\n"
+        f"print(formats.detect_path(Path({str(folder(tmp_path / 'bert', BERT))!r})).name)\n"
+        "print({'torch', 'transformers', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["huggingface", "set()"]
+
+
+def test_it_says_its_task_labels_and_tensors(tmp_path: Path) -> None:
+    path = folder(tmp_path / "bert", BERT)
+    assert FORMAT.path_details(path) == {
+        "task": "text-classification",
+        "architecture": "BertForSequenceClassification",
+        "model_type": "bert",
+        "labels": ["sad", "happy"],
+        "context": 128,
+    }
+    signature = FORMAT.path_signature(path)
+    assert signature is not None
+    assert signature.inputs == (TensorSpec("text", "str", ("batch",)),)
+    assert [(one.name, one.dtype) for one in signature.outputs] == [("label", "str"), ("score", "float32")]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "task"),
+    [
+        ("DistilBertForSequenceClassification", "text-classification"),
+        ("RobertaForTokenClassification", "token-classification"),
+        ("BertForMaskedLM", "fill-mask"),
+        ("LlamaForCausalLM", "text-generation"),
+        ("GPT2LMHeadModel", "text-generation"),
+        ("T5ForConditionalGeneration", "text2text-generation"),
+        ("MarianMTModel", "text2text-generation"),
+        ("BertModel", "feature-extraction"),
+        ("BertForQuestionAnswering", ""),
+    ],
+)
+def test_the_class_tells_the_task(architecture: str, task: str) -> None:
+    assert hftasks.derived(architecture) == task
+
+
+def test_what_a_pipeline_has_told_wins_and_an_argument_over_that(tmp_path: Path) -> None:
+    told: dict[str, JSON] = {"task": "sentiment-analysis", "parameters": {"top_k": 2}}
+    path = folder(tmp_path / "bert", {**BERT, "architectures": ["BertModel"]})
+    (path / hftasks.TASK_FILE).write_text(json.dumps(told))
+    read = hftasks.read(path)
+    assert read is not None
+    assert (read.task, dict(read.parameters)) == ("text-classification", {"top_k": 2})
+    task = hftasks.served_task(read)
+    assert [one.name for one in hftasks.outputs_of(task, read)] == ["labels"]
+    assert hftasks.served_task(read, hftasks.argument_in(["x", "--task=text_embedding"])).name == "feature-extraction"
+    assert hftasks.argument_in(["--task", "fill-mask"]) == "fill-mask"
+    assert hftasks.argument_in(["--task"]) == hftasks.argument_in([]) == ""
+
+
+def test_a_task_that_is_not_served_is_refused(tmp_path: Path) -> None:
+    path = folder(tmp_path / "qa", {**BERT, "architectures": ["BertForQuestionAnswering"]})
+    with pytest.raises(InvalidInputError, match="'BertForQuestionAnswering' does not tell what the model is for"):
+        FORMAT.path_details(path)
+    (path / "kale-task.json").write_text('{"task": "question-answering"}')
+    with pytest.raises(InvalidInputError, match="The task 'question-answering' is not served") as caught:
+        FORMAT.path_details(path)
+    assert "text-generation" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("tokenizer.json",), "There is no file of weights"),
+        (("model.safetensors",), "There is no tokenizer"),
+        (("training_args.bin", "tokenizer.json"), "There is no file of weights"),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
+    path = folder(tmp_path / "bert", BERT, *names)
+    assert not FORMAT.matches_path(path)
+    assert said in " ".join(FORMAT.check(path))
+
+
+def test_weights_that_an_index_names_have_to_be_there(tmp_path: Path) -> None:
+    path = folder(tmp_path / "bert", BERT, "model-1.safetensors", "tokenizer.json")
+    index: dict[str, JSON] = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (path / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert FORMAT.check(path) == ["The weights model-2.safetensors are missing, which the index names."]
+    (path / "model-2.safetensors").touch()
+    assert FORMAT.check(path) == []
+
+
+def test_a_conversation_needs_a_template(tmp_path: Path) -> None:
+    config: dict[str, JSON] = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+    path = folder(tmp_path / "llama", config)
+    assert "chat" not in FORMAT.path_details(path)
+    assert FORMAT.path_signature(path) is None
+    (path / "chat_template.jinja").write_text("{{ messages }}")
+    assert FORMAT.path_details(path)["chat"] is True
+    (path / "chat_template.jinja").unlink()
+    (path / "tokenizer_config.json").write_text('{"chat_template": "{{ messages }}"}')
+    assert FORMAT.path_details(path)["chat"] is True
+
+
+def test_weights_alone_lead_to_their_folder(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(UnsupportedModelError, match="no whole model") as caught:
+        formats.find(path)
+    assert "save_pretrained" in caught.value.hint
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "[" * 5000, '{"model_type": ""}'])
+def test_a_configuration_of_something_else_is_none(tmp_path: Path, content: str) -> None:
+    path = folder(tmp_path / "x", BERT)
+    (path / "config.json").write_text(content)
+    assert not FORMAT.matches_path(path)
+    assert FORMAT.check(path)
+
+
+def test_a_text_is_no_model() -> None:
+    assert not FORMAT.matches(("a", "b"))
+    assert not FORMAT.matches("bert-base-uncased")
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ("text-classification", "the number of the class"),
+        ("token-classification", "each token's class"),
+        ("fill-mask", "the likeliest token alone"),
+        ("feature-extraction", ""),
+        ("text-generation", ""),
+    ],
+)
+def test_what_kserves_server_answers_otherwise_is_told(task: str, said: str) -> None:
+    found = list(
+        FORMAT.stock_differences(
+            Artifact(type="kubeflow.org.Model", name="x", format="huggingface", details={"task": task}), "predict"
+        )
+    )
+    assert [said in sentence for sentence in found] == ([True] if said else [])
