@@ -6,10 +6,10 @@ from ..errors import ConflictError, NotFoundError
 from .record import Environment
 from .records.metadata import METADATA
 from .records.mlserver import MLSERVER
-from .records.torchserve import TORCHSERVE
+from .records.transformers_serve import TRANSFORMERS_SERVE
 from .records.triton import TRITON
 
-_known: dict[str, Environment] = {one.name: one for one in (METADATA, MLSERVER, TRITON, TORCHSERVE)}
+_known: dict[str, Environment] = {one.name: one for one in (METADATA, MLSERVER, TRITON, TRANSFORMERS_SERVE)}
 
 
 def all() -> list[Environment]:

@@ -17,6 +17,9 @@ from ..ml import JSON
 
 Body = Mapping[str, JSON]
 
+PREFIX = "/openai/v1"
+"""Where the routes are: where KServe's Hugging Face server has them."""
+
 _COMPLETION_TOKENS = 16
 """What OpenAI's completions write unless they are told otherwise."""
 _MOST_STOPS = 16

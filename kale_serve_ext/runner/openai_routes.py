@@ -17,14 +17,12 @@ from ..errors import InvalidInputError
 from ..formats.texts import Embeds, Prompt
 from . import answers, openai_form
 from .named import NamedTensorModel
-from .openai_form import Answer, Body
+from .openai_form import PREFIX, Answer, Body
 from .writing import MOST_WAITING, BusyError, WritingModel, Written
 
 if TYPE_CHECKING:
     from kserve import Model
     from kserve.model_repository import ModelRepository
-
-PREFIX = "/openai/v1"
 
 Handler = Callable[[Request], Awaitable[Response]]
 _Asked = TypeVar("_Asked")

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import nbformat
 import numpy as np
 import openai
 import psutil
 import pytest
 import torch
 import transformers
+from nbclient import NotebookClient
 
 from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.errors import InvalidInputError, NotFoundError, PredictionError
 from kale_serve_ext.ml import TensorSpec
+from kale_serve_ext.serving.plan import make_plan
+from kale_serve_ext.serving.types import ServeRequest
 from kale_serve_ext.sync import run
 from tests.runtimes import hf_models
 
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "gallery" / "huggingface.ipynb"
 PROTOCOLS = ["v1", "v2", "grpc-v2"]
 TEXTS = ["Berlin is a good city", "a lazy dog jumps over the quick brown fox", "ö"]
 HELLO = [{"role": "user", "content": "hello"}]
@@ -281,3 +286,61 @@ def test_code_that_a_model_brings_is_not_run(workspace: Settings, tmp_path: Path
     with pytest.raises(ValueError, match=r"trust_remote_code|own"):
         loaded(folder)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.fixture(scope="module")
+def by_transformers(needs: Callable[..., object], serving: Serving) -> Iterator[Running]:
+    """The same model by transformers' own server."""
+    needs("transformers-serve")
+    model = logged((hf_models.writer(), hf_models.chat_tokenizer()), "other")
+    with serving(model, "other", runtime="kserve-huggingfaceserver") as running:
+        yield running
+
+
+def test_transformers_own_server_writes_the_same(by_transformers: Running) -> None:
+    endpoint = by_transformers.endpoint
+    expected = written("hello", 12, chat=True)
+    assert endpoint.chat("hello", max_tokens=12, temperature=0).text == expected
+    with endpoint.chat(HELLO, stream=True, max_tokens=12, temperature=0) as stream:
+        pieces = list(stream)
+    assert len(pieces) > 3
+    assert (stream.text, stream.completion_tokens) == (expected, 12)
+    assert endpoint.complete("the quick", max_tokens=8, temperature=0).text == written("the quick", 8, chat=False)
+
+
+def test_transformers_own_server_answers_openais_client(by_transformers: Running) -> None:
+    client = openai.OpenAI(base_url=by_transformers.endpoint.openai_url, api_key="none", max_retries=0)
+    assert [one.id for one in client.models.list()] == ["other"]
+    with pytest.raises(openai.NotFoundError, match="There is no model 'writer' here"):
+        client.chat.completions.create(model="writer", messages=HELLO)
+    with pytest.raises(openai.UnprocessableEntityError, match="Unexpected fields"):
+        client.chat.completions.create(model="other", messages=HELLO, extra_body={"nonsense": 1})
+    for path in ("/load_model", "/reset", "/health", "/v1/models"):
+        assert httpx.post(f"{by_transformers.endpoint.url}{path}", json={}, timeout=30).status_code == 404
+
+
+def test_transformers_own_server_has_no_port(by_transformers: Running) -> None:
+    assert by_transformers.ports() == set()
+
+
+def test_transformers_own_server_is_for_text_alone(classifying: Endpoint) -> None:
+    assert classifying.service.model is not None
+    plan = run(
+        make_plan(
+            ServeRequest(model_id=classifying.service.model.id, name="x", runtime="kserve-huggingfaceserver"),
+            session.engine(),
+            session.metadata(),
+        )
+    )
+    assert "the model is for text-classification" in " ".join(check.message for check in plan.checks)
+
+
+def test_the_gallerys_notebook_runs(workspace: Settings) -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    try:
+        NotebookClient(notebook, timeout=300).execute()
+    finally:
+        for name in ("moods", "proverbs"):
+            with suppress(NotFoundError):
+                Endpoint(name).delete()
