@@ -17,7 +17,20 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TypeVar
 
-from . import clusteronly, custom, huggingface, lightgbm, onnx, sklearn, xgboost
+from . import (
+    catboost,
+    clusteronly,
+    custom,
+    function,
+    huggingface,
+    lightgbm,
+    onnx,
+    pytorch,
+    sklearn,
+    tensorflow,
+    triton,
+    xgboost,
+)
 from .base import Content, Format
 
 CODE: Format = custom.FORMAT
