@@ -13,7 +13,7 @@ from pathlib import Path
 
 from report import Row, table
 
-MEASUREMENTS = ("imports", "start", "serving", "prediction", "edge", "listing", "in_cluster")
+MEASUREMENTS = ("imports", "start", "serving", "prediction", "edge", "listing", "in_cluster", "runtimes")
 
 
 def main(wanted: list[str]) -> int:

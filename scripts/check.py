@@ -19,7 +19,15 @@ from pathlib import Path
 from cluster import environment
 from machine import find_browser, install_browser
 from metadata import prepare_for_tests
-from product import JLPM, OVERRIDES, install_node_packages, jlpm, node_environ, product_environment, wheel_environment
+from product import (
+    JLPM,
+    install_node_packages,
+    jlpm,
+    node_environ,
+    product_environment,
+    runtimes_environment,
+    wheel_environment,
+)
 from results import Counts, jest_counts, playwright_counts, pytest_counts
 from steps import CACHE, ROOT, once
 
@@ -112,7 +120,7 @@ def runtimes() -> Counts:
     """
     part = Part("runtimes")
     report = RESULTS / "runtimes.xml"
-    tools = wheel_environment("runtimes", "test", "frameworks", overrides=[OVERRIDES])
+    tools = runtimes_environment()
     # An interpreter's own programs come first on its models' PATH, as in a notebook.
     environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     arguments = shlex.split(os.environ.get("PYTEST_ARGS", ""))

@@ -101,6 +101,11 @@ def product_environment() -> Path:
     return wheel_environment("product", "examples", "s3")
 
 
+def runtimes_environment() -> Path:
+    """The programs of the product beside the large frameworks, as its model servers are tested and measured."""
+    return wheel_environment("runtimes", "test", "frameworks", overrides=[OVERRIDES])
+
+
 def install_checkout(*extras: str) -> None:
     """The checkout itself in ``.venv``, editable, with these extras; a rebuilt panel shows without a new install."""
     build_panel()

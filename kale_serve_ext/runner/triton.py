@@ -34,21 +34,15 @@ def main(argv: Sequence[str]) -> None:
     """Become the server. Its models are those of ``REPOSITORY``, all of them and for good.
 
     Raises:
-        SystemExit: this Python has no shared library.
+        SystemExit: as :func:`prepared`.
     """
     parser = argparse.ArgumentParser(prog="kale-serve-ext triton")
     for name in ("repository", "work", "overlay", "http", "grpc", "prefix"):
         parser.add_argument(name)
     given = parser.parse_args(argv)
-    wheel, work = Path(given.overlay), Path(given.work)
-    library = shared_library()
-    if not library:
-        version = sysconfig.get_python_version()
-        raise SystemExit(f"{sys.executable} has no shared library (libpython{version}.so.1.0), which Triton loads.")
-    backends = work / "backends"
-    _make_backends(backends, wheel / "pytriton" / "tritonserver")
+    backends = Path(given.work) / "backends"
+    program, environ = prepared(Path(given.overlay), backends)
     Path(given.grpc).symlink_to(f"{given.grpc}:{_PORT}")
-    program = wheel / "pytriton" / "tritonserver" / "bin" / "tritonserver"
     options = [
         f"--model-repository={given.repository}",
         f"--backend-directory={backends}",
@@ -64,7 +58,26 @@ def main(argv: Sequence[str]) -> None:
     ]
     # What is in its shared memory is for the user alone.
     os.umask(0o077)
-    os.execve(program, [str(program), *options], _environ(wheel, library))  # noqa: S606  # the point of it
+    os.execve(program, [str(program), *options], environ)  # noqa: S606  # the point of it
+
+
+def prepared(overlay: Path, backends: Path) -> tuple[Path, dict[str, str]]:
+    """The server and its environment, for models of this interpreter.
+
+    Args:
+        overlay: where the wheel is.
+        backends: a new folder, for ``--backend-directory``.
+
+    Raises:
+        SystemExit: this Python has no shared library.
+    """
+    library = shared_library()
+    if not library:
+        version = sysconfig.get_python_version()
+        raise SystemExit(f"{sys.executable} has no shared library (libpython{version}.so.1.0), which Triton loads.")
+    place = overlay / "pytriton" / "tritonserver"
+    _make_backends(backends, place)
+    return place / "bin" / "tritonserver", _environ(overlay, library)
 
 
 def shared_library() -> str:
