@@ -15,6 +15,7 @@ from ..config import Settings
 from ..engines.local.interpreters import inspect
 from ..entities import MODEL, Artifact, Environment
 from ..errors import InvalidInputError
+from ..formats import by_name
 from ..stores import Snapshot, open_store
 from .base import REFUSALS, Written
 from .environment import made_with, other_environment
@@ -143,6 +144,8 @@ async def _opened(written: Written, python: str) -> Written:
         return written
     if python:
         opened = await open_written(written, python)
+        if not opened.ok and opened.missing and by_name(written.record.format).overlay:
+            return not_opened(written, opened.message)  # what it lacks is beside the interpreter where it is served
         certain = is_certain(opened) and not is_required(written.source, opened.missing)
         if written.record.format == CUSTOM and not opened.ok and not certain:
             # What it needs may be there where it is served, such as a variable of its environment.

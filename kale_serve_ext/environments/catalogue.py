@@ -6,10 +6,10 @@ from ..errors import ConflictError, NotFoundError
 from .record import Environment
 from .records.metadata import METADATA
 from .records.mlserver import MLSERVER
-from .records.transformers_serve import TRANSFORMERS_SERVE
+from .records.pmml import PMML
 from .records.triton import TRITON
 
-_known: dict[str, Environment] = {one.name: one for one in (METADATA, MLSERVER, TRITON, TRANSFORMERS_SERVE)}
+_known: dict[str, Environment] = {one.name: one for one in (METADATA, MLSERVER, TRITON, PMML)}
 
 
 def all() -> list[Environment]:

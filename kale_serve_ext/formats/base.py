@@ -80,6 +80,8 @@ class Format:
 
     needs: tuple[tuple[str, ...], ...] = ()
     """The distributions that loading needs; of those that bring the same library each name, the usual one first."""
+    overlay: str = ""
+    """The named overlay with what loading needs besides, which is laid beside the interpreter; empty for none."""
     needs_opening: bool = True
     """Whether only loading a file tells that it is a whole model; else one that cannot be loaded here is taken too."""
     needs_same_python: bool = True
@@ -88,6 +90,8 @@ class Format:
     """The runtimes of KServe 0.20 that serve it, the preferred first."""
     server: Server | None = None
     """This package's own model server, where it serves the format, on this machine and as a container image."""
+    local_difference: str = ""
+    """How that server's answers differ from those of the runtime of the same name in a cluster: a sentence."""
     has_methods: bool = False
     """Whether its models are estimators, with methods to choose from."""
     stock_methods: tuple[str, ...] = ("predict",)

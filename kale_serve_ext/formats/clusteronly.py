@@ -15,7 +15,6 @@ def _of(name: str, title: str, runtimes: tuple[str, ...], endings: tuple[str, ..
 
 
 FORMATS: tuple[Format, ...] = (
-    _of("pmml", "PMML", ("kserve-pmmlserver",), (".pmml",)),
     _of("paddle", "PaddlePaddle", ("kserve-paddleserver",)),
     _of("autogluon", "AutoGluon", ("kserve-autogluonserver",)),
     _of("mlflow", "MLflow", ("kserve-mlserver",)),

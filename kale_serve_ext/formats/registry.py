@@ -22,9 +22,9 @@ from . import (
     clusteronly,
     custom,
     function,
-    huggingface,
     lightgbm,
     onnx,
+    pmml,
     pytorch,
     sklearn,
     tensorflow,
@@ -41,8 +41,12 @@ _OWN: tuple[Format, ...] = (
     xgboost.FORMAT,
     lightgbm.FORMAT,
     onnx.FORMAT,
-    # Before what takes any module of PyTorch, or anything that can be called.
-    huggingface.FORMAT,
+    pmml.FORMAT,
+    # A Keras model may be a PyTorch module too, by its backend.
+    tensorflow.FORMAT,
+    pytorch.FORMAT,
+    triton.FORMAT,
+    function.FORMAT,
     custom.FORMAT,
 )
 _LAST = (sklearn.FORMAT, custom.FORMAT)

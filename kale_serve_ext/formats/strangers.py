@@ -105,7 +105,7 @@ def _text(head: bytes) -> Stranger:
         hint = "The download returned a web page, such as a login page, instead of the file: download it again."
         return Stranger(f"an HTML page{called}", hint)
     if lower.startswith(b"<"):
-        return Stranger("a PMML model", CUSTOM) if b"<pmml" in lower else Stranger("an XML file", AGAIN)
+        return Stranger("an XML file", AGAIN)
     if start[:1] in (b"{", b"["):
         return _json(head, start)
     return Stranger("a text file", "Choose the model's own file, or save the model again.")

@@ -159,8 +159,14 @@ def check_dims(specs: Sequence[TensorSpec], tensors: Mapping[str, np.ndarray]) -
                 )
 
 
+def takes_values(specs: Sequence[TensorSpec]) -> bool:
+    """Whether there are several inputs with one value for each row: a table, whose rows may be lists."""
+    return len(specs) > 1 and all(len(spec.shape) == 1 for spec in specs)
+
+
 def of_rows(specs: Sequence[TensorSpec], rows: Sequence[object]) -> dict[str, np.ndarray]:
-    """The tensors of v1's rows: of one input the rows themselves or objects of its name, of several such objects.
+    """The tensors of v1's rows: of one input the rows themselves or objects of its name, of several such objects; or
+    lists in their order, where each input has one value for each row.
 
     Raises:
         InvalidInputError: a row that is no such object, with other names or values of another form.
@@ -169,6 +175,13 @@ def of_rows(specs: Sequence[TensorSpec], rows: Sequence[object]) -> dict[str, np
     by_name = len(specs) != 1 or (bool(rows) and all(isinstance(r, Mapping) and set(r) == set(names) for r in rows))
     if not by_name:
         return {specs[0].name: _array(specs[0], rows)}
+    if takes_values(specs) and all(isinstance(row, list | tuple) and len(row) == len(specs) for row in rows):
+        columns = zip(*(row for row in rows if isinstance(row, list | tuple)), strict=True)
+        return (
+            {spec.name: _array(spec, column) for spec, column in zip(specs, columns, strict=True)}
+            if rows
+            else {spec.name: _array(spec, []) for spec in specs}
+        )
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise InvalidInputError(f"Instance {number} is not an object with the inputs {_listed(names)}.")

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from ..errors import InvalidInputError
-from ..formats.tensors import ANY_SHAPE, as_column, dims, fits
+from ..formats.tensors import ANY_SHAPE, as_column, dims, fits, takes_values
 from ..ml import TensorSpec
-from .casting import array_of, kind_of
+from .casting import array_of, is_array, kind_of
 from .described import Described, in_words
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ class _Frame(Protocol):
     def columns(self) -> Iterable[object]: ...
     def __getitem__(self, key: object, /) -> object: ...
     def to_numpy(self) -> np.ndarray: ...
+
+
+@runtime_checkable
+class _Listed(Protocol):
+    def tolist(self) -> object: ...
 
 
 def is_request(data: object, takes: Described) -> bool:
@@ -89,12 +94,22 @@ def _named(data: object, takes: Described) -> Mapping[str, object]:
         if any(row.keys() != rows[0].keys() for row in rows):
             raise InvalidInputError("The rows do not all have the same inputs.", hint=f"Each takes: {_told(takes)}.")
         return {str(name): [row[name] for row in rows] for name in rows[0]}
+    if takes_values(takes.inputs) and (table := _in_order(data, len(takes.inputs))):
+        return {name: [row[i] for row in table] for i, name in enumerate(takes.names)}
     if len(takes.inputs) > 1:
         raise InvalidInputError(
             f"The model takes {len(takes.inputs)} inputs by name, and was given a {kind_of(data)}.",
             hint=f"Pass a dict of name to array: {_told(takes)}.",
         )
     return {takes.names[0]: data}
+
+
+def _in_order(data: object, width: int) -> list[list[object]]:
+    """The rows of a table without names: of nested lists, or of an array of two dimensions; empty for anything else."""
+    rows = data.tolist() if is_array(data) and isinstance(data, _Listed) else data
+    found = [list(row) for row in rows if isinstance(row, list | tuple)] if isinstance(rows, list | tuple) else []
+    is_table = isinstance(rows, list | tuple) and len(found) == len(rows) and all(len(row) == width for row in found)
+    return found if is_table else []
 
 
 def _fitted(found: Arrays, specs: Sequence[TensorSpec]) -> Arrays:

@@ -19,6 +19,8 @@ from kale_serve_ext.engines.local.launch import Launch
 from kale_serve_ext.engines.local.listener import Listener
 from kale_serve_ext.engines.local.replica import Places, Process
 from kale_serve_ext.engines.local.runner_process import RunnerProcess
+from kale_serve_ext.engines.local.servers import environment as placed
+from kale_serve_ext.engines.local.servers.record import Server
 from kale_serve_ext.engines.local.watched import Watched
 from kale_serve_ext.runner.access import Access
 
@@ -47,7 +49,7 @@ class Place:
             listener=self.listener,
             predictor_host="",
             environment=dict(os.environ),
-            interpreter=lambda _: "",
+            find=_beside,
             places=Places(self.folder, self.folder, self.folder / "s"),
             changed=lambda: None,
             event=lambda kind, reason, message: self.events.append((kind, reason, message)),
@@ -63,6 +65,11 @@ def place(tmp_path: Path) -> Iterator[Place]:
     listener = Listener(None, dict, Access)
     yield Place(tmp_path, listener)
     listener.close()
+
+
+async def _beside(_: Server, python: str) -> placed.Place:
+    """This package's own server runs in the model's interpreter."""
+    return placed.Place(python)
 
 
 async def until(wanted: Callable[[], object], deadline: float = 60.0) -> None:

@@ -42,7 +42,7 @@ def lengths(texts: list[str]) -> list[int]:
 
 
 def mean(matrix: Matrix) -> NDArray[np.float32]:
-    return matrix.mean(axis=1)
+    return np.asarray(matrix.mean(axis=1), np.float32)
 
 
 def upper(texts: NDArray[np.str_]) -> NDArray[np.str_]:
@@ -142,7 +142,7 @@ def test_a_method_of_an_estimator_is_a_function_and_the_estimator_is_none(tmp_pa
     assert not FORMAT.matches(fitted)
     model, signature = logged(fitted.predict_proba, tmp_path, np.array([[0.5]]))
     assert signature.inputs == (TensorSpec("X", "float64", [-1, 1]),)
-    assert np.allclose(answers(model, X=np.array([[0.2]]))["output-0"], fitted.predict_proba([[0.2]]))
+    assert answers(model, X=np.array([[0.2]]))["output-0"] == fitted.predict_proba([[0.2]]).tolist()
     assert "scikit-learn" in FORMAT.packages_in(tmp_path, None)
 
 
@@ -150,7 +150,7 @@ def test_the_users_signature_wins_and_a_tables_tells_the_only_input(tmp_path: Pa
     (first, second) = (tmp_path / "first", tmp_path / "second")
     first.mkdir()
     second.mkdir()
-    said = Signature(inputs=[TensorSpec("x", "float32", [-1, "n"])], outputs=[TensorSpec("y", "float64", [-1, "n"])])
+    said = Signature(inputs=(TensorSpec("x", "float32", [-1, "n"]),), outputs=(TensorSpec("y", "float64", [-1, "n"]),))
     model, signature = logged(lambda x: x * 2, first, np.ones((2, 3)), said)
     assert (signature.inputs, signature.outputs) == (said.inputs, said.outputs)
     assert signature.sample == {"x": [[1.0, 1.0, 1.0]]}

@@ -73,7 +73,7 @@ def test_what_it_refuses_is_told_in_its_own_words(served: tuple[Model, Endpoint]
 def test_a_lambda_with_a_name_and_one_input(workspace: Settings) -> None:
     with pytest.raises(InvalidInputError, match="no name of its own"):
         Model(lambda x: x * 2, example=[[1.0]]).submit_artifact()
-    said = Signature(inputs=[TensorSpec("x", "float32", [-1, 2])])
+    said = Signature(inputs=(TensorSpec("x", "float32", [-1, 2]),))
     model = Model(lambda x: x - np.array([5.0, 3.0]), name="centred", signature=said).submit_artifact()
     endpoint = serve(model.id, name="centred", protocol="v2", timeout=300)
     assert np.asarray(endpoint.predict([[5.0, 5.0]])).tolist() == [[0.0, 2.0]]

@@ -101,17 +101,6 @@ class CommandProcess(Process):
                 await asyncio.to_thread(shutil.rmtree, each, ignore_errors=True)
             _taken.discard(number)
 
-    async def _place(self, server: Server) -> Place:
-        try:
-            found = await self._find(server, self.launch.python)
-        except KaleServeError as exc:
-            raise CannotStartError(f"{exc.message} {exc.hint}".rstrip()) from exc
-        if found is None:
-            raise CannotStartError(
-                f"{server.title} is not set up on this machine. Run: kale-serve-ext setup {server.needs}"
-            )
-        return found
-
     def _prepare(
         self, place: Place, program: Program, folder: Path, sockets: Path, held: contextlib.ExitStack
     ) -> tuple[Seat, Command]:

@@ -151,7 +151,7 @@ def _server(runtime: str, kind: str, protocol: str, stays: bool) -> str:
             hint=f"It serves {', '.join(formats)} and custom code.",
             field="runtime",
         )
-    return "kserve"
+    return next((one.name for one in servers.ours() if one.program is None and one.serves(kind)), "kserve")
 
 
 def _own_kind(spec: Mapping[str, JSON]) -> str:

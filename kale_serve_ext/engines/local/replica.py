@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ...errors import KaleServeError
 from ...runner import task as runner_task
 from ..base import Replica
 from ..durations import in_words
@@ -22,7 +23,8 @@ from .listener import Listener
 from .logfiles import LogFile
 from .processes import Identity, ended, kill_group, of_process
 from .resources import in_mib
-from .servers.environment import Find
+from .servers.environment import Find, Place
+from .servers.record import Server
 from .watched import Watched
 
 LONGEST_DELAY = 300.0
@@ -121,6 +123,22 @@ class Process(ABC):
         if self._process is None:
             return None
         return of_process(self._process.pid)
+
+    async def _place(self, server: Server) -> Place:
+        """Where the server runs.
+
+        Raises:
+            CannotStartError: it is not set up, or there is no such interpreter.
+        """
+        try:
+            found = await self._find(server, self.launch.python)
+        except KaleServeError as exc:
+            raise CannotStartError(f"{exc.message} {exc.hint}".rstrip()) from exc
+        if found is None:
+            raise CannotStartError(
+                f"{server.title} is not set up on this machine. Run: kale-serve-ext setup {server.needs}"
+            )
+        return found
 
     def view(self) -> Replica:
         return Replica(

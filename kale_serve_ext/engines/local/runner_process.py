@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 
 from ...runner import task as runner_task
+from . import servers
 from .environ import for_runner
 from .processes import kill_group
 from .replica import MODEL_NOT_READY, UNRESPONSIVE, CannotStartError, Process
@@ -36,12 +37,16 @@ class RunnerProcess(Process):
         )
 
     async def _run(self) -> int:
-        ours, theirs = socket.socketpair()
         self._failed_with = self._killed_because = ""
+        place = await self._place(servers.named(self.launch.server))
+        environ = for_runner(self._environment, self.launch.env, self.launch.cpu_limit)
+        if place.overlay is not None:
+            environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(place.overlay), environ.get("PYTHONPATH"))))
+        ours, theirs = socket.socketpair()
         try:
             self._log.begin()
             process = await asyncio.create_subprocess_exec(
-                *launched(self.launch.python, "runner.main"),
+                *launched(place.python, "runner.main"),
                 "--channel",
                 str(theirs.fileno()),
                 "--service",
@@ -54,7 +59,7 @@ class RunnerProcess(Process):
                 pass_fds=(theirs.fileno(), self.listener.http.fileno()),
                 start_new_session=True,
                 cwd=self._places.work,
-                env=for_runner(self._environment, self.launch.env, self.launch.cpu_limit),
+                env=environ,
             )
         except OSError as exc:
             ours.close()

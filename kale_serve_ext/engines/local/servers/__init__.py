@@ -16,7 +16,7 @@ GROUP = "kale_serve_ext.servers"
 
 def ours() -> tuple[Server, ...]:
     """In the order in which they are offered."""
-    return kserve.server(), mlserver.SERVER, triton.SERVER, transformers_serve.SERVER
+    return kserve.server(), *kserve.with_overlays(), mlserver.SERVER, triton.SERVER
 
 
 def of_runtime(runtime: str) -> Server | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ....formats import every
+from collections.abc import Iterator
+
+from ....formats import Format, every
 from .record import Server, StandsFor
 
 
@@ -11,7 +13,25 @@ def server() -> Server:
     return Server(
         name="kserve",
         title="KServe",
-        runtimes=tuple(
-            StandsFor(one.server.name, one.server.title, (one.name,), ("v1", "v2")) for one in every() if one.server
-        ),
+        runtimes=tuple(one for format_ in every() if not format_.overlay for one in _stands(format_)),
     )
+
+
+def with_overlays() -> tuple[Server, ...]:
+    """The same for formats that need packages beside the interpreter: one for each."""
+    return tuple(
+        Server(name=f"kserve-{one.name}", title=one.server.title, runtimes=tuple(_stands(one)), overlay=one.overlay)
+        for one in every()
+        if one.overlay and one.server
+    )
+
+
+def _stands(format_: Format) -> Iterator[StandsFor]:
+    if format_.server:
+        yield StandsFor(
+            format_.server.name,
+            format_.server.title,
+            (format_.name,),
+            ("v1", "v2"),
+            differs=format_.local_difference,
+        )

@@ -113,6 +113,9 @@ class Server:
         """The named environment without which it cannot run; empty for none."""
         return self.environment or self.overlay
 
+    def serves(self, model_format: str) -> bool:
+        return any(model_format in one.formats for one in self.runtimes)
+
     def stands_for(self, runtime: str) -> StandsFor | None:
         return next((one for one in self.runtimes if one.name == runtime), None)
 
