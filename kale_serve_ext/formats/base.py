@@ -92,6 +92,8 @@ class Format:
     """This package's own model server, where it serves the format, on this machine and as a container image."""
     local_difference: str = ""
     """How that server's answers differ from those of the runtime of the same name in a cluster: a sentence."""
+    holds_objects: bool = False
+    """Whether a model that is a folder holds objects of the libraries that are recorded with it."""
     has_methods: bool = False
     """Whether its models are estimators, with methods to choose from."""
     stock_methods: tuple[str, ...] = ("predict",)

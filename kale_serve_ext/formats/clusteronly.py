@@ -17,13 +17,5 @@ def _of(name: str, title: str, runtimes: tuple[str, ...], endings: tuple[str, ..
 FORMATS: tuple[Format, ...] = (
     _of("paddle", "PaddlePaddle", ("kserve-paddleserver",)),
     _of("autogluon", "AutoGluon", ("kserve-autogluonserver",)),
-    _of("mlflow", "MLflow", ("kserve-mlserver",)),
-    _of(
-        "tensorflow",
-        "TensorFlow",
-        ("kserve-tensorflow-serving", "kserve-tritonserver", "kserve-openvino"),
-        (".h5", ".keras", ".pb"),
-    ),
-    _of("triton", "Triton", ("kserve-tritonserver",)),
     _of("tensorrt", "TensorRT", ("kserve-tritonserver",)),
 )

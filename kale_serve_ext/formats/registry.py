@@ -23,6 +23,7 @@ from . import (
     custom,
     function,
     lightgbm,
+    mlflow,
     onnx,
     pmml,
     pytorch,
@@ -42,6 +43,7 @@ _OWN: tuple[Format, ...] = (
     lightgbm.FORMAT,
     onnx.FORMAT,
     pmml.FORMAT,
+    mlflow.FORMAT,
     # A Keras model may be a PyTorch module too, by its backend.
     tensorflow.FORMAT,
     pytorch.FORMAT,

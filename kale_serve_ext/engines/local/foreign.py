@@ -45,7 +45,7 @@ def check_environment(artifact: Artifact, server: Server, found: Interpreter) ->
     recorded = {normal(name): version for name, version in artifact.environment.packages.items()}
     format_ = known(artifact.format)
     # What else is recorded is needed by pickles alone, which hold objects of those packages.
-    is_pickled = format_ is None or any(ending in PICKLES for ending in format_.suffixes)
+    is_pickled = format_ is None or format_.holds_objects or any(ending in PICKLES for ending in format_.suffixes)
     needed = {*needed_by(format_), *(recorded if is_pickled else ())} - {"kserve"}
     absent = sorted(name for name in needed if not version_of(found, name))
     if absent:

@@ -19,6 +19,7 @@ _IMPLEMENTATIONS = {
     "xgboost": "mlserver_xgboost.XGBoostModel",
     "lightgbm": "mlserver_lightgbm.LightGBMModel",
     "catboost": "mlserver_catboost.CatboostModel",
+    "mlflow": "mlserver_mlflow.MLflowRuntime",
 }
 
 
@@ -30,9 +31,15 @@ def layout(snapshot: Snapshot) -> Layout:
     Raises:
         InvalidInputError: the snapshot holds no file that MLServer loads.
     """
+    if snapshot.format == "mlflow":
+        return _repository(snapshot, "model", "")
     # It looks for the same endings as KServe's own servers.
     file = the_file(snapshot, by_name(snapshot.format).suffixes, "MLServer")
-    name = f"model{PurePosixPath(file).suffix}"
+    return _repository(snapshot, f"model{PurePosixPath(file).suffix}", file)
+
+
+def _repository(snapshot: Snapshot, name: str, file: str) -> Layout:
+    """With one model, which lies there under this name; ``file`` is empty for the whole snapshot."""
     settings: dict[str, JSON] = {
         "name": snapshot.name,
         "implementation": _IMPLEMENTATIONS[snapshot.format],
