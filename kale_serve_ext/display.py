@@ -73,6 +73,15 @@ class Progress:
             self._said.add(key)
             self._write(f"{text}\n")
 
+    def installing(self, message: str) -> None:
+        """Show what is being installed on this machine."""
+        if self._rich:
+            bar = f'<progress aria-label="{escape(message, quote=True)}"></progress>'
+            self._steps = message, f'<div class="kale-serve-progress" role="status">{escape(message)} {bar}</div>'
+            self._show()
+        else:
+            self._write(f"{message}\n")
+
     def verified(self, verdict: Verification) -> None:
         """Show whether rows were answered as expected. That none are recorded is nothing to tell."""
         if verdict.skipped:

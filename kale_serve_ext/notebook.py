@@ -75,7 +75,8 @@ def serve(
     """Serve a model as a KServe InferenceService.
 
     A service of that name that serves this model already is rolled over to the new version without a gap. Whatever is
-    left out then stays as it is: transformer, runtime, protocol, method, settings, replicas.
+    left out then stays as it is: transformer, runtime, protocol, method, settings, replicas. Where the runtime is a
+    program that is not on this machine yet, it is installed first; an interrupt cancels that.
 
     Args:
         model_id: id of a Model artifact, or the submitted object. May be left out when ``serve_config`` brings a
@@ -110,6 +111,7 @@ def serve(
         InvalidInputError: an artifact of another type, a name that is not legal, a config that cannot be read.
         ConflictError: the name is taken by another service.
         PlanError: the plan's checks say that this cannot run.
+        EnvironmentUnavailableError: the runtime cannot be installed on this machine; says what to do.
         ServeFailedError: the service did not become ready; has the failing process's last log lines.
         DeadlineExceededError: it is not ready after ``timeout`` seconds; the service is kept.
     """
@@ -143,7 +145,13 @@ def serve(
         shown.planned(draft.plan)
 
     work = deploy.serve(
-        request, chosen, session.metadata(), provenance=here(), on_progress=shown.uploading, planned=planned
+        request,
+        chosen,
+        session.metadata(),
+        provenance=here(),
+        on_progress=shown.uploading,
+        planned=planned,
+        on_install=shown.installing,
     )
     service = run(work)
     made = Endpoint._of(service.ref.name, chosen)
@@ -480,6 +488,7 @@ class Endpoint:
             provenance=here(),
             on_progress=shown.uploading,
             planned=planned,
+            on_install=shown.installing,
         )
         changed = run(work)
         # Where only replicas or shares change, what was not compared before is still to be.

@@ -3,6 +3,7 @@ import type { ITranslator } from '@jupyterlab/translation';
 import { nullTranslator } from '@jupyterlab/translation';
 import { KaleServeClient } from './api/client';
 import type { ApiError } from './api/errors';
+import { EnvironmentsModel } from './environments/model';
 import { HealthModel } from './health/model';
 import { ModelListModel } from './models/model';
 import { ServicesModel } from './services/model';
@@ -37,6 +38,7 @@ export class KaleServe implements IKaleServe {
       trans,
       pollInterval: this.settings.pollInterval * 1000
     });
+    this.environments = new EnvironmentsModel({ client, events, trans });
     for (const model of [this.health, this.services, this.models]) {
       model.stateChanged.connect(this._onModel, this);
     }
@@ -45,6 +47,7 @@ export class KaleServe implements IKaleServe {
   }
 
   readonly client: KaleServeClient;
+  readonly environments: EnvironmentsModel;
   readonly health: HealthModel;
   readonly models: ModelListModel;
   readonly services: ServicesModel;

@@ -1,6 +1,7 @@
 import { Token } from '@lumino/coreutils';
 import type { KaleServeClient } from './api/client';
 import type { ServeBody, ServiceRef } from './api/types';
+import type { EnvironmentsModel } from './environments/model';
 import type { HealthModel } from './health/model';
 import type { ModelListModel } from './models/model';
 import type { ServicesModel } from './services/model';
@@ -10,6 +11,7 @@ import type { ServicesModel } from './services/model';
  */
 export interface IKaleServe {
   readonly client: KaleServeClient;
+  readonly environments: EnvironmentsModel;
   readonly health: HealthModel;
   readonly models: ModelListModel;
   readonly services: ServicesModel;

@@ -92,6 +92,24 @@ AS_LOGGED = Use()
 
 
 @dataclass(frozen=True)
+class Setup:
+    """What has to be installed on this machine before a runtime can serve here."""
+
+    environment: str
+    """Its name, for ``kale-serve-ext setup`` and the REST API."""
+    title: str
+    megabytes: int
+    """Roughly what it takes on the disk."""
+    state: Literal["missing", "outdated", "installing", "failed"]
+    message: str = ""
+    """What is being done, or what has failed."""
+    hint: str = ""
+    """What to do about a failure."""
+    python: str = ""
+    """The interpreter that it is laid beside; empty for an environment of its own."""
+
+
+@dataclass(frozen=True)
 class Check:
     """One verdict of the plan."""
 
@@ -327,8 +345,26 @@ class Engine(Protocol):
     async def check(self, artifact: Artifact, runtime: Runtime, name: str = "") -> list[Check]:
         """What would keep this runtime from loading the artifact here: interpreter, libraries, files.
 
+    async def lacks(self, runtime: Runtime) -> Setup | None:
+        """What has to be installed before this runtime can serve here; None where nothing has to."""
+        ...
+
+    async def install(self, runtime: Runtime, on_progress: Callable[[str], None] | None = None) -> None:
+        """Install what :meth:`lacks` tells of, if anything; what is half done is removed when this is cancelled.
+
         Args:
-            name: the service's.
+            on_progress: told a few words on what is being done.
+
+        Raises:
+            EnvironmentUnavailableError: it cannot be installed here, and what to do.
+        """
+        ...
+
+    async def address(self, artifact: Artifact) -> Staged:
+        """What :meth:`stage` would give, without doing anything.
+
+        Raises:
+            InvalidInputError: the engine's processes cannot be brought these files.
         """
         ...
 

@@ -12,7 +12,7 @@ from ..errors import NotFoundError
 from .handler import Handler
 
 if TYPE_CHECKING:
-    from ..environments import Environment
+    from ..environments import Base, Environment
     from .schemas import EnvironmentInfo
 
 
@@ -36,14 +36,16 @@ class EnvironmentHandler(Handler):
     async def post(self, name: str) -> None:
         """Install it, by this server and after the answer; one that is ready is left as it is."""
         from .. import environments
+        from .queries import EnvironmentQuery
 
         env = environments.by_name(name)
-        found = await self._look(env)
+        base = await self._base(env, self.query(EnvironmentQuery).python)
+        found = await self._look(env, base)
         if found.state == "ready":
             self.answer(found)
             return
-        self.app.installations.begin(env)
-        self.answer(await self._look(env), status=202)
+        self.app.installations.begin(env, base)
+        self.answer(await self._look(env, base), status=202)
 
     @authenticated
     @authorized
@@ -65,8 +67,16 @@ class EnvironmentHandler(Handler):
         self.set_status(204)
         await self.finish()
 
-    async def _look(self, env: Environment) -> EnvironmentInfo:
-        work = self.backends.in_thread("environments", lambda: _info(self, env))
+    async def _base(self, env: Environment, python: str) -> Base | None:
+        """What an overlay is to be laid beside; None for this server's own interpreter, and for other environments."""
+        from ..engines.local.servers.environment import base_of
+
+        if env.kind != "overlay" or not python:
+            return None
+        return await self.within(self.app.request_timeout, base_of(python))
+
+    async def _look(self, env: Environment, base: Base | None = None) -> EnvironmentInfo:
+        work = self.backends.in_thread("environments", lambda: _info(self, env, base))
         return await self.within(self.app.request_timeout, work)
 
 
@@ -82,8 +92,8 @@ class InstallationHandler(Handler):
         await self.finish()
 
 
-def _info(handler: Handler, env: Environment) -> EnvironmentInfo:
+def _info(handler: Handler, env: Environment, base: Base | None = None) -> EnvironmentInfo:
     from .schemas import EnvironmentInfo
 
-    state = handler.app.installations.state(env)
+    state = handler.app.installations.state(env, base)
     return EnvironmentInfo(env.name, env.title, env.purpose, **asdict(state))

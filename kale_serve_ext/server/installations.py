@@ -12,7 +12,7 @@ from .errors import shaped
 
 if TYPE_CHECKING:
     from ..config import Settings
-    from ..environments import Environment, Ready, State
+    from ..environments import Base, Environment, Ready, State
 
 Changed = Callable[[str, "State"], None]
 """Is told an environment's name and how far it is."""
@@ -32,8 +32,12 @@ class Installations:
         self._tasks: dict[str, asyncio.Task[Ready]] = {}
         self._failures: dict[str, State] = {}
 
-    def begin(self, env: Environment) -> None:
-        """Start to install it, unless this server does so already."""
+    def begin(self, env: Environment, base: Base | None = None) -> None:
+        """Start to install it, unless this server does so already.
+
+        Args:
+            base: what an overlay is laid beside; this server's own interpreter by default.
+        """
         from .. import environments
 
         if env.name in self._tasks:
@@ -43,16 +47,16 @@ class Installations:
         def progress(message: str) -> None:
             self._changed(env.name, environments.State("installing", message, megabytes=env.megabytes))
 
-        task = asyncio.create_task(environments.ensure(self._settings, env, progress))
+        task = asyncio.create_task(environments.ensure(self._settings, env, progress, base))
         self._tasks[env.name] = task
         task.add_done_callback(lambda _: self._ended(env, task))
         progress(f"Installing {env.subject}")
 
-    def state(self, env: Environment) -> State:
+    def state(self, env: Environment, base: Base | None = None) -> State:
         """How far it is, whichever process installs it. Reads a few files: call it outside of the loop."""
         from .. import environments
 
-        found = environments.state(self._settings, env)
+        found = environments.state(self._settings, env, base)
         if env.name in self._tasks and found.state != "installing":
             return environments.State("installing", f"Installing {env.subject}", megabytes=env.megabytes)
         if found.state in ("missing", "outdated"):

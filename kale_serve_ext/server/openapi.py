@@ -150,7 +150,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "post", _ENVIRONMENT, "installEnvironment", "Install an environment", schemas.EnvironmentInfo, "environments",
-        errors=(404, *_AWAY), begun="It is being installed; the list and the events tell how far.",
+        query=queries.EnvironmentQuery, errors=(404, *_AWAY),
+        begun="It is being installed; the list and the events tell how far.",
     ),
     Route(
         "delete", _ENVIRONMENT, "removeEnvironment", "Remove an environment, or dismiss its failure", None,

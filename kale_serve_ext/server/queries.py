@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .schemas import FilePath, Id, Name
+from .schemas import NO_NUL, FilePath, Id, Name
 
 Cursor = Annotated[str, Field(max_length=2000)]
 ComponentName = Literal["predictor", "transformer"]
@@ -35,6 +35,15 @@ class FileQuery(Query):
     """Which file or folder."""
 
     path: Annotated[FilePath, Field(description="Under the server's root, as the file browser shows it.")]
+
+
+class EnvironmentQuery(Query):
+    """Where an environment is laid that goes beside an interpreter."""
+
+    python: Annotated[
+        Annotated[str, Field(max_length=4096, pattern=NO_NUL)],
+        Field(description="The interpreter's path; the server's own when empty. Other environments pass it over."),
+    ] = ""
 
 
 class RuntimesQuery(Query):

@@ -20,10 +20,10 @@ from ..serving.types import RuntimeChoice, Service, ServiceRevision
 T = TypeVar("T")
 
 # No NUL: neither files nor databases take it. (A lone surrogate is no JSON to begin with.)
-_NO_NUL = r"^[^\x00]*$"
-Name = Annotated[str, Field(max_length=253, pattern=_NO_NUL)]
-Text = Annotated[str, Field(max_length=10_000, pattern=_NO_NUL)]
-FilePath = Annotated[str, Field(min_length=1, max_length=4096, pattern=_NO_NUL)]
+NO_NUL = r"^[^\x00]*$"
+Name = Annotated[str, Field(max_length=253, pattern=NO_NUL)]
+Text = Annotated[str, Field(max_length=10_000, pattern=NO_NUL)]
+FilePath = Annotated[str, Field(min_length=1, max_length=4096, pattern=NO_NUL)]
 Id = Annotated[int, Field(gt=0, lt=2**63)]
 Verify = Literal["", "warn", "require", "off"]
 _VERIFY = (

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 Uploading = Callable[[str, int, int], None]
 """Called with ``(artifact_name, bytes_sent, total_bytes)``."""
+Installing = Callable[[str], None]
+"""Is told a few words on what is being installed on this machine."""
 Planned = Callable[[Draft], None]
 """Is told what will be done, once nothing speaks against it and before it is begun."""
 
@@ -63,6 +65,7 @@ async def serve(
     provenance: Provenance,
     on_progress: Uploading | None = None,
     planned: Planned | None = None,
+    on_install: Installing | None = None,
 ) -> Service:
     """Serve what is asked for; returns once the engine has accepted it, not when it is ready.
 
@@ -72,15 +75,36 @@ async def serve(
     Args:
         on_progress: how far an upload is, now and then while it takes longer than a moment.
         planned: told the plan that is carried out, with its warnings, and what the service was before.
+        on_install: what the runtime lacks on this machine is installed first, and this is told how far that is; without
+            it, such a runtime is refused.
 
     Raises:
+        EnvironmentUnavailableError: what the runtime lacks cannot be installed here.
         InvalidNameError: the name is not legal.
         ConflictError: the name is taken by a service of another model, or one that was not made here.
         NotFoundError: no artifact has this id, or its files are gone.
         PlanError: a check says that it cannot run; the message tells all of them.
     """
     plan = partial(draft, request, engine, metadata)
+    plan = partial(_set_up, plan, engine, on_install)
     return await _planned(plan, planned, partial(_carry_out, request, engine, metadata, provenance, on_progress))
+
+
+async def _set_up(plan: Callable[[], Awaitable[Draft]], engine: Engine, on_install: Installing | None) -> Draft:
+    """A plan whose runtime lacks nothing on this machine any more: what it lacks is installed, and planned anew."""
+    made = await plan()
+    lacks = made.plan.setup
+    if lacks is None or made.runtime is None:
+        return made
+    _refuse(made.plan.checks)
+    if on_install:
+        await engine.install(made.runtime, on_install)
+        made = await plan()
+        lacks = made.plan.setup
+    if lacks:
+        message = f"{lacks.title} is not set up on this machine yet."
+        raise PlanError(message, hint=f"Run: kale-serve-ext setup {lacks.environment}", field="runtime")
+    return made
 
 
 async def _planned(
@@ -117,6 +141,7 @@ async def update(
     provenance: Provenance,
     on_progress: Uploading | None = None,
     planned: Planned | None = None,
+    on_install: Installing | None = None,
 ) -> Service:
     """Change what a service serves, how many predictors it has, or which share of the requests its newest version gets.
 
@@ -131,6 +156,7 @@ async def update(
         verify: what comes of recorded rows that are answered differently: ``require``, ``warn`` or ``off``.
         on_progress: as for :func:`serve`.
         planned: as for :func:`serve`; not told where only replicas or shares change.
+        on_install: as for :func:`serve`.
 
     Raises:
         NotFoundError: no such service or artifact.
@@ -161,6 +187,7 @@ async def update(
         verify=verify,
     )
     plan = partial(draft, request, engine, metadata, replicas=replicas, canary=canary)
+    plan = partial(_set_up, plan, engine, on_install)
     return await _planned(plan, planned, partial(_carry_out, request, engine, metadata, provenance, on_progress))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ..engines.base import AS_LOGGED, Check, Engine, Manifest, Runtime, ServiceState, Staged, Use
+from ..engines.base import Check, Engine, Manifest, Runtime, ServiceState, Setup, Staged
 from ..engines.kserve import CANARY, OWN_RUNTIME, STANDARD, is_stopped
 from ..entities import KFP_MODEL, MODEL, TRANSFORMER, Artifact
 from ..errors import InvalidInputError, NotFoundError, PermissionDeniedError, SnapshotError
@@ -52,6 +52,8 @@ class Draft:
     """The service of that name that runs already."""
     elsewhere: bool = False
     """Whether it goes on with a transformer that other metadata record."""
+    runtime: Runtime | None = None
+    """The runtime that is to serve it; None for a container of the user's own."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class _Pick:
     protocol: str
     choices: tuple[RuntimeChoice, ...]
     checks: tuple[Check, ...]
+    setup: Setup | None = None
 
 
 async def make_plan(request: ServeRequest, engine: Engine, metadata: Metadata) -> Plan:
@@ -178,9 +181,10 @@ async def draft(
         methods=methods_of(model) if model else (),
         verify=verify,
         changes=changes(current.manifest, manifest) if current else (),
+        setup=pick.setup,
         transformer_now=served_artifact("transformer", current.manifest) if current else None,
     )
-    return Draft(plan, wanted, current, elsewhere)
+    return Draft(plan, wanted, current, elsewhere, pick.runtime)
 
 
 def _without_share(config: Config, canary: int | None) -> tuple[Config, int | None]:
@@ -274,27 +278,31 @@ async def _pick_runtime(
         # Not all runtimes could be read: the user may know of one.
         runtimes = [*runtimes, Runtime(candidate, candidate, (model.format,), (), assumed=True)]
     named = next((r for r in runtimes if r.name == wanted), None)
-    if named and not said and not (implied and not before) and named.protocols and protocol not in named.protocols:
+    any_protocol = not said and not (implied and not before)
+    if named and any_protocol and named.protocols and protocol not in named.protocols:
         # MLServer and Triton speak only v2: naming one of them is asking for it.
         protocol = named.protocols[0]
-    is_open = not (wanted or said or implied or before)
-    asked = replace(asked, protocol="" if is_open else protocol)
-    fitting = [r for r in in_order(runtimes, model, asked.method) if not misfit(r, model.format, asked)]
-    found = await asyncio.gather(*(engine.check(model, runtime, name) for runtime in fitting))
+    spoken = only_protocols(runtimes, model.format)
+    if not (wanted or said or implied or before) and spoken and protocol not in spoken:
+        protocol = spoken[0]
+    asked = replace(asked, protocol=protocol)
+    may = replace(asked, protocol="") if any_protocol else asked
+    fitting = [r for r in in_order(runtimes, model, asked.method) if not misfit(r, model.format, may)]
+    found = await asyncio.gather(*(engine.check(model, runtime) for runtime in fitting))
     verdicts = {runtime.name: checks for runtime, checks in zip(fitting, found, strict=True)}
-    if is_open:
-        protocol = usual_protocol(choices(runtimes, model, asked, verdicts), fitting, protocol)
-        asked = replace(asked, protocol=protocol)
-        fitting = [r for r in fitting if not misfit(r, model.format, asked)]
+    needed = await asyncio.gather(*(engine.lacks(runtime) for runtime in fitting))
+    lacking = {runtime.name: setup for runtime, setup in zip(fitting, needed, strict=True) if setup}
     kept = bool(before and usual in verdicts and _stays(usual, fitting, verdicts, model, asked, before))
     by_name = bool(wanted)
     if kept:
         wanted = usual
-    offered = choices(runtimes, model, asked, verdicts, wanted)
+    offered = choices(runtimes, model, asked, verdicts, wanted, lacking, any_protocol=any_protocol)
     chosen = next((r for r in runtimes if any(c.chosen and c.name == r.name for c in offered)), None)
     if chosen:
         about = about_differences(chosen, runtimes, model, asked, named=by_name, kept=kept)
-        return _Pick(chosen, protocol, tuple(offered), (*verdicts[chosen.name], *about, *about_runtime(chosen)))
+        setup = lacking.get(chosen.name)
+        told = (*verdicts[chosen.name], *about, *about_runtime(chosen, setup))
+        return _Pick(chosen, protocol, tuple(offered), told, setup)
     problem = _no_runtime(wanted, named, model, asked, runtimes)
     own = verdicts.get(wanted) or (next(iter(verdicts.values())) if not wanted and verdicts else ())
     errors = [c for c in own if c.level == "error"]

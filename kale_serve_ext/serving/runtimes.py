@@ -7,9 +7,9 @@ pick MLServer for v2; its own servers speak v2 too and are maintained, so they c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..engines.base import Check, Runtime
+from ..engines.base import Check, Runtime, Setup
 from ..entities import Artifact
 from ..formats import known
 from .differences import cannot_answer, differences_of, is_own
@@ -87,23 +87,30 @@ def choices(
     asked: Asked,
     verdicts: Mapping[str, Sequence[Check]],
     wanted: str = "",
+    lacking: Mapping[str, Setup] | None = None,
+    *,
+    any_protocol: bool = False,
 ) -> list[RuntimeChoice]:
     """Every runtime with the verdict on this model; one that fits is marked as chosen, where there is one.
 
     Args:
         verdicts: what the engine's own checks said, by runtime name.
         wanted: the runtime that was asked for; the best fitting when empty.
+        lacking: what has to be installed first, by runtime name.
+        any_protocol: whether nobody has said a protocol: to name a runtime is to ask for one that it speaks.
     """
     made = []
+    may = replace(asked, protocol="") if any_protocol else asked
     chosen = ""
     # Another program is chosen by itself where there is nothing else.
     has_own = any(model.format in r.formats and not r.foreign for r in runtimes)
     for runtime in in_order(runtimes, model, asked.method):
-        reason = misfit(runtime, model.format, asked)
+        reason = misfit(runtime, model.format, may)
         if not reason:
             reason = next((c.message for c in verdicts.get(runtime.name, ()) if c.level == "error"), "")
         fits = not reason
-        if fits and not chosen and (wanted == runtime.name or not (wanted or (runtime.foreign and has_own))):
+        is_next = wanted == runtime.name or not (wanted or (runtime.foreign and has_own))
+        if fits and not chosen and is_next and not misfit(runtime, model.format, asked):
             chosen = runtime.name
         made.append(
             RuntimeChoice(
@@ -118,6 +125,7 @@ def choices(
                 assumed=runtime.assumed,
                 differs=runtime.differs,
                 upkeep=runtime.upkeep,
+                setup=(lacking or {}).get(runtime.name) if fits else None,
             )
         )
     return made
@@ -150,9 +158,20 @@ def about_differences(
     return [Check("ok", "OwnServer", f"{chosen.name} serves it: {usual.name} {why}", "", "runtime")] if why else []
 
 
-def about_runtime(chosen: Runtime) -> list[Check]:
-    """What there is to know of the chosen runtime, whatever the model."""
+def about_runtime(chosen: Runtime, setup: Setup | None = None) -> list[Check]:
+    """What there is to know of the chosen runtime, whatever the model.
+
+    Args:
+        setup: what has to be installed first.
+    """
     found = []
+    if setup and setup.state == "failed":
+        found.append(Check("warning", "SetupFailed", setup.message, setup.hint, "runtime"))
+    if setup:
+        where = f"beside {setup.python}" if setup.python else "in an environment of its own"
+        again = ", as what is there is of another release" if setup.state == "outdated" else ""
+        message = f"{setup.title} is installed first, once: about {setup.megabytes} MB {where}{again}."
+        found.append(Check("info", "EnvironmentMissing", message))
     if chosen.upkeep:
         found.append(Check("warning", "Upkeep", chosen.upkeep, "", "runtime"))
     if chosen.differs:

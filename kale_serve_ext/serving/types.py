@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..engines.base import Check, Component, Condition, Manifest, Phase
+from ..engines.base import Check, Component, Condition, Manifest, Phase, Setup
 from ..entities import ServiceRef
 from ..ml import JSON
 
@@ -59,6 +59,8 @@ class RuntimeChoice:
     """How a local one differs from the cluster's image of that name."""
     upkeep: str = ""
     """Where it is not maintained any more: that, and what to use instead."""
+    setup: Setup | None = None
+    """What has to be installed first, of one that fits."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Plan:
     """What would come of recorded rows that are answered differently: ``require``, ``warn`` or ``off``."""
     changes: tuple[str, ...] = ()
     """What changes of the running service, in words: ``model iris 1.0.0 → 1.1.0``, ``transformer scale 1: removed``."""
+    setup: Setup | None = None
+    """What has to be installed before this can be carried out."""
     transformer_now: ServedArtifact | None = None
     """The transformer of the running service, which stays unless another is chosen or it is removed."""
 

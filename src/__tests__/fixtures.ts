@@ -19,6 +19,8 @@ import type {
   Signature,
   Verification
 } from '../api/types';
+import type { EnvironmentState } from '../environments/model';
+import { ENVIRONMENT_SCHEMA, EnvironmentsModel } from '../environments/model';
 import { HealthModel } from '../health/model';
 import { ModelListModel } from '../models/model';
 import type { IActions } from '../panel/actions';
@@ -146,6 +148,14 @@ export class FakeEvents {
     });
   }
 
+  tellEnvironment(
+    name: string,
+    state: EnvironmentState['state'],
+    message = ''
+  ): void {
+    this.stream.emit({ schema_id: ENVIRONMENT_SCHEMA, name, state, message });
+  }
+
   tellUpload(upload: IUpload): void {
     this.stream.emit({ schema_id: UPLOAD_SCHEMA, ...upload });
   }
@@ -169,6 +179,11 @@ export function makeKale(
   });
   return {
     client,
+    environments: new EnvironmentsModel({
+      client,
+      trans,
+      events: events.manager
+    }),
     health,
     models,
     services,
@@ -345,6 +360,7 @@ export function makeRuntime(
     assumed: false,
     differs: '',
     upkeep: '',
+    setup: null,
     ...change
   };
 }
@@ -364,6 +380,7 @@ export function makePlan(change: Partial<Plan> = {}): Plan {
     methods: [],
     verify: 'warn',
     changes: [],
+    setup: null,
     transformer_now: null,
     ...change
   };

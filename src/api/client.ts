@@ -11,6 +11,7 @@ import type {
   EngineBody,
   EngineInfo,
   EngineList,
+  EnvironmentInfo,
   FileKind,
   Health,
   JSONValue,
@@ -188,6 +189,26 @@ export class KaleServeClient {
     return this._json('POST', [...servicePath(ref), 'verify'], {
       query: background
     });
+  }
+
+  async environments(): Promise<EnvironmentInfo[]> {
+    const list = await this._json<{ items: EnvironmentInfo[] }>('GET', [
+      'environments'
+    ]);
+    return list.items;
+  }
+
+  /**
+   * Begin to install an environment, beside an interpreter where it is laid beside one.
+   */
+  installEnvironment(name: string, python: string): Promise<EnvironmentInfo> {
+    return this._json('POST', ['environments', name], {
+      query: python ? { python } : {}
+    });
+  }
+
+  cancelInstallation(name: string): Promise<void> {
+    return this._json('DELETE', ['environments', name, 'installation']);
   }
 
   async events(ref: ServiceRef): Promise<LogEvent[]> {

@@ -792,6 +792,7 @@ export interface components {
             methods: string[];
             verify: string;
             changes: string[];
+            setup: components["schemas"]["Setup"] | null;
             transformer_now: components["schemas"]["ServedArtifact"] | null;
         };
         /** @description A test request: rows for the form (encoded for the service's protocol), or a raw body sent as it is. */
@@ -899,6 +900,7 @@ export interface components {
             assumed: boolean;
             differs: string;
             upkeep: string;
+            setup: components["schemas"]["Setup"] | null;
         };
         RuntimeList: {
             items: components["schemas"]["RuntimeChoice"][];
@@ -1016,6 +1018,17 @@ export interface components {
             back_to: number;
             newest: boolean;
             answers: boolean;
+        };
+        /** @description What has to be installed on this machine before a runtime can serve here. */
+        Setup: {
+            environment: string;
+            title: string;
+            megabytes: number;
+            /** @enum {string} */
+            state: "missing" | "outdated" | "installing" | "failed";
+            message: string;
+            hint: string;
+            python: string;
         };
         /** @description What part of the requests one revision gets; the newest is first. */
         Share: {
@@ -2981,7 +2994,10 @@ export interface operations {
     };
     installEnvironment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The interpreter's path; the server's own when empty. Other environments pass it over. */
+                python?: string;
+            };
             header?: never;
             path: {
                 name: string;

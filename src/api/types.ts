@@ -16,6 +16,7 @@ export type EngineBody = Pick<Schemas['EngineBody'], 'kind'> &
   Partial<Schemas['EngineBody']>;
 export type EngineInfo = Schemas['EngineInfo'];
 export type EngineList = Schemas['EngineList'];
+export type EnvironmentInfo = Schemas['EnvironmentInfo'];
 export type FileKind = Schemas['FileKind'];
 export type Health = Schemas['Health'];
 export type JSONValue = Schemas['JSON'];
@@ -36,6 +37,7 @@ export type RegisteredName = Schemas['RegisteredName'];
 export type RollbackBody = Partial<Schemas['RollbackBody']>;
 export type RuntimeChoice = Schemas['RuntimeChoice'];
 export type ServeBody = Partial<Schemas['ServeBody']>;
+export type Setup = Schemas['Setup'];
 export type Share = Schemas['Share'];
 export type Service = Schemas['Service'];
 export type ServedArtifact = Schemas['ServedArtifact'];

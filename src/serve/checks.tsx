@@ -37,8 +37,8 @@ export function PlanView({ model }: { model: ServeFormModel }): JSX.Element {
               <Note level="info" message={trans.__('No changes.')} />
             ) : (
               <Note
-                level={plan.ok ? 'ok' : 'error'}
-                message={verdict(plan.ok, plan.exists)}
+                level={!plan.ok ? 'error' : plan.setup ? 'info' : 'ok'}
+                message={verdict(plan)}
               />
             )}
           </div>
@@ -53,11 +53,14 @@ export function PlanView({ model }: { model: ServeFormModel }): JSX.Element {
     </section>
   );
 
-  function verdict(isOk: boolean, exists: boolean): string {
-    if (!isOk) {
+  function verdict(made: Plan): string {
+    if (!made.ok) {
       return trans.__('This cannot run yet.');
     }
-    return exists
+    if (made.setup) {
+      return trans.__('Set up %1 first.', made.setup.title);
+    }
+    return made.exists
       ? trans.__('Ready to update the running service.')
       : trans.__('Ready to serve.');
   }

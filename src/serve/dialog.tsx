@@ -141,6 +141,7 @@ function ServeDialogBody(
         : new ServeFormModel({
             client: kale.client,
             services: kale.services,
+            environments: kale.environments,
             subject,
             trans
           }),

@@ -99,15 +99,27 @@ export function RuntimeSelect({
               disabled={!choice.fits}
               title={choice.reason}
             >
-              {choice.fits || !choice.reason
-                ? choice.display_name
-                : trans.__('%1: %2', choice.display_name, choice.reason)}
+              {runtimeLabel(choice, trans)}
             </option>
           ))}
         </select>
       )}
     </Field>
   );
+}
+
+function runtimeLabel(choice: RuntimeChoice, trans: TranslationBundle): string {
+  const { display_name, fits, reason, setup } = choice;
+  if (setup) {
+    return trans.__(
+      '%1: not set up yet, about %2 MB',
+      display_name,
+      String(setup.megabytes)
+    );
+  }
+  return fits || !reason
+    ? display_name
+    : trans.__('%1: %2', display_name, reason);
 }
 
 function runtimeHelp(choice: RuntimeChoice, trans: TranslationBundle): string {

@@ -12,9 +12,11 @@ import type {
   ProtocolName,
   RegisteredName,
   ServeBody,
-  Service
+  Service,
+  Setup
 } from '../api/types';
 import { isObject } from '../api/types';
+import type { EnvironmentsModel } from '../environments/model';
 import type { ServicesModel } from '../services/model';
 import type { IServeSubject } from '../tokens';
 
@@ -51,6 +53,8 @@ export class ServeFormModel extends VDomModel {
     this.canSplit = subject.canSplit ?? false;
     this._client = options.client;
     this._services = options.services;
+    this._environments = options.environments;
+    this._environments.stateChanged.connect(this._onEnvironment, this);
     this._trans = options.trans;
     this._body = { ...subject.initial, model_id: subject.modelId };
     this._planner = new Debouncer(() => this._plan(), options.delay ?? 300);
@@ -243,6 +247,42 @@ export class ServeFormModel extends VDomModel {
   }
 
   /**
+   * What has to be installed before the chosen runtime can serve, as far as it is; null where nothing has to.
+   */
+  get setup(): Setup | null {
+    const lacks = this._lastPlan?.setup;
+    if (!lacks) {
+      return null;
+    }
+    const { state, message, hint } =
+      this._environments.get(lacks.environment) ?? lacks;
+    // One that is there is planned with in a moment.
+    return {
+      ...lacks,
+      state: state === 'ready' ? 'installing' : state,
+      message,
+      hint
+    };
+  }
+
+  /**
+   * Begin to install what the chosen runtime lacks.
+   */
+  async setUp(): Promise<void> {
+    const lacks = this._lastPlan?.setup;
+    if (lacks) {
+      await this._environments.install(lacks);
+    }
+  }
+
+  async cancelSetup(): Promise<void> {
+    const lacks = this._lastPlan?.setup;
+    if (lacks) {
+      await this._environments.cancel(lacks.environment);
+    }
+  }
+
+  /**
    * Whether Serve can be pressed. It can while the plan is being made, and waits for it then: whoever goes from the last
    * field to the button by keyboard must find it.
    */
@@ -342,6 +382,7 @@ export class ServeFormModel extends VDomModel {
     if (this.isDisposed) {
       return;
     }
+    this._environments.stateChanged.disconnect(this._onEnvironment, this);
     this._planner.dispose();
     this._request?.abort();
     super.dispose();
@@ -352,7 +393,9 @@ export class ServeFormModel extends VDomModel {
    * Whether there is a plan that can be carried out, and something to do in it.
    */
   private get _isPlanned(): boolean {
-    return this._lastPlan?.ok === true && !this.isUnchanged;
+    return (
+      this._lastPlan?.ok === true && !this.isUnchanged && !this._lastPlan.setup
+    );
   }
 
   /**
@@ -371,6 +414,18 @@ export class ServeFormModel extends VDomModel {
     this.stateChanged.connect(look);
     await planned.promise;
     this.stateChanged.disconnect(look);
+  }
+
+  /**
+   * Something is a step further. What is there now changes the plan.
+   */
+  private _onEnvironment(): void {
+    const lacks = this._lastPlan?.setup;
+    if (lacks && this._environments.get(lacks.environment)?.state === 'ready') {
+      this._change({});
+    } else {
+      this._emit();
+    }
   }
 
   private _change(change: ServeBody): void {
@@ -435,6 +490,7 @@ export class ServeFormModel extends VDomModel {
 
   private _client: KaleServeClient;
   private _services: ServicesModel;
+  private _environments: EnvironmentsModel;
   private _trans: TranslationBundle;
   private _body: ServeBody;
   private _planner: Debouncer;
@@ -455,6 +511,7 @@ export namespace ServeFormModel {
   export interface IOptions {
     client: KaleServeClient;
     services: ServicesModel;
+    environments: EnvironmentsModel;
     subject: IServeSubject;
     trans: TranslationBundle;
     /**

@@ -14,6 +14,7 @@ import {
 import { MethodSelect, RequireChoice } from './answers';
 import type { ServeFormModel } from './model';
 import { fieldOf } from './model';
+import { SetupNote } from './setup';
 import { ShareField, TakeOver } from './share';
 
 /**
@@ -100,6 +101,7 @@ function ServeForm(props: {
           </Field>
           {model.canSplit && <ShareField model={model} />}
           <RuntimeSelect model={model} />
+          <SetupNote model={model} />
           <TransformerSelect model={model} />
           <ProtocolSelect model={model} />
           <MethodSelect model={model} />

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,13 @@ from sklearn.linear_model import LogisticRegression
 
 from kale_serve_ext import Endpoint, Model, Transformer, serve, session
 from kale_serve_ext.config import Settings
-from kale_serve_ext.engines.base import Check
+from kale_serve_ext.engines.base import Check, Setup
 from kale_serve_ext.engines.local.home import Home
 from kale_serve_ext.engines.local.state import read_status
-from kale_serve_ext.errors import PlanError
+from kale_serve_ext.errors import EnvironmentUnavailableError, PlanError
+from kale_serve_ext.metadata.provenance import here
+from kale_serve_ext.notebook import services
+from kale_serve_ext.serving import deploy
 from kale_serve_ext.serving.plan import make_plan
 from kale_serve_ext.serving.types import Plan, ServeRequest
 from kale_serve_ext.sync import run
@@ -42,6 +46,7 @@ pytestmark = [
 def set_up(workspace: Settings, mlserver: Path) -> Iterator[None]:
     """The workspace has MLServer's environment."""
     place = workspace.data_dir / "environments"
+    shutil.rmtree(place, ignore_errors=True)  # what an attempt without an index has noted
     workspace.data_dir.mkdir(parents=True, exist_ok=True)
     place.symlink_to(mlserver)
     yield
@@ -65,14 +70,40 @@ def outputs(answer: object) -> list[float]:
 
 def test_the_plan_says_that_it_is_not_set_up_and_how_to(workspace: Settings, iris: Model) -> None:
     made = plan(iris)
-    assert not made.ok
+    assert made.ok
+    assert made.setup == Setup("mlserver", "MLServer", 460, "missing")
     told = check(made, "EnvironmentMissing")
-    assert told.message == "MLServer is not set up on this machine yet."
-    assert told.hint == "Run: kale-serve-ext setup mlserver"
-    [listed] = [one for one in plan(iris, "").runtimes if one.name == RUNTIME]
-    assert (listed.fits, listed.chosen) == (False, False)
-    with pytest.raises(PlanError, match="not set up"):
-        serve(iris.id, name="too-early", runtime=RUNTIME)
+    assert told.message == "MLServer is installed first, once: about 460 MB in an environment of its own."
+    usual = plan(iris, "")
+    assert usual.setup is None
+    [listed] = [one for one in usual.runtimes if one.name == RUNTIME]
+    assert (listed.fits, listed.chosen, listed.setup) == (True, False, made.setup)
+
+
+def test_a_server_that_installs_nothing_refuses_and_says_how_to(workspace: Settings, iris: Model) -> None:
+    request = ServeRequest(model_id=iris.id, name="too-early", runtime=RUNTIME)
+    with pytest.raises(PlanError, match="not set up on this machine yet") as error:
+        run(deploy.serve(request, session.engine(), session.metadata(), provenance=here()))
+    assert error.value.hint == "Run: kale-serve-ext setup mlserver"
+
+
+def test_without_a_package_index_one_sentence_tells_the_way_out(
+    workspace: Settings, iris: Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    with pytest.raises(EnvironmentUnavailableError) as error:
+        serve(iris.id, name="offline", runtime=RUNTIME)
+    assert "MLServer could not be installed (to fetch its packages)" in error.value.message
+    assert "With a connection to a package index, run `kale-serve-ext setup mlserver`" in error.value.hint
+    assert "Installing MLServer: making its environment (once, about 460 MB)" in capsys.readouterr().out
+    assert "offline" not in [service.ref.name for service in services()]
+    again = plan(iris)
+    assert again.setup is not None
+    assert again.setup.state == "failed"
+    assert check(again, "SetupFailed").message == error.value.message
 
 
 def test_the_plan_says_what_differs(set_up: None, iris: Model) -> None:

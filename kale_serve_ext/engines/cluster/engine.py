@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
@@ -114,8 +114,14 @@ class ClusterEngine:
             found.append(Check("warning", "RuntimeAssumed", message, hint, "runtime"))
         return found
 
-    async def address(self, artifact: Artifact, use: Use = AS_LOGGED) -> Staged:
-        return await self._staging.address(artifact, use)
+    async def lacks(self, runtime: Runtime) -> None:
+        """Images are the cluster's to get."""
+
+    async def install(self, runtime: Runtime, on_progress: Callable[[str], None] | None = None) -> None:
+        """Nothing has to be installed."""
+
+    async def address(self, artifact: Artifact) -> Staged:
+        return await self._staging.address(artifact)
 
     async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None, use: Use = AS_LOGGED) -> Staged:
         return await self._staging.stage(artifact, on_progress, use)

@@ -35,6 +35,7 @@ from ..base import (
     Runtime,
     ServiceEvent,
     ServiceState,
+    Setup,
     Staged,
     Use,
     Version,
@@ -49,7 +50,7 @@ from .imports import check_modules, needs_of_artifact
 from .info import info
 from .launch import launches
 from .runtimes import runtimes
-from .servers.environment import place
+from .servers.environment import install, lacking, place
 from .servers.record import Server
 from .state import Ports, read_status
 from .tail import stream
@@ -94,7 +95,15 @@ class LocalEngine:
             found += await self._imports(artifact, runtime.python)
         return found
 
-    async def address(self, artifact: Artifact, use: Use = AS_LOGGED) -> Staged:
+    async def lacks(self, runtime: Runtime) -> Setup | None:
+        server = servers.of_runtime(runtime.name)
+        return await lacking(server, runtime.python, self._settings) if server else None
+
+    async def install(self, runtime: Runtime, on_progress: Callable[[str], None] | None = None) -> None:
+        if server := servers.of_runtime(runtime.name):
+            await install(server, runtime.python, self._settings, on_progress)
+
+    async def address(self, artifact: Artifact) -> Staged:
         return Staged(artifact.uri)
 
     async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None, use: Use = AS_LOGGED) -> Staged:
@@ -215,12 +224,10 @@ class LocalEngine:
         if not server.environment:
             own = await interpreters.inspect(runtime.python)
             found += checks.check_interpreter(artifact, runtime, own, by_kserve=False)
-            if own.ok and server.overlay and not await place(server, own.python, self._settings):
-                found.insert(0, foreign.not_set_up(server))
             return [*found, *server.checks(artifact, own)] if own.ok else found
         there = await place(server, "", self._settings)
         if not there:
-            return [foreign.not_set_up(server), *found]
+            return found  # what :meth:`lacks` tells
         return [*found, *foreign.check_environment(artifact, server, await interpreters.inspect(there.python))]
 
     async def _imports(self, artifact: Artifact, python: str) -> list[Check]:

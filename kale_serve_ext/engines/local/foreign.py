@@ -30,13 +30,6 @@ def check_folder(artifact: Artifact, server: Server) -> list[Check]:
     return []
 
 
-def not_set_up(server: Server) -> Check:
-    """The environment is missing, and how to make it."""
-    message = f"{server.title} is not set up on this machine yet."
-    hint = f"Run: kale-serve-ext setup {server.needs}"
-    return Check("error", "EnvironmentMissing", message, hint, "runtime")
-
-
 def check_environment(artifact: Artifact, server: Server, found: Interpreter) -> list[Check]:
     """Whether the server's interpreter has what the model needs, in versions that fit. Pure."""
     if not found.ok:

@@ -14,7 +14,7 @@ import {
   makeService,
   trans
 } from '../../__tests__/fixtures';
-import type { Artifact, Check, Plan, Service } from '../../api/types';
+import type { Artifact, Check, Plan, Service, Setup } from '../../api/types';
 import { ServeFormModel } from '../model';
 import { ServeView } from '../view';
 
@@ -53,6 +53,7 @@ async function setUp(
   const model = new ServeFormModel({
     client: kale.client,
     services: kale.services,
+    environments: kale.environments,
     subject: {
       modelId: 2,
       canSplit,
@@ -294,6 +295,7 @@ describe('ServeView', () => {
     const model = new ServeFormModel({
       client: kale.client,
       services: kale.services,
+      environments: kale.environments,
       subject: { modelId: 2 },
       trans,
       delay: 0
@@ -542,5 +544,101 @@ describe('ServeView', () => {
       screen.getByRole('button', { name: 'Show secret values' })
     );
     expect(screen.getByText('hunter3')).toBeInTheDocument();
+  });
+});
+
+describe('SetupNote', () => {
+  const setup: Setup = {
+    environment: 'mlserver',
+    title: 'MLServer',
+    megabytes: 460,
+    state: 'missing',
+    message: '',
+    hint: '',
+    python: ''
+  };
+  const lacking = makePlan({
+    setup,
+    runtimes: [
+      makeRuntime({ name: 'kserve-mlserver', display_name: 'MLServer', setup })
+    ]
+  });
+
+  it('tells the size, installs, shows how far that is, and plans anew', async () => {
+    let isReady = false;
+    const { server, events, user } = await setUp(() =>
+      isReady ? makePlan() : lacking
+    );
+    server.on('POST environments/mlserver', {
+      ...setup,
+      name: 'mlserver',
+      purpose: '',
+      version: '',
+      state: 'installing'
+    });
+    expect(
+      screen.getByRole('option', {
+        name: 'MLServer: not set up yet, about 460 MB'
+      })
+    ).toBeEnabled();
+    expect(screen.getByText('It takes about 460 MB.')).toBeInTheDocument();
+    expect(screen.getByText('Set up MLServer first.')).toBeInTheDocument();
+    expect(serveButton()).toBeDisabled();
+
+    await user.click(screen.getByRole('button', { name: 'Set up' }));
+    const name = 'mlserver';
+    const message = 'Installing MLServer: fetching its packages';
+    act(() => events.tellEnvironment(name, 'installing', message));
+    expect(screen.getByRole('status')).toHaveTextContent(message);
+
+    isReady = true;
+    act(() => events.tellEnvironment(name, 'ready'));
+    await waitFor(() => expect(serveButton()).toBeEnabled());
+    expect(screen.queryByRole('status')).not.toBeInTheDocument();
+  });
+
+  it('says why it failed and what to do, and tries again', async () => {
+    const { server, events, user } = await setUp(lacking);
+    server.on('GET environments', {
+      items: [
+        {
+          ...setup,
+          name: 'mlserver',
+          purpose: '',
+          version: '',
+          state: 'failed',
+          message: 'MLServer could not be installed.',
+          hint: 'Connect first.'
+        }
+      ]
+    });
+    act(() => events.tellEnvironment('mlserver', 'failed', 'It failed.'));
+    expect(await screen.findByText('Connect first.')).toBeInTheDocument();
+    expect(screen.getByRole('alert')).toHaveTextContent(
+      'MLServer could not be installed.'
+    );
+    server.on('POST environments/mlserver', { status: 504, json: {} });
+    await user.click(screen.getByRole('button', { name: 'Try again' }));
+    expect(
+      await screen.findByRole('button', { name: 'Try again' })
+    ).toBeEnabled();
+  });
+
+  it('cancels', async () => {
+    const { server, events, user } = await setUp({
+      ...lacking,
+      setup: { ...setup, state: 'installing', message: 'Fetching' }
+    });
+    const cancelled = jest.fn();
+    server.on('DELETE environments/mlserver/installation', () => {
+      cancelled();
+      return { status: 204 };
+    });
+    await user.click(
+      screen.getByRole('button', { name: 'Cancel installation' })
+    );
+    expect(cancelled).toHaveBeenCalled();
+    act(() => events.tellEnvironment('mlserver', 'missing'));
+    expect(screen.getByRole('button', { name: 'Set up' })).toBeEnabled();
   });
 });

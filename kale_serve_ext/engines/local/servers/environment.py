@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....config import Settings
-from ....environments import Base, by_name, ready
+from ....environments import Base, by_name, ensure, ready, state
 from ....errors import EnvironmentUnavailableError
+from ...base import Setup
 from ..interpreters import inspect
 from .record import Server
 
@@ -37,14 +38,51 @@ async def place(server: Server, python: str, settings: Settings) -> Place | None
     """
     if not server.needs:
         return Place(python)
-    base = await _base(python) if server.overlay else None
+    base = await base_of(python) if server.overlay else None
     found = await asyncio.to_thread(ready, settings, by_name(server.needs), base)
     if found is None:
         return None
     return Place(found.python, found.folder if server.overlay else None)
 
 
-async def _base(python: str) -> Base:
+async def lacking(server: Server, python: str, settings: Settings) -> Setup | None:
+    """What has to be installed before the server can run; None where nothing has to, or where the plan tells that the
+    interpreter does not run.
+
+    Raises:
+        NotFoundError: nobody has registered an environment of this name.
+    """
+    if not server.needs:
+        return None
+    env = by_name(server.needs)
+    try:
+        base = await base_of(python) if server.overlay else None
+    except EnvironmentUnavailableError:
+        return None
+    found = await asyncio.to_thread(state, settings, env, base)
+    if found.state == "ready":
+        return None
+    beside = base.python if base else ""
+    return Setup(env.name, env.title, found.megabytes, found.state, found.message, found.hint, beside)
+
+
+async def install(server: Server, python: str, settings: Settings, on_progress: Callable[[str], None] | None) -> None:
+    """Install the server's environment, if it has one that is not there.
+
+    Raises:
+        EnvironmentUnavailableError: it cannot be installed here, and what to do.
+    """
+    if server.needs:
+        base = await base_of(python) if server.overlay else None
+        await ensure(settings, by_name(server.needs), on_progress, base)
+
+
+async def base_of(python: str) -> Base:
+    """What an overlay is laid beside.
+
+    Raises:
+        EnvironmentUnavailableError: the interpreter does not run.
+    """
     found = await inspect(python)
     if not found.ok:
         raise EnvironmentUnavailableError(found.message)
