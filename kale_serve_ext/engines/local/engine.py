@@ -88,10 +88,7 @@ class LocalEngine:
             return await self._check_foreign(artifact, runtime, server)
         found = [*checks.check_format(artifact), *checks.check_files(artifact)]
         if runtime.python:
-            own = await interpreters.inspect(runtime.python)
-            found += checks.check_interpreter(artifact, runtime, own)
-            if own.ok and server is not None and server.overlay and not await place(server, own.python, self._settings):
-                found.insert(0, foreign.not_set_up(server))
+            found += checks.check_interpreter(artifact, runtime, await interpreters.inspect(runtime.python))
             found += await self._imports(artifact, runtime.python)
         return found
 
