@@ -37,7 +37,8 @@ class _MLflow(Format):
     server = Server("mlflow-server", "MLflow server")
 
     def matches_path(self, path: Path) -> bool:
-        return (path / mlflowmodel.NAME).is_file()
+        # One that MLflow itself cannot ask may have a file that another format can.
+        return (path / mlflowmodel.NAME).is_file() and not self.check(path)
 
     def load(self, path: Path) -> object:
         import mlflow.pyfunc

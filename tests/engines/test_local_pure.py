@@ -116,7 +116,7 @@ def test_arguments_that_a_server_ignores_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (manifest({"modelFormat": {"name": "pmml"}}), "pmml"),
+        (manifest({"modelFormat": {"name": "paddle"}}), "paddle"),
         (manifest({"storageUri": "s3://bucket/x"}), "s3://bucket/x"),
         (manifest({"storageUri": "file://elsewhere/x"}), "elsewhere"),
         (manifest({"storageUri": ""}), "storageUri"),

@@ -280,9 +280,9 @@ def test_other_versions_are_told_by_their_numbers(made_with: str, here: dict[str
 
 
 def test_a_kind_that_does_not_exist_is_refused(start: Start, tmp_path: Path) -> None:
-    served = start("predictor", "--model_dir", _folder(tmp_path), wait=False, KALE_SERVE_KIND="pmml")
+    served = start("predictor", "--model_dir", _folder(tmp_path), wait=False, KALE_SERVE_KIND="paddle")
     assert served.process.wait(60) == 2
-    assert "KALE_SERVE_KIND is 'pmml': it may be one of custom, sklearn, xgboost, lightgbm, onnx." in served.log()
+    assert "KALE_SERVE_KIND is 'paddle': it may be one of custom, sklearn, xgboost, lightgbm, catboost," in served.log()
 
 
 def test_it_ends_at_once_while_it_loads(start: Start, tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def test_of_mlserver_plain_numbers_are_known() -> None:
         ),
         (OWN, "xgboost", "predict_proba", "require", ""),
         (LOCAL, "xgboost", "predict_proba", "require", ""),
-        (Runtime("kserve-pmmlserver", "PMML", ("pmml",), ()), "pmml", "", "", ""),
+        (Runtime("kserve-paddleserver", "PaddlePaddle", ("paddle",), ()), "paddle", "", "", ""),
     ],
 )
 def test_what_a_runtime_cannot_do_is_told(runtime: Runtime, format_: str, method: str, verify: str, why: str) -> None:
