@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import uvicorn
 from mlserver.cli.serve import load_settings
@@ -35,6 +36,11 @@ def main(argv: Sequence[str]) -> None:
 
 async def _serve(folder: str, http: str, grpc: str) -> None:
     settings, models = await load_settings(folder)
+    for one in models:
+        place = Path(folder, one.name, one.parameters.uri) if one.parameters and one.parameters.uri else None
+        if place is not None and place.is_dir():
+            # MLflow refuses a folder that is a link.
+            one.parameters.uri = str(place.resolve())
     server = SocketServer(settings, http, grpc)
     await server.start(models)
     if server.is_empty:
