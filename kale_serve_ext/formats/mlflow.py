@@ -98,9 +98,10 @@ class _Model:
         import pandas as pd
 
         names = [spec.name for spec in self.inputs]
-        data: object = {name: tensors[name] for name in names}
+        named = {name: tensors[name] for name in names}
+        data: object = named
         if self._described.is_table:
-            data = pd.DataFrame(data)
+            data = pd.DataFrame(named)
         elif names == ["input-0"]:
             data = tensors["input-0"]
         result = self._model.predict(data)
