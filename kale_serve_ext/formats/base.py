@@ -185,6 +185,10 @@ class Format:
         """Whether :meth:`load` reads a file of this kind, so that a model can be tried when it is logged."""
         return True
 
+    def unserved(self, model: Artifact) -> str:
+        """Why this package's own model server cannot serve a model of this format: a sentence; empty where it can."""
+        return ""
+
     def check(self, directory: Path) -> list[str]:
         """What keeps the server from finding the model in this folder, in sentences; empty when all is well."""
         endings = self.suffixes or tuple(suffix for group in self.files for suffix in group)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..entities import Artifact
 from ..estimators import lineage
 from ..ml import JSON, Signature
+from ..modelmeta import read
 from . import strangers, torcharchive
 from .base import Content, Format, Server, top_level
 from .tensors import TensorModel
@@ -90,7 +91,8 @@ class _PyTorch(Format):
 
     def path_signature(self, directory: Path) -> Signature | None:
         file = _file(directory)
-        return torcharchive.signature_in(file) if file else None
+        meta = read(directory) if directory.is_dir() else None
+        return (meta and meta.signature) or (torcharchive.signature_in(file) if file else None)
 
     def path_details(self, directory: Path) -> Mapping[str, JSON]:
         file = _file(directory)
@@ -100,6 +102,9 @@ class _PyTorch(Format):
     def opens(self, content: Content) -> bool:
         # The handler of an archive is code for TorchServe.
         return content.kind != MAR
+
+    def unserved(self, model: Artifact) -> str:
+        return "It is a TorchServe model archive, which only TorchServe loads." if is_archive(model) else ""
 
 
 FORMAT = _PyTorch()

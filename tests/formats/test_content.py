@@ -276,7 +276,6 @@ STRANGERS = {
     "damaged zip by bzip2": (damaged(zipfile.ZIP_BZIP2), "damaged zip file"),
     "PyTorch": (zipped("archive/data.pkl", "archive/version", "archive/data/0"), "PyTorch checkpoint"),
     "old PyTorch": (pickled(0x1950A86A20F9469CFC6C, 2) + pickled(1001, 2), "PyTorch checkpoint"),
-    "TorchScript": (zipped("m/data.pkl", "m/code/__torch__.py"), "TorchScript"),
     "Keras": (zipped("config.json", "metadata.json", "model.weights.h5"), "Keras model"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(50), "HDF5 file"),
     "npz": (zipped("a.npy", "b.npy"), ".npz"),

@@ -45,6 +45,8 @@ def check_interpreter(
     Args:
         by_kserve: whether ``kserve.ModelServer`` serves it, so that the interpreter needs that too.
     """
+    if by_kserve and not runtime.foreign and (why := _unserved(artifact)):
+        return [Check("error", "NotLoaded", why, "Choose another runtime.", "runtime")]
     if not found.ok:
         elsewhere = artifact.environment.host and artifact.environment.host != this_host()
         hint = "Choose a runtime with the Python of one of the installed kernels."
@@ -68,6 +70,11 @@ def check_interpreter(
         return [Check("error", "PackageMissing", message, f"Run: {command}", "runtime")]
     told = (*(["kserve"] if by_kserve else ()), *(name for name in needed if name != "kserve"))
     return _skews(artifact, found, recorded) or [_fitting(artifact, found, told)]
+
+
+def _unserved(artifact: Artifact) -> str:
+    format_ = known(artifact.format)
+    return format_.unserved(artifact) if format_ else ""
 
 
 def needed_by(format_: Format | None) -> tuple[str, ...]:

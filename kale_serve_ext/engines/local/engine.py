@@ -220,7 +220,9 @@ class LocalEngine:
         found = [*checks.check_files(artifact), *await self._in_thread(foreign.check_folder, artifact, server)]
         if not server.environment:
             own = await interpreters.inspect(runtime.python)
-            found += checks.check_interpreter(artifact, runtime, own, by_kserve=False)
+            found += checks.check_interpreter(artifact, runtime, own, by_kserve=server.by_kserve)
+            if own.ok and server.overlay and not await place(server, own.python, self._settings):
+                found.insert(0, foreign.not_set_up(server))
             return [*found, *server.checks(artifact, own)] if own.ok else found
         there = await place(server, "", self._settings)
         if not there:

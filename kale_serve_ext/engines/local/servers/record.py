@@ -103,6 +103,8 @@ class Server:
     """The named environment that it runs in; empty for the model's own interpreter."""
     overlay: str = ""
     """The named overlay that is laid beside the model's own interpreter, where the server needs packages of its own."""
+    by_kserve: bool = False
+    """Whether this package's model server stands in front, so that the interpreter needs kserve."""
     checks: Callable[[Artifact, Interpreter], Sequence[Check]] = lambda artifact, interpreter: ()
     """What the plan has to tell of serving an artifact under an interpreter, of a server in the model's own. Pure."""
     program: Program | None = None

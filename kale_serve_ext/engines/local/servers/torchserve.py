@@ -77,5 +77,6 @@ SERVER = Server(
         ),
     ),
     overlay="torchserve",
+    by_kserve=True,
     program=Program(command=command, layout=layout, unix=True),
 )
