@@ -96,17 +96,17 @@ def test_the_answers_are_the_modules(running: Running, module: Pair, protocol: s
 
 
 def test_tritons_client_is_answered_too(running: Running, module: Pair) -> None:
-    client = pytest.importorskip("tritonclient.http")
+    client = pytest.importorskip("tritonclient.grpc")
     given = example(2)
     inputs = []
     for name, array in given.items():
         one = client.InferInput(name, list(array.shape), "FP32" if name == "x" else "INT64")
         one.set_data_from_numpy(array)
         inputs.append(one)
-    with client.InferenceServerClient(running.endpoint.url.removeprefix("http://")) as asked:
+    with client.InferenceServerClient(running.endpoint.grpc_url.rpartition("/")[2]) as asked:
         found = asked.infer("pair", inputs)
         np.testing.assert_allclose(found.as_numpy("scores"), answers(module, given)["scores"], rtol=1e-6)
-        assert [one["name"] for one in asked.get_model_metadata("pair")["outputs"]] == ["scores", "twice"]
+        assert [one.name for one in asked.get_model_metadata("pair").outputs] == ["scores", "twice"]
 
 
 def test_what_torch_refuses_is_told_as_the_clients_fault(running: Running) -> None:
