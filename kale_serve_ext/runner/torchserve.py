@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import re
 import sys
 import threading
@@ -112,7 +113,12 @@ def _serve(child: Child, name: str, store: Path, http: str, rpc: str) -> None:
 
     def ending(ended: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        child.when_over(lambda: loop.call_soon_threadsafe(ended.set))
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended before it
+                loop.call_soon_threadsafe(ended.set)
+
+        child.when_over(tell)
 
     serve(model, http, rpc, ending)
     if child.is_over:

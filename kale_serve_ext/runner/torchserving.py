@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import httpx
 import numpy as np
@@ -20,9 +20,6 @@ from ..ml import JSON, Signature, TensorSpec
 from . import tensors
 from .named import NamedTensorModel
 from .torchhandler import DESCRIBE, REFUSED, pack, unpack
-
-if TYPE_CHECKING:
-    Payload = dict[str, object] | InferRequest
 
 _WITHIN = 10.0
 """Seconds for a question that no model has to answer."""
@@ -106,8 +103,11 @@ class ProgramModel(NamedTensorModel):
         super().__init__(name, model)
         self._peer = peer
 
-    async def predict(  # type: ignore[override]  # kserve takes either
-        self, payload: Payload, headers: dict[str, str] | None = None, response_headers: dict[str, str] | None = None
+    async def predict(
+        self,
+        payload: dict[str, object] | InferRequest,
+        headers: dict[str, str] | None = None,
+        response_headers: dict[str, str] | None = None,
     ) -> dict[str, object] | InferResponse:
         return await asyncio.to_thread(super().predict, payload, headers, response_headers)
 
@@ -128,14 +128,17 @@ class ArchiveModel(Model):  # type: ignore[misc]  # kserve has no types
         self.ready = True
 
     async def predict(
-        self, payload: Payload, headers: dict[str, str] | None = None, response_headers: dict[str, str] | None = None
+        self,
+        payload: dict[str, object] | InferRequest,
+        headers: dict[str, str] | None = None,
+        response_headers: dict[str, str] | None = None,
     ) -> dict[str, object] | InferResponse:
         return await asyncio.to_thread(self._predict, payload)
 
     async def healthy(self) -> bool:
         return await asyncio.to_thread(self._peer.is_ready)
 
-    def _predict(self, payload: Payload) -> dict[str, object] | InferResponse:
+    def _predict(self, payload: dict[str, object] | InferRequest) -> dict[str, object] | InferResponse:
         if not isinstance(payload, InferRequest):
             rows = payload.get("instances", payload.get("inputs")) if isinstance(payload, dict) else None
             if not isinstance(rows, list):

@@ -125,8 +125,8 @@ class TestExporting:
         with pytest.warns(UserWarning, match="The Pair is in training mode. It is exported and served in evaluation"):
             made = prepared(module, example())
         assert (module.training, module.linear.training, module.drop.training) == (True, True, False)
-        found = made.network.run(example(5))
-        np.testing.assert_allclose(found["scores"], answers(module.eval(), example(5))["scores"], rtol=1e-6)
+        found = np.asarray(made.network.run(example(5))["scores"])
+        np.testing.assert_allclose(found, answers(module.eval(), example(5))["scores"], rtol=1e-6)
 
     @pytest.mark.parametrize(
         ("given", "said"),
@@ -163,7 +163,9 @@ class TestExporting:
 @pytest.fixture(scope="module")
 def module() -> Pair:
     torch.manual_seed(3)
-    return Pair().eval()
+    made = Pair()
+    made.eval()
+    return made
 
 
 @pytest.fixture(scope="module")

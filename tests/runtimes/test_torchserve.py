@@ -69,7 +69,9 @@ def _set_up(needs: Callable[..., object], workspace: Settings) -> None:
 @pytest.fixture(scope="module")
 def module() -> Pair:
     torch.manual_seed(5)
-    return Pair().eval()
+    made = Pair()
+    made.eval()
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +137,7 @@ def test_nothing_listens_but_for_the_supervisor_and_gr_pc_with_a_token(running: 
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             for method in (management, inference):
                 with pytest.raises(grpc.RpcError) as caught:
-                    channel.unary_unary(method)(b"", timeout=10)
+                    channel.unary_unary(method, bytes, bytes)(b"", timeout=10)
                 codes.add(caught.value.code())
     # Each has one of the two, and asks for a token.
     assert codes == {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED}
