@@ -69,6 +69,7 @@ _PATIENCE = 3.0
 _SILENT = ("[METRICS]", "Backend received inference", "Stopped Scanner", "Your torchserve instance can access any URL")
 """What is written for each request, and what does not hold here."""
 _EXCEPTION = re.compile(r"(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Exit|BadZipFile|NotFound)\b(?::.*)?")
+_NO_HANDLER = "No module named 'ts.torch_handler."
 _WORKER_DIED = "Load model failed: "
 """What it writes once a worker has ended in whose log the reason stands. It goes on to start others."""
 _NOT_REGISTERED = "Failed to load model: "
@@ -175,7 +176,9 @@ class Child:
                 sys.stdout.flush()
             is_worker = text != line
             if (is_worker or unread) and _EXCEPTION.fullmatch(text.strip()):
-                self._reason = text.strip() if is_worker else text.partition(": ")[2].strip()
+                said = text.strip() if is_worker else text.partition(": ")[2].strip()
+                # A handler that fails while it is imported is then looked for among TorchServe's own, in vain.
+                self._reason = self._reason if self._reason and _NO_HANDLER in said else said
             if unread or (not is_worker and _WORKER_DIED in text):
                 self._failed.set()
             unread = not is_worker and _NOT_REGISTERED in text
