@@ -56,28 +56,7 @@ def main(argv: Sequence[str]) -> None:
         f"--backend-config=python,shm-region-prefix-name={given.prefix}",
         *(["--disable-auto-complete-config"] if _is_complete(Path(given.repository)) else []),
     ]
-    # What is in its shared memory is for the user alone.
-    os.umask(0o077)
-    os.execve(program, [str(program), *options], environ)  # noqa: S606  # the point of it
-
-
-def prepared(overlay: Path, backends: Path) -> tuple[Path, dict[str, str]]:
-    """The server and its environment, for models of this interpreter.
-
-    Args:
-        overlay: where the wheel is.
-        backends: a new folder, for ``--backend-directory``.
-
-    Raises:
-        SystemExit: this Python has no shared library.
-    """
-    library = shared_library()
-    if not library:
-        version = sysconfig.get_python_version()
-        raise SystemExit(f"{sys.executable} has no shared library (libpython{version}.so.1.0), which Triton loads.")
-    place = overlay / "pytriton" / "tritonserver"
-    _make_backends(backends, place)
-    return place / "bin" / "tritonserver", _environ(overlay, library)
+    os.execve(program, [str(program), *options], _environ(wheel, library))  # noqa: S606  # the point of it
 
 
 def shared_library() -> str:
@@ -99,7 +78,7 @@ def _make_backends(folder: Path, wheel: Path) -> None:
     (python / stub.name).chmod(0o700)
     utilities = python / "triton_python_backend_utils.py"
     original = utilities.read_text("utf-8")
-    guard = Path(__file__).with_name("triton_numpy.py").read_text("utf-8")
+    guard = Path(__file__).with_name("triton_utils.py").read_text("utf-8")
     utilities.write_text(f"{original}\n{guard}", "utf-8")
     for name in FORMATS:
         (folder / name).mkdir()

@@ -227,7 +227,8 @@ def _why(component: ComponentState, replica: Replica) -> str:
         return f"{who} cannot start: {cause or _sentence(replica.reason or 'the reason is not known')}{again}"
     signalled = _signal_name(replica.exit_code)
     if signalled:
-        return f"{who} was killed by {signalled}.{again}"
+        detail = f" {_sentence(replica.message)}" if replica.message and "killed by" not in replica.message else ""
+        return f"{who} was killed by {signalled}.{detail}{again}"
     ended = f"{who} ended with exit code {replica.exit_code}"
     return f"{ended}: {cause}{again}" if cause else f"{ended}.{again}"
 

@@ -34,7 +34,8 @@ RUNS = "run-"
 _FIRST_PERIOD = 0.05
 _LONGEST_PERIOD = 0.5
 """Seconds between questions whether the model is ready, before it is for the first time."""
-_LOG_LINES = 60
+_LOG_LINES, _LOG_BYTES = 400, 65536
+"""Of the end of a log, in which the reason of a failure is looked for: some servers print tables behind it."""
 _NOT_EXECUTED = 127
 _numbers = itertools.count()
 _taken: set[int] = set()
@@ -204,7 +205,7 @@ class CommandProcess(Process):
         """What its log says; what killed it is nothing that it could write."""
         if code < 0:
             return ""
-        log = self._log.last_lines(_LOG_LINES)
+        log = self._log.last_lines(_LOG_LINES, _LOG_BYTES)
         last = log.strip().rpartition("\n")[2]
         return last if code == _NOT_EXECUTED else program.reason(log)
 

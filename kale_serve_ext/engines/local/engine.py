@@ -117,7 +117,10 @@ class LocalEngine:
         """Nothing is made: the files are served from where they are."""
 
     async def dry_run(self, manifest: Manifest, *, force: bool = False) -> list[Check]:
-        return await self._in_thread(checks.check_manifest, manifest)
+        found = await self._in_thread(checks.check_manifest, manifest)
+        if not any(one.level == "error" for one in found):
+            found += await self._in_thread(foreign.check_name, manifest)
+        return found
 
     async def apply(
         self,

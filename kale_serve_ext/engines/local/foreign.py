@@ -11,20 +11,42 @@ from ...entities import Artifact
 from ...errors import InvalidInputError
 from ...formats import known
 from ...formats.base import PICKLES
-from ..base import Check
+from ..base import Check, Manifest
+from ..fields import mapping
+from . import servers
 from .checks import needed_by, normal, numbers, version_of
 from .interpreters import Interpreter
+from .launch import launches
 from .servers.layout import look
-from .servers.record import Server
+from .servers.record import Program, Server
 
 
 def check_folder(artifact: Artifact, server: Server) -> list[Check]:
-    """Whether the snapshot holds what the server loads. Blocks."""
+    """Whether the snapshot holds what the server loads, whatever the service is called. Blocks."""
     folder = Path(url2pathname(urlsplit(artifact.uri).path))
     if server.program is None or not artifact.uri.startswith("file:") or not folder.is_dir():
         return []
+    return [one for one in _laid_out(server.program, "model", artifact.format, folder) if one.field != "name"]
+
+
+def check_name(manifest: Manifest) -> list[Check]:
+    """Whether there is a model for a service of this name, where a server tells models by theirs. Blocks.
+
+    Args:
+        manifest: one that can be launched.
+    """
+    name = str(mapping(manifest.get("metadata")).get("name") or "")
+    found = []
+    for launch in launches(manifest):
+        program = servers.named(launch.server).program
+        if program and Path(launch.path).is_dir():
+            found += _laid_out(program, name, launch.kind, Path(launch.path))
+    return [one for one in found if one.field == "name"]
+
+
+def _laid_out(program: Program, name: str, model_format: str, folder: Path) -> list[Check]:
     try:
-        server.program.layout(look("model", artifact.format, folder))
+        program.layout(look(name, model_format, folder))
     except InvalidInputError as exc:
         return [Check("error", "ModelFile", exc.message, exc.hint, exc.field)]
     return []

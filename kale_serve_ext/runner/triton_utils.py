@@ -1,12 +1,13 @@
-"""Keeps numpy 2 from giving Triton's Python models wrong numbers.
+"""The end of the module ``triton_python_backend_utils``, which the stub of Triton's Python backend loads first.
 
-The end of the module ``triton_python_backend_utils`` that Triton's Python backend loads, for as long as its stub is
-built for numpy 1: under numpy 2 that stub takes an array's first number for all of them, and makes tensors without
-content. DLPack, which it speaks too, holds with either. Texts have no form in DLPack, and would end the stub.
+It keeps the tensors in shared memory from other users, and numpy 2 from giving wrong numbers: the stub is built for
+numpy 1, and under numpy 2 it takes an array's first number for all of them, and makes tensors without content. DLPack,
+which it speaks too, holds with either. Texts have no form in DLPack, and would end the stub.
 """
 
 import ctypes
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Protocol, cast
 
@@ -75,6 +76,10 @@ class _Utilities(ModuleType):
         is_tensor = name == "Tensor" and isinstance(value, type)
         super().__setattr__(name, _checked(cast("type[_Tensor]", value)) if is_tensor else value)
 
+
+# The stub's second argument is the name of its region, which is made readable for everybody, whatever the umask.
+_REGION = Path("/dev/shm", Path("/proc/self/cmdline").read_bytes().split(b"\0")[2].decode())  # noqa: S108
+_REGION.chmod(0o600)
 
 if int(np.__version__.partition(".")[0]) > 1:
     sys.modules[__name__].__class__ = _Utilities
