@@ -5,6 +5,7 @@ numpy 1, and under numpy 2 it takes an array's first number for all of them, and
 which it speaks too, holds with either. Texts have no form in DLPack, and would end the stub.
 """
 
+import contextlib
 import ctypes
 import sys
 from pathlib import Path
@@ -78,8 +79,8 @@ class _Utilities(ModuleType):
 
 
 # The stub's second argument is the name of its region, which is made readable for everybody, whatever the umask.
-_REGION = Path("/dev/shm", Path("/proc/self/cmdline").read_bytes().split(b"\0")[2].decode())  # noqa: S108
-_REGION.chmod(0o600)
+with contextlib.suppress(OSError):
+    Path("/dev/shm", Path("/proc/self/cmdline").read_bytes().split(b"\0")[2].decode()).chmod(0o600)  # noqa: S108
 
 if int(np.__version__.partition(".")[0]) > 1:
     sys.modules[__name__].__class__ = _Utilities

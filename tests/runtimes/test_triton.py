@@ -198,6 +198,7 @@ def until(wanted: Callable[[], object], seconds: float = 60.0) -> None:
 
 def test_it_starts_anew_when_the_process_of_a_model_is_killed(serving: Serving, model: int) -> None:
     """Triton itself would go on, ready, and answer every request with an error."""
+    others = set(SHARED.glob("kale-serve-*"))
 
     def replica() -> Replica:
         return run(session.engine().get("killed")).components[0].replicas[0]
@@ -209,6 +210,7 @@ def test_it_starts_anew_when_the_process_of_a_model_is_killed(serving: Serving, 
         events = run(session.engine().events("killed"))
         assert any("A process that Triton ran the model in has ended" in event.message for event in events)
         assert isinstance(running.endpoint.predict(ROWS), dict)
+    assert not set(SHARED.glob("kale-serve-*")) - others
 
 
 def test_nothing_outlives_a_pause_or_the_supervisor(serving: Serving, model: int) -> None:

@@ -23,7 +23,7 @@ from .replica import MODEL_NOT_READY, CannotStartError, Process
 from .resources import limit_cpu
 from .servers import layout
 from .servers.environment import Place
-from .servers.keeper import PATIENCE
+from .servers.keeper import PATIENCE, remove
 from .servers.launcher import launched
 from .servers.probe import Said, ask, check_owner
 from .servers.record import Command, Program, Seat, Server
@@ -183,6 +183,7 @@ class CommandProcess(Process):
             backend.cut()
             self._backend = None
             await self._end(process, tasks)
+            await asyncio.to_thread(remove, command.leaves)
             self._channel = None
             ours.close()
 

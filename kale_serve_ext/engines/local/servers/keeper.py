@@ -47,10 +47,7 @@ def main(argv: Sequence[str]) -> None:
         signal.signal(number, _passing_on(child))
     code = _wait(child, channel)
     _end_all()
-    for pattern in task["leaves"]:
-        for path in Path(pattern).parent.glob(Path(pattern).name):
-            with contextlib.suppress(OSError):
-                path.unlink()
+    remove(task["leaves"])
     if code == -signal.SIGKILL:
         # With the whole group, which it leads: elsewhere than on Linux no more is known of what the program started.
         os.killpg(mine, signal.SIGKILL)
@@ -58,6 +55,14 @@ def main(argv: Sequence[str]) -> None:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(mine, -code)
     os._exit(code if code >= 0 else 128 - code)
+
+
+def remove(patterns: Sequence[str]) -> None:
+    """Remove the files of these patterns. Whoever is left of the keeper and the supervisor does."""
+    for pattern in patterns:
+        for path in Path(pattern).parent.glob(Path(pattern).name):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _adopt() -> None:
