@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import nbformat
 import numpy as np
 import onnx
 import psutil
 import pytest
+from nbclient import NotebookClient
 from onnx import TensorProto, helper
 from tritonclient import grpc as triton_grpc
 
@@ -25,6 +27,7 @@ RUNTIME = "kserve-tritonserver"
 ROWS = np.array([[1, 2, 3], [0, 1, 0]], dtype=np.float32)
 WEIGHTS = np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32)
 ANSWERS = ROWS @ WEIGHTS
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "gallery" / "onnx-triton.ipynb"
 SHARED = Path("/dev/shm")
 DOUBLES = """
 import triton_python_backend_utils as pb_utils
@@ -321,3 +324,10 @@ def test_a_tensorflow_module_is_run_by_the_models_own_tensorflow(serving: Servin
     with serving(logged(Model(model=made(), name="module")), "module", runtime=RUNTIME) as running:
         for protocol in (None, "grpc-v2"):
             assert_near(running.endpoint.predict(ROWS, protocol=protocol), ANSWERS)
+
+
+def test_the_gallerys_notebook_runs(set_up: None) -> None:
+    pytest.importorskip("matplotlib")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    NotebookClient(notebook, timeout=300).execute()
