@@ -18,8 +18,13 @@ from pathlib import Path
 from ..formats import textproto
 from ..formats.tritonmodels import CONFIG
 
-FORMATS: Mapping[str, str] = {"onnxruntime": "onnx", "pytorch": "pytorch", "tensorflow": "tensorflow"}
-"""The format whose models a backend of this package loads."""
+FORMATS: Mapping[str, str] = {
+    "onnxruntime": "onnx",
+    "pytorch": "pytorch",
+    "tensorflow": "tensorflow",
+    "function": "function",
+}
+"""The format whose models a backend of this package loads; Triton's own, but for the last, have these names too."""
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  # where Linux has it
 _BOOT = Path(__file__).with_name("boot.py")
 _BACKEND = """import runpy

@@ -82,11 +82,13 @@ class TritonPythonModel:
     def initialize(self, args: Mapping[str, str]) -> None:
         config = json.loads(args["model_config"])
         folder = Path(args["model_repository"], args["model_version"])
-        default = next(name for name, backend in FILES.items() if backend == config["backend"])
-        self._model = _loaded(config["backend"], folder / (config["default_model_filename"] or default))
-        self._batches = config["max_batch_size"] > 0
-        self._inputs = {spec.name: spec for spec in self._model.inputs}
-        self._outputs = [spec.name for spec in self._model.outputs]
+        backend = config["backend"]
+        default = next((name for name, known in FILES.items() if known == backend), backend)
+        self._model = _loaded(backend, folder / (config["default_model_filename"] or default))
+        inputs = _matched([one["name"] for one in config["input"]], [spec.name for spec in self._model.inputs])
+        specs = {spec.name: spec for spec in self._model.inputs}
+        self._inputs = {name: specs[own] for name, own in inputs.items()}
+        self._outputs = [one["name"] for one in config["output"]]
 
     def execute(self, requests: Sequence[_Request]) -> list[object]:
         return [self._answer(request) for request in requests]
@@ -124,7 +126,8 @@ class TritonPythonModel:
 def _loaded(backend: str, place: Path) -> TensorModel:
     # A link's target, with what lies beside it and with its own ending.
     path = place.resolve()
-    use_code(path.parent)
+    for folder in (path.parent, path):
+        use_code(folder)
     model = by_name(FORMATS[backend]).load(path)
     if not isinstance(model, TensorModel):
         raise TypeError(f"{path} is no model that takes tensors by name.")

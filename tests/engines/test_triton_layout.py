@@ -55,6 +55,8 @@ def test_where_models_stand(kind: str, files: tuple[str, ...], links: dict[str, 
 
 
 REFUSED = [
+    (Snapshot("m", "function", ("function.py",)), "what the function returns"),
+    (Snapshot("m", "function", ("function.py",), SIGNATURE, in_cluster=True), "no backend for Python functions"),
     (Snapshot("m", "onnx", ("model.pb",)), "no file at its top ends in .onnx"),
     (Snapshot("m", "pytorch", ("model.mar",)), "no file at its top ends in .pt"),
     (Snapshot("m", "tensorflow", ("model.keras",)), "no saved_model.pb"),

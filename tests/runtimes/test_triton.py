@@ -301,6 +301,16 @@ def test_an_error_of_a_model_is_the_answer(serving: Serving, set_up: None, tmp_p
         assert all(each.status() != psutil.STATUS_ZOMBIE for each in running.processes())
 
 
+def test_a_python_function_answers(serving: Serving, set_up: None) -> None:
+    def weighed(x: np.ndarray) -> np.ndarray:
+        return x @ WEIGHTS
+
+    with serving(logged(Model(model=weighed, example=ROWS)), "weighed", runtime=RUNTIME) as running:
+        for protocol in (None, "grpc-v2"):
+            assert_near(running.endpoint.predict(ROWS, protocol=protocol), ANSWERS)
+        assert running.endpoint.verify().ok
+
+
 def test_a_pytorch_module_is_run_by_the_models_own_torch(serving: Serving, set_up: None) -> None:
     torch = pytest.importorskip("torch")
     layer = torch.nn.Linear(3, 2, bias=False)

@@ -16,14 +16,14 @@ from ....formats import by_name
 from ....formats.textproto import MalformedError, without
 from ....formats.tritonmodels import CONFIG, ENSEMBLE, TYPES, TritonModel, entry_of, models_of
 from ....ml import Signature, TensorSpec
-from ....runner.triton import SHARED_MEMORY
+from ....runner.triton import FORMATS, SHARED_MEMORY
 from ...base import Check
 from ..interpreters import Interpreter
 from .launcher import launched
 from .layout import Layout, Snapshot, the_file
 from .record import Command, Program, Seat, Server, StandsFor, last_exception
 
-_BACKENDS: Mapping[str, str] = {"onnx": "onnxruntime", "pytorch": "pytorch", "tensorflow": "tensorflow"}
+_BACKENDS: Mapping[str, str] = {name: backend for backend, name in FORMATS.items()}
 _PLATFORMS: Mapping[str, str] = {
     "onnx": "onnxruntime_onnx",
     "pytorch": "pytorch_libtorch",
@@ -56,7 +56,10 @@ def layout(snapshot: Snapshot) -> Layout:
     """
     if snapshot.format == "triton":
         return _repository(snapshot)
-    links = _saved_models(snapshot) if snapshot.format == "tensorflow" else _model_file(snapshot)
+    if snapshot.format == "function":
+        links = _function(snapshot)
+    else:
+        links = _saved_models(snapshot) if snapshot.format == "tensorflow" else _model_file(snapshot)
     return Layout(links=links, files={f"{snapshot.name}/{CONFIG}": _config(snapshot)})
 
 
@@ -100,6 +103,23 @@ def _model_file(snapshot: Snapshot) -> dict[str, str]:
     return {f"{version}/{_NAMES[snapshot.format]}": file, **beside}
 
 
+def _function(snapshot: Snapshot) -> dict[str, str]:
+    """A Python function's folder of code."""
+    if snapshot.in_cluster:
+        raise InvalidInputError(
+            "KServe's Triton has no backend for Python functions.",
+            hint="Choose the Python function server, or log a model repository with a model.py.",
+            field="runtime",
+        )
+    if snapshot.signature is None or not snapshot.signature.outputs:
+        raise InvalidInputError(
+            "Triton has to be told what the function returns, which its record does not tell.",
+            hint="Log it with an example of its input: Model(function, example=x).",
+            field="runtime",
+        )
+    return {f"{snapshot.name}/1/function": ""}
+
+
 def _saved_models(snapshot: Snapshot) -> dict[str, str]:
     """A SavedModel, or the versions of one in numbered folders."""
     where = f"{snapshot.name}/{{}}/{_NAMES[snapshot.format]}"
@@ -114,7 +134,8 @@ def _saved_models(snapshot: Snapshot) -> dict[str, str]:
 
 def _config(snapshot: Snapshot) -> str:
     of, signature = snapshot.format, snapshot.signature
-    lines = [f'backend: "{_BACKENDS[of]}"', f'platform: "{_PLATFORMS[of]}"', "max_batch_size: 0"]
+    platform = [f'platform: "{_PLATFORMS[of]}"'] if of in _PLATFORMS else []
+    lines = [f'backend: "{_BACKENDS[of]}"', *platform, "max_batch_size: 0"]
     if signature:
         lines += [_field("input", spec) for spec in signature.inputs]
         lines += [_field("output", spec) for spec in signature.outputs]
