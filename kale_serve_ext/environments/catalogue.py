@@ -6,10 +6,10 @@ from ..errors import ConflictError, NotFoundError
 from .record import Environment
 from .records.metadata import METADATA
 from .records.mlserver import MLSERVER
-from .records.pmml import PMML
+from .records.tensorflow_serving import TENSORFLOW_SERVING
 from .records.triton import TRITON
 
-_known: dict[str, Environment] = {one.name: one for one in (METADATA, MLSERVER, TRITON, PMML)}
+_known: dict[str, Environment] = {one.name: one for one in (METADATA, MLSERVER, TENSORFLOW_SERVING, TRITON)}
 
 
 def all() -> list[Environment]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 
-from . import kserve, mlserver, transformers_serve, triton
+from . import kserve, mlserver, tfserving
 from .record import Server
 
 GROUP = "kale_serve_ext.servers"
@@ -16,7 +16,7 @@ GROUP = "kale_serve_ext.servers"
 
 def ours() -> tuple[Server, ...]:
     """In the order in which they are offered."""
-    return kserve.server(), *kserve.with_overlays(), mlserver.SERVER, triton.SERVER
+    return kserve.server(), mlserver.SERVER, tfserving.SERVER
 
 
 def of_runtime(runtime: str) -> Server | None:
