@@ -47,6 +47,14 @@ def is_intercepted(manifest: Manifest) -> bool:
     return any(part.get(one) for part in parts for one in ("batcher", "logger"))
 
 
+def has_v2_grpc(manifest: Manifest) -> bool:
+    """Whether the predictor's gRPC may be v2's: TensorFlow Serving, which KServe takes for TensorFlow's models where no
+    runtime is named, has one of its own."""
+    model = mapping(_component(manifest, "predictor").get("model"))
+    runtime = str(model.get("runtime") or format_of(manifest))
+    return runtime != "tensorflow" and "tensorflow-serving" not in runtime
+
+
 def wire_name(manifest: Manifest, component: Component) -> str:
     """The model's name in URLs: what ``--model_name`` of the component says, else the service's name."""
     own = _component(manifest, component)

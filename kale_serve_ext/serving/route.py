@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..engines.base import Connection, Manifest
 from ..engines.channels import await_reconnection
 from . import messages, tensors
-from .manifest_view import is_intercepted, serves_format
+from .manifest_view import has_v2_grpc, is_intercepted, serves_format
 
 if TYPE_CHECKING:
     import grpc.aio
@@ -87,4 +87,4 @@ def prefers_grpc(connection: Connection, manifest: Manifest, transformer: bool) 
     """Whether arrays go by gRPC unasked: to a framework's model, that nothing stands in front of for REST alone."""
     if transformer or not connection.arrays_by_grpc:
         return False
-    return serves_format(manifest) and not is_intercepted(manifest)
+    return serves_format(manifest) and has_v2_grpc(manifest) and not is_intercepted(manifest)
