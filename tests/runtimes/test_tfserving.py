@@ -272,7 +272,7 @@ def test_a_truncated_snapshot_is_told(environment: Ready, serving: Serving, work
         file.write_bytes(file.read_bytes()[:100])
     assert model.id is not None
     with (
-        pytest.raises((KaleServeError, PlanError), match="saved_model.pb is truncated"),
+        pytest.raises((KaleServeError, PlanError), match=r"saved_model\.pb is truncated"),
         serving(model.id, "broken", runtime=RUNTIME),
     ):
         pass
