@@ -19,12 +19,15 @@ from kale_serve_ext.engines.local.launch import Launch
 from kale_serve_ext.engines.local.listener import Listener
 from kale_serve_ext.engines.local.replica import Places, Process
 from kale_serve_ext.engines.local.runner_process import RunnerProcess
-from kale_serve_ext.engines.local.servers import environment as placed
 from kale_serve_ext.engines.local.servers.record import Server
 from kale_serve_ext.engines.local.watched import Watched
 from kale_serve_ext.runner.access import Access
 
 HANGS = "echo about to load\nexec sleep 600"
+
+
+async def nowhere(server: Server, python: str) -> None:
+    """No environment is set up."""
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Place:
             listener=self.listener,
             predictor_host="",
             environment=dict(os.environ),
-            find=_beside,
+            find=nowhere,
             places=Places(self.folder, self.folder, self.folder / "s"),
             changed=lambda: None,
             event=lambda kind, reason, message: self.events.append((kind, reason, message)),

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from nbclient import NotebookClient
 from onnx import TensorProto, helper
-from tritonclient import grpc as triton_grpc
+from tritonclient import grpc as triton_grpc  # type: ignore[import-untyped]  # it has no types
 
 from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
@@ -94,9 +94,10 @@ def logged(model: Model) -> int:
     return made.id
 
 
-def assert_near(found: object, wanted: object) -> None:
-    assert np.asarray(found).shape == np.shape(wanted)
-    assert np.allclose(np.asarray(found), wanted, rtol=1e-6)
+def assert_near(found: object, wanted: np.ndarray) -> None:
+    answer = np.asarray(found)
+    assert answer.shape == wanted.shape
+    assert np.allclose(answer, wanted, rtol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ def test_it_answers_by_every_protocol(running: Running, protocol: str | None) ->
     answer = running.endpoint.predict(ROWS, protocol=protocol)
     assert isinstance(answer, dict)
     assert_near(answer["y"], ANSWERS)
-    assert_near(answer["total"], [ANSWERS.sum()])
+    assert_near(answer["total"], np.array([ANSWERS.sum()]))
 
 
 def test_tritons_own_client_is_answered_in_binary_form(running: Running) -> None:
