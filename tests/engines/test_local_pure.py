@@ -297,7 +297,9 @@ def test_runtimes_are_servers_times_interpreters() -> None:
 def test_an_interpreter_is_asked_again_only_when_it_changed(tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     fake = tmp_path / "python"
-    said = json.dumps({"version": "3.11.0", "packages": {"kserve": "0.21.0"}, "places": [str(tmp_path / "site")]})
+    said = json.dumps(
+        {"version": "3.11.0", "packages": {"kserve": "0.21.0"}, "places": [str(tmp_path / "site")], "library": ""}
+    )
     fake.write_text(f"#!/bin/sh\necho x >> {asked}\necho '{said}'\n")
     fake.chmod(0o755)
     for _ in range(2):
@@ -326,7 +328,7 @@ print({(one.ok, one.version, one.message) for one in found})
 def test_an_interpreter_is_asked_once_for_all_that_want_to_know(
     settings: Settings, tmp_path: Path, works: bool
 ) -> None:
-    said = json.dumps({"version": "3.11.0", "packages": {}, "places": []}) if works else "nothing"
+    said = json.dumps({"version": "3.11.0", "packages": {}, "places": [], "library": ""}) if works else "nothing"
     asked = tmp_path / "asked"
     fake = tmp_path / "bin" / "python"
     fake.parent.mkdir()
