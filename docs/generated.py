@@ -1,6 +1,7 @@
 """Directives that write out what the code says, so that the pages cannot fall behind it.
 
-``{settings}`` lists the server extension's traits, ``{rest}`` the REST API's operations.
+``{settings}`` lists the server extension's traits, ``{rest}`` the REST API's operations, ``{formats}`` which runtimes
+serve which models, ``{runtimes}`` what there is to know of those of this machine.
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
 from kale_serve_ext.config import PREFIX, Settings
+from kale_serve_ext.engines.local.servers import ours
+from kale_serve_ext.environments import by_name
+from kale_serve_ext.formats import every
 from kale_serve_ext.server.extension import KaleServeApp
 from kale_serve_ext.server.openapi import DOCUMENT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sphinx.application import Sphinx
 
 VERBS = ("get", "post", "patch", "delete")
@@ -54,6 +60,42 @@ class RestDirective(Directive):
         return _parse(self, lines)
 
 
+class FormatsDirective(Directive):
+    """Every format with the runtimes that serve it here and in a cluster."""
+
+    def run(self) -> list[nodes.Node]:
+        lines = ["| models | here | in a cluster |", "|---|---|---|"]
+        for one in every():
+            here = [stands.name for server in ours() for stands in server.runtimes if one.name in stands.formats]
+            lines.append(f"| {one.title} | {_coded(here)} | {_coded(one.runtimes) or 'this package’s image'} |")
+        return _parse(self, lines)
+
+
+class RuntimesDirective(Directive):
+    """Every runtime of this machine: what it serves, by which protocols, what is installed for it, its limits."""
+
+    def run(self) -> list[nodes.Node]:
+        lines = []
+        for server in ours():
+            for stands in server.runtimes:
+                installed = "nothing is installed for it"
+                if server.needs:
+                    env = by_name(server.needs)
+                    installed = f"`kale-serve-ext setup {env.name}`, about {env.megabytes} MB"
+                protocols = " and ".join(stands.protocols)
+                lines += [
+                    f"`{stands.name}`",
+                    f":   {stands.title}: {_coded(stands.formats)}, by {protocols}; {installed}.",
+                ]
+                lines += [line for said in (stands.differs, stands.upkeep) if said for line in ("", f"    {said}")]
+                lines.append("")
+        return _parse(self, lines)
+
+
+def _coded(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def _parse(directive: Directive, lines: list[str]) -> list[nodes.Node]:
     holder = nodes.container()
     directive.state.nested_parse(StringList(lines, "generated"), directive.content_offset, holder)
@@ -64,4 +106,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.add_directive("settings", SettingsDirective)
     app.add_directive("rest", RestDirective)
+    app.add_directive("formats", FormatsDirective)
+    app.add_directive("runtimes", RuntimesDirective)
     return {"parallel_read_safe": True}

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { layAbacus } from './abacus.js';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 
@@ -64,6 +65,8 @@ export function environment(): { command: string } {
   if (!existsSync(join(HOME, 'env'))) {
     symlinkSync(dirname(INSTALLED), join(HOME, 'env'));
   }
+  const site = join(HOME, 'site');
+  layAbacus(site);
   cpSync(join(HERE, '..', 'examples'), FILES, { recursive: true });
   const settings = join(
     HOME,
@@ -90,6 +93,6 @@ export function environment(): { command: string } {
     '--LabApp.expose_app_in_browser=True'
   ];
   return {
-    command: `exec env -i ${variables.join(' ')} '${PROGRAMS}/python' -m jupyterlab ${options.join(' ')}`
+    command: `exec env -i ${variables.join(' ')} PYTHONPATH='${site}' '${PROGRAMS}/python' -m jupyterlab ${options.join(' ')}`
   };
 }

@@ -11,6 +11,7 @@ from ..engines.base import Check, Engine, Manifest, Runtime, ServiceState, Setup
 from ..engines.kserve import CANARY, OWN_RUNTIME, STANDARD, is_stopped
 from ..entities import KFP_MODEL, MODEL, TRANSFORMER, Artifact
 from ..errors import InvalidInputError, NotFoundError, PermissionDeniedError, SnapshotError
+from ..formats import known
 from .answering import method_of
 from .changes import changes, differences
 from .config import Config, for_component, normalise
@@ -348,6 +349,12 @@ def _no_runtime(
         message = f"It is not recorded what format the model {model.name!r} has."
         hint = "Log it with Model(...).submit_artifact(), which records that."
         return Check("error", "FormatUnknown", message, hint, "version")
+    format_ = known(model.format)
+    is_local = any(r.python for r in runtimes)
+    if is_local and format_ and format_.runtimes and not any(model.format in r.formats for r in runtimes):
+        message = f"{title} models are not served on one machine."
+        hint = f"In a cluster KServe serves them by {' or '.join(format_.runtimes)}."
+        return Check("error", "NoRuntime", message, hint, "runtime")
     message = f"No runtime here serves {title} models by {asked.protocol}."
     return Check("error", "NoRuntime", message, "Log the model as custom code, or choose another protocol.", "runtime")
 

@@ -21,6 +21,7 @@ _IMPLEMENTATIONS = {
     "catboost": "mlserver_catboost.CatboostModel",
     "mlflow": "mlserver_mlflow.MLflowRuntime",
 }
+_DIFFERS = "It runs in one process, with the newest libraries that MLServer takes; KServe's image has those of its own release."
 
 
 def layout(snapshot: Snapshot) -> Layout:
@@ -67,7 +68,7 @@ def command(seat: Seat) -> Command:
 SERVER = Server(
     name="mlserver",
     title="MLServer",
-    runtimes=(StandsFor("kserve-mlserver", "MLServer", tuple(_IMPLEMENTATIONS), ("v2",)),),
+    runtimes=(StandsFor("kserve-mlserver", "MLServer", tuple(_IMPLEMENTATIONS), ("v2",), differs=_DIFFERS),),
     environment="mlserver",
     program=Program(command=command, layout=layout, unix=True),
 )
