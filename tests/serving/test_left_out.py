@@ -67,6 +67,9 @@ class Running:
     async def runtimes(self, artifact: Artifact | None = None) -> list[Runtime]:
         return runtimes(artifact, [("other", "Other", OTHER)])
 
+    async def lacks(self, runtime: Runtime) -> None:
+        """Nothing."""
+
     async def check(self, artifact: Artifact, runtime: Runtime, name: str = "") -> list[Check]:
         return []
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kale_serve_ext.engines.base import Check, Runtime
+from kale_serve_ext.engines.base import Check, Runtime, Setup
 from kale_serve_ext.entities import MODEL, Artifact, Environment
 from kale_serve_ext.serving.runtimes import (
     Asked,
@@ -174,3 +174,27 @@ def test_of_the_chosen_runtime_it_is_told_how_it_differs_and_that_nobody_maintai
         Check("info", "LocalDiffers", "It runs beside the notebook."),
     ]
     assert about_runtime(MLSERVER) == []
+
+
+def test_a_runtime_of_another_protocol_fits_while_nobody_has_said_one() -> None:
+    made = choices([SKLEARN, MLSERVER], MODEL_ARTIFACT, Asked("v1"), {}, any_protocol=True)
+
+    assert [(c.name, c.fits, c.chosen) for c in made] == [
+        ("kserve-sklearnserver", True, True),
+        ("kserve-mlserver", True, False),
+    ]
+
+
+def test_what_has_to_be_installed_first_is_told_with_its_size() -> None:
+    setup = Setup("mlserver", "MLServer", 460, "missing")
+    made = choices([MLSERVER, XGBOOST], MODEL_ARTIFACT, Asked("v2"), {}, lacking={MLSERVER.name: setup})
+
+    assert [(c.name, c.setup) for c in made] == [("kserve-mlserver", setup), ("kserve-xgbserver", None)]
+    message = "MLServer is installed first, once: about 460 MB in an environment of its own."
+    assert about_runtime(MLSERVER, setup) == [Check("info", "EnvironmentMissing", message)]
+    failed = replace(setup, state="failed", message="It failed.", hint="Connect.", python="/opt/a/bin/python")
+    assert [(c.level, c.code) for c in about_runtime(MLSERVER, failed)] == [
+        ("warning", "SetupFailed"),
+        ("info", "EnvironmentMissing"),
+    ]
+    assert "beside /opt/a/bin/python" in about_runtime(MLSERVER, failed)[1].message

@@ -21,7 +21,7 @@ _IMPLEMENTATIONS = {
     "catboost": "mlserver_catboost.CatboostModel",
     "mlflow": "mlserver_mlflow.MLflowRuntime",
 }
-_DIFFERS = "It runs in one process, with the newest libraries that MLServer takes; KServe's image has those of its own release."
+_DIFFERS = "It runs in one process, with newer libraries than those of the release that is KServe's image."
 
 
 def layout(snapshot: Snapshot) -> Layout:
