@@ -227,10 +227,7 @@ def _why(component: ComponentState, replica: Replica) -> str:
         return f"{who} cannot start: {cause or _sentence(replica.reason or 'the reason is not known')}{again}"
     signalled = _signal_name(replica.exit_code)
     if signalled:
-        # What else its message may be is what it does now, after that.
-        is_why = replica.reason in _BAD_WAITS and replica.message and "killed by" not in replica.message
-        detail = f" {_sentence(replica.message)}" if is_why else ""
-        return f"{who} was killed by {signalled}.{detail}{again}"
+        return f"{who} was killed by {signalled}.{again}"
     ended = f"{who} ended with exit code {replica.exit_code}"
     return f"{ended}: {cause}{again}" if cause else f"{ended}.{again}"
 
