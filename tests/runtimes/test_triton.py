@@ -341,4 +341,4 @@ def test_the_gallerys_notebook_runs(set_up: None) -> None:
     pytest.importorskip("matplotlib")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)
-    NotebookClient(notebook, timeout=300).execute()
+    NotebookClient(notebook, timeout=300, startup_timeout=300).execute()
