@@ -183,7 +183,7 @@ def test_it_listens_on_unix_sockets_of_this_user_alone(running: Running) -> None
     sockets = running.unix_sockets()
     assert {path.name for path in sockets} == {"h", "g:1"}
     assert all(path.parent.stat().st_mode & 0o077 == 0 for path in sockets)
-    shared = list(SHARED.glob("kale-serve-*"))
+    shared = regions(running)
     assert shared
     assert all(path.stat().st_mode & 0o077 == 0 for path in shared)
 
@@ -191,6 +191,12 @@ def test_it_listens_on_unix_sockets_of_this_user_alone(running: Running) -> None
 def test_one_instance_runs_under_the_models_own_python(running: Running) -> None:
     stubs = [each for each in running.processes() if "triton_python_backend_stub" in each.name()]
     assert len(stubs) == 1
+
+
+def regions(running: Running) -> set[Path]:
+    """The shared memory of the processes that run models, by which it is named on their command line."""
+    stubs = [each for each in running.processes() if "triton_python_backend_stub" in each.name()]
+    return {SHARED / each.cmdline()[2] for each in stubs}
 
 
 def until(wanted: Callable[[], object], seconds: float = 60.0) -> None:
@@ -202,35 +208,37 @@ def until(wanted: Callable[[], object], seconds: float = 60.0) -> None:
 
 def test_it_starts_anew_when_the_process_of_a_model_is_killed(serving: Serving, model: int) -> None:
     """Triton itself would go on, ready, and answer every request with an error."""
-    others = set(SHARED.glob("kale-serve-*"))
 
     def replica() -> Replica:
         return run(session.engine().get("killed")).components[0].replicas[0]
 
     with serving(model, "killed", runtime=RUNTIME) as running:
         [stub] = [each for each in running.processes() if "triton_python_backend_stub" in each.name()]
+        before = regions(running)
         stub.kill()
         until(lambda: replica().restarts == 1 and replica().ready)
         events = run(session.engine().events("killed"))
         assert any("A process that Triton ran the model in has ended" in event.message for event in events)
         assert isinstance(running.endpoint.predict(ROWS), dict)
-    assert not set(SHARED.glob("kale-serve-*")) - others
+        assert not any(path.exists() for path in before)
+        left = regions(running)
+    assert not any(path.exists() for path in left)
 
 
 def test_nothing_outlives_a_pause_or_the_supervisor(serving: Serving, model: int) -> None:
-    others = set(SHARED.glob("kale-serve-*"))
     with serving(model, "ends", runtime=RUNTIME) as running:
-        assert set(SHARED.glob("kale-serve-*")) - others
+        before = regions(running)
+        assert all(path.exists() for path in before)
         started = running.processes()
         running.supervisor().kill()
         check_gone(started)
-        until(lambda: not set(SHARED.glob("kale-serve-*")) - others)
+        until(lambda: not any(path.exists() for path in before))
         running.endpoint.wait(60)  # whoever looks first starts the next one
         assert isinstance(running.endpoint.predict(ROWS), dict)
-        started = running.processes()
+        started, left = running.processes(), regions(running)
         running.endpoint.pause()
         check_gone(started)
-        assert not set(SHARED.glob("kale-serve-*")) - others
+        assert not any(path.exists() for path in left)
         running.endpoint.resume()
         running.endpoint.wait(60)
         assert isinstance(running.endpoint.predict(ROWS), dict)
@@ -297,7 +305,7 @@ def test_an_error_of_a_model_is_the_answer(serving: Serving, set_up: None, tmp_p
     folder = repository(tmp_path, "double")
     (folder / "double" / "1" / "model.py").write_text(DOUBLES.replace("x * 2", "x / (1 // 0)"))
     with serving(logged(Model(artifact_uri=folder, name="raises")), "raises") as running:
-        with pytest.raises(PredictionError, match="ZeroDivisionError: .* by zero"):
+        with pytest.raises(PredictionError, match=r"ZeroDivisionError: .* by zero"):
             running.endpoint.predict(ROWS)
         assert all(each.status() != psutil.STATUS_ZOMBIE for each in running.processes())
 
