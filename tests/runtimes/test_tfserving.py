@@ -123,7 +123,7 @@ def test_rows_columns_and_bytes(kinds: Running) -> None:
         ({"signature_name": "none", "instances": [1]}, 400, 'Serving signature name: "none" not found'),
         ({"signature_name": 1, "instances": [1]}, 400, "'signature_name' key must be a string value"),
         ({"signature_name": "total", "instances": [[16777217, 0]]}, 400, "without loss of precision"),
-        ({"signature_name": "total", "instances": [[1, 2, 3]]}, 400, "(None, 2)"),
+        ({"signature_name": "total", "instances": [[1, 2, 3]]}, 400, "Matrix size-incompatible: In[0]: [1,3]"),
     ],
 )
 def test_what_does_not_fit_is_told_as_tensorflow_serving_does(

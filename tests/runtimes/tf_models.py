@@ -61,7 +61,7 @@ class Kinds(tf.Module):  # type: ignore[misc]
 
     @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])  # type: ignore[untyped-decorator]
     def total(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(x, axis=1)
+        return tf.squeeze(x @ tf.ones((2, 1)), 1)
 
 
 KINDS = {
