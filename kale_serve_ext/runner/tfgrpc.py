@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 import grpc
 import numpy as np
@@ -35,6 +35,12 @@ _FIXED = "A local service's models are not loaded or unloaded by request: pause 
 
 _log = logging.getLogger("tfserving")
 _T = TypeVar("_T")
+
+
+class _Context(Protocol):
+    """What gRPC gives with a call."""
+
+    async def abort(self, code: grpc.StatusCode, details: str) -> NoReturn: ...
 
 
 def server(model: Servable, address: str) -> grpc.aio.Server:
@@ -75,28 +81,24 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):  # typ
     def __init__(self, model: Servable) -> None:
         self._model = model
 
-    async def Predict(
-        self, request: predict_pb2.PredictRequest, context: grpc.aio.ServicerContext
-    ) -> predict_pb2.PredictResponse:
+    async def Predict(self, request: predict_pb2.PredictRequest, context: _Context) -> predict_pb2.PredictResponse:
         return await _answered(context, partial(self._predict, request))
 
     async def Classify(
-        self, request: classification_pb2.ClassificationRequest, context: grpc.aio.ServicerContext
+        self, request: classification_pb2.ClassificationRequest, context: _Context
     ) -> classification_pb2.ClassificationResponse:
         return await _answered(context, partial(self._classify, request))
 
     async def Regress(
-        self, request: regression_pb2.RegressionRequest, context: grpc.aio.ServicerContext
+        self, request: regression_pb2.RegressionRequest, context: _Context
     ) -> regression_pb2.RegressionResponse:
         return await _answered(context, partial(self._regress, request))
 
-    async def MultiInference(
-        self, request: inference_pb2.MultiInferenceRequest, context: grpc.aio.ServicerContext
-    ) -> NoReturn:
+    async def MultiInference(self, request: inference_pb2.MultiInferenceRequest, context: _Context) -> NoReturn:
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Several inferences in one request are not served here.")
 
     async def GetModelMetadata(
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.aio.ServicerContext
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: _Context
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         return await _answered(context, partial(self._metadata, request))
 
@@ -158,12 +160,12 @@ class _Models(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc
         self._model = model
 
     async def GetModelStatus(
-        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.aio.ServicerContext
+        self, request: get_model_status_pb2.GetModelStatusRequest, context: _Context
     ) -> get_model_status_pb2.GetModelStatusResponse:
         return await _answered(context, partial(self._status, request))
 
     async def HandleReloadConfigRequest(
-        self, request: model_management_pb2.ReloadConfigRequest, context: grpc.aio.ServicerContext
+        self, request: model_management_pb2.ReloadConfigRequest, context: _Context
     ) -> NoReturn:
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, _FIXED)
 
@@ -194,18 +196,12 @@ def _examples(given: input_pb2.Input) -> Sequence[bytes]:
     return [one.SerializeToString() for one in given.example_list.examples]
 
 
-async def _answered(context: grpc.aio.ServicerContext, work: Callable[[], _T]) -> _T:
+async def _answered(context: _Context, work: Callable[[], _T]) -> _T:
     """The answer of a thread, or the error as gRPC tells it."""
     try:
         return await asyncio.to_thread(work)
     except Refusal as error:
-        return await _abort(context, getattr(grpc.StatusCode, error.code, grpc.StatusCode.UNKNOWN), error.message)
+        await context.abort(grpc.StatusCode[error.code], error.message)
     except Exception as error:
         _log.exception("A request by gRPC failed")
-        return await _abort(context, grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
-
-
-async def _abort(context: grpc.aio.ServicerContext, code: object, message: str) -> NoReturn:
-    abort: Callable[[object, str], Awaitable[NoReturn]] = context.abort
-    await abort(code, message)
-    raise AssertionError  # abort has raised
+        await context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")

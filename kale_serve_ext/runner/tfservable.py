@@ -14,6 +14,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from ..formats import savedmodel
 from ..formats.savedmodel import DEFAULT, SignatureDef
 from ..formats.tensorflow import refusal
+from ..ml import TensorSpec
 from .tfrefusal import STATUS, Refusal
 
 PREDICT, CLASSIFY, REGRESS = (f"tensorflow/serving/{name}" for name in ("predict", "classify", "regress"))
@@ -70,7 +71,7 @@ class Servable:
         if version not in (None, self.version):
             raise Refusal(f"Could not find version {version} of model {name}", "NOT_FOUND")
 
-    def inputs(self, signature: str) -> dict[str, savedmodel.TensorSpec]:
+    def inputs(self, signature: str) -> dict[str, TensorSpec]:
         """A signature's inputs by name, for REST.
 
         Raises:

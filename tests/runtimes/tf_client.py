@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TypedDict
 
 import grpc
 import numpy as np
@@ -23,12 +24,24 @@ from tensorflow_serving.apis import (
 )
 
 
+class Call(TypedDict, total=False):
+    """A request: arrays are pairs of dtype and lists."""
+
+    method: str
+    name: str
+    signature: str
+    inputs: dict[str, tuple[str, list[object]]]
+    outputs: list[str]
+    examples: list[list[float]]
+    fields: list[str]
+
+
 def main() -> None:
-    calls = json.loads(sys.stdin.readline())
+    calls: list[Call] = json.loads(sys.stdin.readline())
     with grpc.insecure_channel(sys.argv[1], options=[("grpc.enable_http_proxy", 0)]) as channel:
         predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         models = model_service_pb2_grpc.ModelServiceStub(channel)
-        answers = []
+        answers: list[object] = []
         for call in calls:
             try:
                 answers.append(ask(call, predictions, models))
@@ -37,7 +50,11 @@ def main() -> None:
     print(json.dumps(answers))
 
 
-def ask(call: dict[str, object], predictions: object, models: object) -> object:
+def ask(
+    call: Call,
+    predictions: prediction_service_pb2_grpc.PredictionServiceStub,
+    models: model_service_pb2_grpc.ModelServiceStub,
+) -> object:
     spec = {"name": call.get("name", ""), "signature_name": call.get("signature", "")}
     match call["method"]:
         case "predict":
