@@ -67,9 +67,10 @@ def classify(model: Servable, signature: str, examples: Sequence[bytes]) -> list
         raise Refusal(
             f"Tensors class and score should match in dim_size(1). Got {classes.shape[1]} vs. {scores.shape[1]}"
         )
-    shape = (classes if classes is not None else scores).shape  # type: ignore[union-attr]  # one of them is there
-    labels = classes.tolist() if classes is not None else np.full(shape, b"", dtype=object).tolist()
-    numbers = scores if scores is not None else np.zeros(shape, dtype=np.float32)
+    first = classes if classes is not None else scores
+    size = first.shape if first is not None else (0, 0)
+    labels = classes.tolist() if classes is not None else [[b""] * size[1] for _ in range(size[0])]
+    numbers = scores if scores is not None else np.zeros(size, dtype=np.float32)
     plain = numbers.astype(str).astype(np.float64).tolist()
     return [[Scored(*pair) for pair in zip(*row, strict=True)] for row in zip(labels, plain, strict=True)]
 
@@ -104,6 +105,8 @@ def _example(value: JSON) -> example_pb2.Example:
 
 def _feature(name: str, values: Sequence[JSON]) -> feature_pb2.Feature:
     made = feature_pb2.Feature()
+    field: str
+    one: int | float | bytes
     for value in values:
         if isinstance(value, bool | int):
             field, one = "int64_list", int(value)

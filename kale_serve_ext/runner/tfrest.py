@@ -95,7 +95,7 @@ class Application:
         if method == "regress":
             return tfjson.dumps({"results": tfexamples.regress(self._model, signature, examples)})
         rows = tfexamples.classify(self._model, signature, examples)
-        results = [[[one.label.decode(errors="replace"), one.score] for one in row] for row in rows]
+        results: JSON = [[[one.label.decode(errors="replace"), one.score] for one in row] for row in rows]
         return tfjson.dumps({"results": results})
 
     def _told(self, told: re.Match[str]) -> bytes:

@@ -221,13 +221,14 @@ def test_stubs_of_tensorflow_serving_api(environment: Ready, kinds: Running) -> 
 def test_examples_are_classified_and_regressed(environment: Ready, examples: Running) -> None:
     rows = [{"x": [0.0, 0.0]}, {"x": [1.5, -1.5]}]
     share = float(np.exp(1.5) / (np.exp(1.5) + np.exp(-1.5)))
-    body = {"signature_name": "classify", "examples": rows}
-    first, second = post(examples, "examples:classify", body)["results"]  # type: ignore[misc]
+    results = post(examples, "examples:classify", {"signature_name": "classify", "examples": rows})["results"]
+    assert isinstance(results, list)
+    first, second = results
     assert first == [["left", 0.5], ["right", 0.5]]
     assert [label for label, _ in second] == ["left", "right"]
     assert [score for _, score in second] == pytest.approx([share, 1 - share], abs=1e-6)
-    body = {"signature_name": "regress", "examples": [{}, {"x": [1.5, 2.0]}], "context": {"x": [3.0, 4.0]}}
-    assert post(examples, "examples/versions/7:regress", body) == {"results": [7.0, 3.5]}
+    sent = {"signature_name": "regress", "examples": [{}, {"x": [1.5, 2.0]}], "context": {"x": [3.0, 4.0]}}
+    assert post(examples, "examples/versions/7:regress", sent) == {"results": [7.0, 3.5]}
     wrong = post(examples, "examples:classify", {"signature_name": "regress", "examples": rows}, 400)
     assert "Expected classification signature method_name to be tensorflow/serving/classify" in str(wrong["error"])
     none = post(examples, "examples:regress", {"signature_name": "regress"}, 400)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import TypedDict
 
 import grpc
@@ -30,7 +31,7 @@ class Call(TypedDict, total=False):
     method: str
     name: str
     signature: str
-    inputs: dict[str, tuple[str, list[object]]]
+    inputs: dict[str, tuple[str, Sequence[object]]]
     outputs: list[str]
     examples: list[list[float]]
     fields: list[str]
@@ -59,8 +60,8 @@ def ask(
     match call["method"]:
         case "predict":
             request = predict_pb2.PredictRequest(model_spec=spec, output_filter=call.get("outputs", []))
-            for name, (dtype, values) in call["inputs"].items():
-                array = np.array(values, dtype=object if dtype == "str" else dtype)
+            for name, (dtype, given) in call["inputs"].items():
+                array = np.array(given, dtype=object if dtype == "str" else dtype)
                 request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
             found = predictions.Predict(request, timeout=60)
             outputs = {name: tf.make_ndarray(one) for name, one in found.outputs.items()}
