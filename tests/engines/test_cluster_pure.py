@@ -91,6 +91,16 @@ def test_runtimes_come_as_kserve_would_take_them(
     assert found == [*expected, "kale-serve-ext"]
 
 
+def test_a_runtime_s_program_is_told_by_its_annotation_or_its_name() -> None:
+    annotated = runtime("ours", ("onnx", 1, True))
+    annotated["metadata"] = {"name": "ours", "annotations": {"serving.kserve.io/server-type": "tritonserver"}}
+    found = {r.name: r for r in in_order([annotated], [runtime("kserve-torchserve", ("pytorch", 1, True))], "")}
+    assert found["ours"].server == "tritonserver"
+    assert found["kserve-torchserve"].server == "torchserve"
+    assert "no longer maintained" in found["kserve-torchserve"].upkeep
+    assert found["kale-serve-ext"].server == ""
+
+
 def test_runtimes_that_may_not_be_read_are_assumed() -> None:
     found = in_order([runtime("own", ("sklearn", 1, True))], None, "1.0", "sklearn")
     assert found[0].name == "own"

@@ -9,6 +9,7 @@ from ...formats import served, with_names
 from ..base import Manifest, Runtime
 from ..fields import annotations_of, mapping, mappings, name_of, text
 from ..kserve import OWN_RUNTIME, SERVING
+from ..local.servers import ours
 from .layouts import SERVER_OF
 
 _SERVER_TYPE = f"{SERVING}server-type"
@@ -38,6 +39,7 @@ def stock() -> list[Runtime]:
             protocols,
             assumed=True,
             server=SERVER_OF.get(name, ""),
+            upkeep=_upkeep(SERVER_OF.get(name, "")),
         )
         for name, title, protocols in _STOCK
     ]
@@ -81,6 +83,7 @@ def _runtime(given: Manifest) -> Runtime:
     listed = spec.get("protocolVersions")
     protocols = [str(p) for p in listed] if isinstance(listed, list) else []
     containers = mappings(spec.get("containers"))
+    server = text(annotations_of(given).get(_SERVER_TYPE)) or SERVER_OF.get(name_of(given), "")
     return Runtime(
         name=name_of(given),
         display_name=name_of(given),
@@ -88,8 +91,15 @@ def _runtime(given: Manifest) -> Runtime:
         # What goes by gRPC has the protocol's name without the prefix here.
         protocols=tuple(dict.fromkeys(p.removeprefix("grpc-") for p in protocols)),
         image=str(containers[0].get("image") or "") if containers else "",
-        server=text(annotations_of(given).get(_SERVER_TYPE)) or SERVER_OF.get(name_of(given), ""),
+        server=server,
+        upkeep=_upkeep(server),
     )
+
+
+def _upkeep(server: str) -> str:
+    """What is known of the program's upkeep, whose place a server of this machine takes too."""
+    stands = (one for each in ours() for one in each.runtimes if server and SERVER_OF.get(one.name) == server)
+    return next((one.upkeep for one in stands), "")
 
 
 def _enabled(given: Manifest) -> bool:
