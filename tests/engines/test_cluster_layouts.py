@@ -42,7 +42,6 @@ def laid_out(server: str, model_format: str, *files: str, **more: object) -> Lay
     [
         ("tensorflow-serving", "tensorflow", ("saved_model.pb", "variables/variables.index"), {"1": ""}),
         ("tensorflow-serving", "tensorflow", ("1/saved_model.pb", "3/saved_model.pb", "notes"), {"1": "1", "3": "3"}),
-        ("tensorflow-serving", "tensorflow", ("exported/saved_model.pb",), {"1": "exported"}),
         (
             "mlserver",
             "sklearn",
@@ -88,7 +87,7 @@ def test_torchserve_gets_an_archive_and_its_settings() -> None:
         ("tritonserver", "pytorch", ("model.pt",), "has to be told what a PyTorch model takes"),
         ("tritonserver", "pytorch", ("model.pt2",), "no file at its top ends in .pt."),
         ("tritonserver", "tensorflow", ("model.keras",), "finds no SavedModel"),
-        ("tensorflow-serving", "tensorflow", ("model.keras",), "loads a SavedModel"),
+        ("tensorflow-serving", "tensorflow", ("model.keras",), "loads SavedModels"),
         ("torchserve", "pytorch", ("model.pt",), "ends in .mar"),
         ("torchserve", "pytorch", ("model.mar",), "no manifest with a version"),
         ("mlserver", "xgboost", ("a.ubj", "b.ubj"), "takes one model file"),

@@ -13,7 +13,7 @@ from ...errors import InvalidInputError
 from ...formats import known
 from ...formats.torcharchive import MANIFEST
 from ...ml import JSON
-from ..local.servers import triton
+from ..local.servers import tfserving, triton
 from ..local.servers.layout import Layout, Snapshot, as_json, the_file
 
 SERVER_OF: Mapping[str, str] = {
@@ -23,7 +23,6 @@ SERVER_OF: Mapping[str, str] = {
     "kserve-tritonserver": "tritonserver",
 }
 """What a runtime runs, by its name, where no annotation tells it."""
-_SAVED_MODEL = "saved_model.pb"
 _ARCHIVE = ".mar"
 _PICKLES = (".joblib", ".pkl", ".pickle")
 _BY_MLSERVER: Mapping[str, tuple[str, ...]] = {
@@ -35,24 +34,13 @@ _MODELS = "/mnt/models"
 
 
 def tensorflow_serving(snapshot: Snapshot) -> Layout:
-    """TensorFlow Serving's: a SavedModel in a folder whose name is a number.
+    """TensorFlow Serving's: what it is given on one machine too, with the versions at the top.
 
     Raises:
         InvalidInputError: there is no SavedModel.
     """
-    if _SAVED_MODEL in snapshot.files:
-        return Layout(links={"1": ""})
-    folders = [path.partition("/")[0] for path in snapshot.files if path.partition("/")[2] == _SAVED_MODEL]
-    numbered = [folder for folder in folders if folder.isdecimal()]
-    if numbered:
-        return Layout(links={folder: folder for folder in numbered})
-    if len(folders) == 1:
-        return Layout(links={"1": folders[0]})
-    raise InvalidInputError(
-        "TensorFlow Serving loads a SavedModel, and there is no saved_model.pb in the snapshot.",
-        hint="Log the model that keras.models.load_model gives, or choose another runtime.",
-        field="runtime",
-    )
+    links = tfserving.layout(snapshot).links
+    return Layout(links={path.removeprefix(f"{snapshot.name}/"): target for path, target in links.items()})
 
 
 def torchserve(snapshot: Snapshot) -> Layout:
