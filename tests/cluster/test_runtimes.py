@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +20,9 @@ from sklearn.linear_model import LinearRegression
 
 from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
+from kale_serve_ext.engines.base import Use
+from kale_serve_ext.engines.cluster.engine import ClusterEngine
+from kale_serve_ext.engines.fields import mapping, text
 from kale_serve_ext.engines.kserve import OWN_RUNTIME
 from kale_serve_ext.entities import MODEL, Artifact
 from kale_serve_ext.metadata.provenance import here
@@ -101,6 +105,24 @@ def test_nothing_is_uploaded_twice(triton: Endpoint, workspace: Settings) -> Non
     assert triton.service.model is not None
     triton.update(triton.service.model.id, timeout=TIMEOUT)
     assert objects() == before
+
+
+def test_a_claim_is_filled_with_the_same_folder(triton: Endpoint, workspace: Settings) -> None:
+    assert triton.service.model is not None
+    scores = run(session.metadata().artifact(triton.service.model.id))
+    engine = ClusterEngine(replace(workspace, cluster_storage="upload:"))
+    use = Use("tritonserver", triton.name)
+    staged = run(engine.stage(scores, use=use))
+    try:
+        assert staged == replace(run(engine.address(scores, use)), owned=staged.owned)
+        # The pod has compared what has arrived with the folder's own hash, as S3's address has it too.
+        predictor = mapping(mapping(triton.service.manifest["spec"])["predictor"])
+        uri = text(mapping(predictor["model"])["storageUri"])
+        assert staged.storage_uri.startswith("pvc://")
+        assert staged.storage_uri.rpartition("/")[2] == uri.rpartition("/")[2]
+    finally:
+        run(engine.unstage(staged))
+        run(engine.close())
 
 
 def test_an_update_brings_another_layout(triton: Endpoint, tmp_path: Path) -> None:
