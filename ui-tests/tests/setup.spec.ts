@@ -67,7 +67,7 @@ test('set up from the dialog, it is planned with what is in it', async () => {
       "Abacus's environment lacks joblib, numpy, scikit-learn, which the model needs."
     )
   ).not.toHaveCount(0, { timeout: 60_000 });
-  await expect(dialog.getByText('not set up')).toHaveCount(0);
+  await expect(dialog.getByRole('button', { name: 'Set up' })).toHaveCount(0);
   await dialog.getByLabel('Runtime').selectOption('');
   await expect(dialog.getByText('Ready to serve.')).toBeVisible();
   await dialog.getByRole('button', { name: 'Cancel' }).click();
