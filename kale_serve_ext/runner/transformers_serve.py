@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> None:
                 lifespan="off",
             )
 
-    uvicorn.Config = SocketConfig  # type: ignore[misc]  # it takes this from its module
+    uvicorn.Config = SocketConfig  # type: ignore[assignment, misc]  # where it takes it from
     # Loads the model, and serves until it is told to end.
     Serve(force_model=given.name, device="cuda:0" if torch.cuda.is_available() else "cpu", log_level="error")
 

@@ -20,6 +20,9 @@ from nbclient import NotebookClient
 from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.errors import InvalidInputError, NotFoundError, PredictionError
+from kale_serve_ext.formats.hfwriter import Pieces
+from kale_serve_ext.formats.tensors import TensorModel, answers_of, of_rows
+from kale_serve_ext.formats.texts import Embeds, Sampling, Writer
 from kale_serve_ext.ml import TensorSpec
 from kale_serve_ext.serving.plan import make_plan
 from kale_serve_ext.serving.types import ServeRequest
@@ -164,8 +167,56 @@ def test_embeddings_have_length_one(workspace: Settings) -> None:
         assert endpoint.verify().ok
         with pytest.raises(NotFoundError):
             endpoint.chat("hello")
-    finally:
-        endpoint.delete()
+
+
+def test_masks_are_filled_from_a_folder(tmp_path: Path) -> None:
+    hf_models.masked().save_pretrained(tmp_path)
+    hf_models.tokenizer().save_pretrained(tmp_path)
+    pipeline = transformers.pipeline("fill-mask", hf_models.masked(), tokenizer=hf_models.tokenizer())
+    texts = ["a lazy <mask>", "<mask> and <mask>"]
+    model = loaded(tmp_path)
+    assert isinstance(model, TensorModel)
+    assert answers_of(model.run(of_rows(model.inputs, texts)), 2) == [pipeline(text) for text in texts]
+
+
+def test_an_argument_names_another_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hf_models.masked().save_pretrained(tmp_path)
+    hf_models.tokenizer().save_pretrained(tmp_path)
+    # As KServe's server takes it.
+    monkeypatch.setattr("sys.argv", ["server", "--model_name", "x", "--task=text_embedding"])
+    model = loaded(tmp_path)
+    assert isinstance(model, Embeds)
+    vectors, _ = model.embed(TEXTS)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
+
+
+def test_a_translator_writes_what_it_generates(tmp_path: Path) -> None:
+    hf_models.translator().save_pretrained(tmp_path)
+    hf_models.tokenizer().save_pretrained(tmp_path)
+    fed = hf_models.tokenizer()("hello", return_tensors="pt")
+    ids = hf_models.translator().generate(fed["input_ids"], max_new_tokens=6, do_sample=False)
+    writer = loaded(tmp_path)
+    assert isinstance(writer, Writer)
+    pieces: list[str] = []
+    finish = writer.write(writer.prompt("hello"), Sampling(6, 0), pieces.append, lambda: False)
+    assert "".join(pieces) == hf_models.tokenizer().decode(ids[0], skip_special_tokens=True)
+    assert finish.tokens <= 6
+    with pytest.raises(InvalidInputError, match="no chat template"):
+        writer.conversation([{"role": "user", "content": "hello"}])
+
+
+def test_other_scripts_come_whole(tmp_path: Path) -> None:
+    """A character of several tokens is given on when it is complete, and as the tokenizer has it."""
+    tokenizer = hf_models.tokenizer()
+    text = "Größe 東京 🙂 end"
+    pieces: list[str] = []
+    written = Pieces(tokenizer, (), pieces.append, lambda: False)
+    written.put(torch.tensor([[0]]))
+    for token in tokenizer(text, add_special_tokens=False)["input_ids"]:
+        written.put(torch.tensor([token]))
+    written.flush()
+    assert "".join(pieces) == text
+    assert all("\N{REPLACEMENT CHARACTER}" not in piece for piece in pieces)
 
 
 def test_chat_answers_what_the_model_writes(writing: Endpoint) -> None:
@@ -304,7 +355,8 @@ def test_transformers_own_server_writes_the_same(by_transformers: Running) -> No
     with endpoint.chat(HELLO, stream=True, max_tokens=12, temperature=0) as stream:
         pieces = list(stream)
     assert len(pieces) > 3
-    assert (stream.text, stream.completion_tokens) == (expected, 12)
+    # Of bytes at the end that are no whole character it streams nothing.
+    assert (stream.text, stream.completion_tokens) == (expected.rstrip("\N{REPLACEMENT CHARACTER}"), 12)
     assert endpoint.complete("the quick", max_tokens=8, temperature=0).text == written("the quick", 8, chat=False)
 
 
