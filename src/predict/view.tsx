@@ -82,7 +82,8 @@ function Test(props: {
     key
   );
   const details = model.value?.artifact.details;
-  const writes = WRITING.includes(String(details?.task));
+  const task = details?.task;
+  const writes = typeof task === 'string' && WRITING.includes(task);
   const tensors = signature?.inputs.length ? signature : told.value;
   return (
     <>
