@@ -203,6 +203,15 @@ class Format:
         """
         return ()
 
+    def arguments(self, model: Artifact, runtime: str) -> tuple[str, ...]:
+        """What the server of a runtime has to be told of a model by arguments: what it does not find out itself.
+
+        Args:
+            model: its record.
+            runtime: the runtime's name.
+        """
+        return ()
+
     def companions(self, file: Path) -> tuple[str, ...]:
         """The files that a model's file needs, as paths relative to its folder: they travel along.
 

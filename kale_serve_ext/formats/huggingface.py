@@ -132,6 +132,15 @@ class _HuggingFace(Format):
         elif task and task.name == "fill-mask":
             yield "It answers with the likeliest token alone, without its score."
 
+    def arguments(self, model: Artifact, runtime: str) -> tuple[str, ...]:
+        task = hftasks.by_name(str(model.details.get("task") or ""))
+        if task is None or task.kind == "text" or not runtime.startswith("kserve-huggingfaceserver"):
+            return ()
+        derived = hftasks.derived(str(model.details.get("architecture") or ""))
+        # Embeddings it does not derive.
+        is_told = task.name == derived and task.kind != "embedding"
+        return () if is_told else (f"{hftasks.ARGUMENT}={task.kserve}",)
+
     def path_signature(self, directory: Path) -> Signature | None:
         return _signature(_folder(directory))
 

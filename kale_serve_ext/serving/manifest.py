@@ -22,6 +22,7 @@ from ..engines.kserve import (
     STOP,
 )
 from ..entities import Artifact
+from ..formats import known
 from ..ml import JSON
 from ..modelmeta import METHOD, PROBABILITIES, VERIFY
 from .canary import changed, with_canary
@@ -185,12 +186,23 @@ def _predictor(wanted: Wanted, own: Config) -> dict[str, JSON]:
         "storageUri": part.staged.storage_uri,
     }
     extra = {**mapping(own.get("model")), **container}
+    if told := _arguments(part.artifact, wanted.runtime, listed(extra.get("args"))):
+        extra["args"] = [*told, *listed(extra.get("args"))]
     if "runtimeVersion" in own:
         extra["runtimeVersion"] = own["runtimeVersion"]
     # The image's container is unnamed here: KServe forbids a name in `model`.
     made = {**{k: v for k, v in extra.items() if k != "name"}, **model}
     spec["model"] = with_env(made, _given_env(wanted, extra), _answering(wanted))
     return spec
+
+
+def _arguments(artifact: Artifact, runtime: str, given: list[JSON]) -> list[str]:
+    """What the runtime is told of the model, but for what the config says itself."""
+    format_ = known(artifact.format)
+    said = {str(word).partition("=")[0] for word in given}
+    return [
+        one for one in (format_.arguments(artifact, runtime) if format_ else ()) if one.partition("=")[0] not in said
+    ]
 
 
 def _server(wanted: Wanted, part: ServedArtifact, own: Config, container: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -212,6 +213,27 @@ def test_a_models_manifest_leaves_nothing_to_kserve() -> None:
             }
         },
     }
+
+
+def test_kserves_server_is_told_the_task_that_it_does_not_find_out() -> None:
+    def args(details: dict[str, JSON], runtime: str, config: Mapping[str, object] | None = None) -> JSON:
+        model = replace(IRIS, format="huggingface", details=details)
+        made = build(wanted(model=part(model), runtime=runtime, config=normalise(config or {})))
+        found: JSON = made["spec"]["predictor"]["model"].get("args")  # type: ignore[call-overload,index,union-attr]
+        return found
+
+    encoder: dict[str, JSON] = {"task": "feature-extraction", "architecture": "BertModel"}
+    classifier: dict[str, JSON] = {"task": "text-classification", "architecture": "BertForSequenceClassification"}
+    writer: dict[str, JSON] = {"task": "text-generation", "architecture": "GPT2LMHeadModel"}
+    stock = "kserve-huggingfaceserver"
+    assert args(encoder, stock) == ["--task=text_embedding"]
+    assert args({**encoder, "task": "fill-mask"}, stock) == ["--task=fill_mask"]
+    assert [args(one, stock) for one in (classifier, writer, {})] == [None, None, None]
+    assert args(encoder, "huggingface-server") is None
+    asked = {"predictor": {"args": ["--return_probabilities"]}}
+    assert args(encoder, stock, asked) == ["--task=text_embedding", "--return_probabilities"]
+    said = {"predictor": {"args": ["--task=fill_mask"]}}
+    assert args(encoder, stock, said) == ["--task=fill_mask"]
 
 
 def test_a_transformer_is_told_of_v2() -> None:
