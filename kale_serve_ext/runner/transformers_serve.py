@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -80,21 +81,25 @@ class Front:
             await _say(send, 404, openai_form.error(hint, 404))
             return
         inner = {**scope, "path": f"/v1{route}", "raw_path": f"/v1{route}".encode()}
-        if scope["method"] != "POST":
-            await self._app(inner, receive, Answer(send))
-            return
-        body = await _body(receive)
-        if problem := self._problem(body):
-            status, message = problem
-            await _say(send, status, openai_form.error(message, status))
-            return
+        if scope["method"] == "POST":
+            body = await _body(receive)
+            if problem := self._problem(body):
+                status, message = problem
+                await _say(send, status, openai_form.error(message, status))
+                return
+            receive = Replayed(body or b"", receive)
         answer = Answer(send)
         try:
-            await self._app(inner, Replayed(body or b"", receive), answer)
-        except Exception as error:  # whatever the model raises, of which its log has a traceback
-            if answer.started:
+            await self._app(inner, receive, answer)
+        except Exception as error:
+            # Raised again behind an answer that says less, for the log.
+            if answer.refused is None:
                 raise
+            sys.stderr.write(traceback.format_exc())
             await _say(send, 500, openai_form.error(f"{type(error).__name__}: {error}", 500))
+            return
+        if answer.refused is not None:
+            await _say(send, answer.refused, openai_form.error(_detail(answer.told), answer.refused))
 
     def _problem(self, body: bytes | None) -> tuple[int, str] | None:
         if body is None:
@@ -125,28 +130,24 @@ class Replayed:
 
 
 class Answer:
-    """Passes an answer on: a refusal in OpenAI's form, a stream with the event that ends it."""
+    """Passes an answer on, a stream with the event that ends it; of a refusal it keeps what it says."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._refusal: Message | None = None
-        self._told = b""
         self._is_stream = False
-        self.started = False
+        self.refused: int | None = None
+        """The status of a refusal, which has not been passed on."""
+        self.told = b""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
             if message["status"] >= 400:
-                self._refusal = message
+                self.refused = message["status"]
                 return
             headers = dict(message["headers"])
             self._is_stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
-        elif self._refusal is not None:
-            self._told += message.get("body", b"")
-            if not message.get("more_body"):
-                status = self._refusal["status"]
-                await _say(self._send, status, openai_form.error(_detail(self._told), status))
+        elif self.refused is not None:
+            self.told += message.get("body", b"")
             return
         elif self._is_stream and not message.get("more_body"):
             message = {**message, "body": message.get("body", b"") + b"data: [DONE]\n\n"}
