@@ -28,6 +28,7 @@ from kale_serve_ext.serving.plan import make_plan
 from kale_serve_ext.serving.types import ServeRequest
 from kale_serve_ext.sync import run
 from tests.runtimes import hf_models
+from tests.runtimes.conftest import Running, Serving, check_gone
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "gallery" / "huggingface.ipynb"
 PROTOCOLS = ["v1", "v2", "grpc-v2"]
@@ -385,6 +386,15 @@ def test_transformers_own_server_is_for_text_alone(classifying: Endpoint) -> Non
         )
     )
     assert "the model is for text-classification" in " ".join(check.message for check in plan.checks)
+
+
+def test_nothing_of_transformers_own_server_outlives_its_supervisor(by_transformers: Running) -> None:
+    started = by_transformers.processes()
+    by_transformers.supervisor().kill()
+    check_gone(started)
+    # Whoever looks finds it missing, and starts it again.
+    reply = by_transformers.endpoint.wait().chat("hello", max_tokens=12, temperature=0)
+    assert reply.text == written("hello", 12, chat=True)
 
 
 def test_the_gallerys_notebook_runs(workspace: Settings) -> None:
