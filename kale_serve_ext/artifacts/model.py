@@ -31,9 +31,10 @@ class Model(Loggable):
     """A model to log.
 
     Args:
-        model: a fitted scikit-learn estimator or Pipeline, an XGBoost or LightGBM Booster or estimator, an ONNX
-            ``ModelProto``, a PyTorch module (with an ``example``), a pipeline of transformers or a pair of model and
-            tokenizer, or a subclass of ``kserve.Model``; may be None where ``artifact_uri`` is given.
+        model: a fitted scikit-learn estimator or Pipeline, one of XGBoost, LightGBM or CatBoost, an ONNX
+            ``ModelProto``, a PyTorch module (with an ``example``), a Keras model or ``tf.Module``, a pipeline of
+            transformers or its pair of model and tokenizer, a subclass of ``kserve.Model``, or a function that takes
+            and returns arrays; may be None where ``artifact_uri`` is given.
         name: 1 to 200 printable characters; the model's class name when left out.
         description: for people.
         version: such as ``"1.0.0"``; the next integer when left out.
