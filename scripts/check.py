@@ -104,7 +104,8 @@ def pytest(tools: Path) -> Counts:
     environ["KUBEFLOW_ENVIRONMENT"] = str(_kubeflow_environment())
     # Most of the time goes to processes that start, each on one core. A file's tests share what they have started.
     workers = ["--numprocesses", str(min(MOST_WORKERS, os.cpu_count() or 1)), "--dist", "loadfile"]
-    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", *_without(CLUSTER_TESTS, RUNTIMES_TESTS), *workers]
+    others = [f"--ignore={folder}" for folder in (CLUSTER_TESTS, RUNTIMES_TESTS)]
+    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", *others, *workers]
     # The floor in pyproject.toml is for all tests, and on Linux: elsewhere some of what they are about does not exist.
     if not arguments and sys.platform == "linux":
         command += ["--cov", "--cov-report="]
@@ -116,7 +117,7 @@ def pytest(tools: Path) -> Counts:
 def runtimes() -> Counts:
     """The model servers and the formats of large frameworks, each answering on this machine.
 
-    One test at a time: what it starts may take a gigabyte. What cannot be had here is skipped, and the summary names it.
+    One test at a time: what it starts may take a gigabyte. What cannot be had here is skipped, and named at the end.
     """
     part = Part("runtimes")
     report = RESULTS / "runtimes.xml"
@@ -124,7 +125,9 @@ def runtimes() -> Counts:
     # An interpreter's own programs come first on its models' PATH, as in a notebook.
     environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     arguments = shlex.split(os.environ.get("PYTEST_ARGS", ""))
-    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", RUNTIMES_TESTS, *arguments]
+    # A framework's new warning is no fault of what is tested with it.
+    warnings = ["-W", "default", "-W", "error::pytest.PytestUnraisableExceptionWarning"]
+    command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", *warnings, RUNTIMES_TESTS, *arguments]
     part.counts += pytest_counts(report, part.execute(command, env=environ))
     return part.done()
 
@@ -173,10 +176,6 @@ def _in_browser(part: Part, product: Path, only: str, variables: Mapping[str, st
     }
     code = part.execute([JLPM, "test", *([only] if only else [])], cwd=ROOT / "ui-tests", env=environ)
     return playwright_counts(report, code)
-
-
-def _without(*folders: Path) -> list[str]:
-    return [f"--ignore={folder}" for folder in folders]
 
 
 def _kubeflow_environment() -> Path:

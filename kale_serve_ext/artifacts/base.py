@@ -48,6 +48,8 @@ class Written:
     """Files that lie beside them in the snapshot, by name."""
     along: tuple[str, ...] = ()
     """Files that travel with a single file: paths relative to its folder, which they keep."""
+    below: str = ""
+    """The folder of the snapshot that a folder's content goes into; the snapshot itself when empty."""
     opens: bool = True
     """Whether this package's own model server loads such a file, so that it can be opened."""
     opened: bool = False

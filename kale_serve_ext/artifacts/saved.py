@@ -64,6 +64,7 @@ def path_written(path: Path, record: Artifact, model_type: str, model: object = 
         tuple(sorted({*packages_of(format_, model, path), *saved.content.packages})),
         file_name=saved.name if path.is_file() or renamed else "",
         along=along if path.is_file() else (),
+        below=format_.below(path) if path.is_dir() and saved.file is None else "",
         opens=format_.opens(saved.content),
         renamed=saved.file.name if renamed and saved.file is not None and path.is_dir() else "",
     )

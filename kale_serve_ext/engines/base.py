@@ -345,6 +345,11 @@ class Engine(Protocol):
     async def check(self, artifact: Artifact, runtime: Runtime, name: str = "") -> list[Check]:
         """What would keep this runtime from loading the artifact here: interpreter, libraries, files.
 
+        Args:
+            name: the service's.
+        """
+        ...
+
     async def lacks(self, runtime: Runtime) -> Setup | None:
         """What has to be installed before this runtime can serve here; None where nothing has to."""
         ...
@@ -357,14 +362,6 @@ class Engine(Protocol):
 
         Raises:
             EnvironmentUnavailableError: it cannot be installed here, and what to do.
-        """
-        ...
-
-    async def address(self, artifact: Artifact) -> Staged:
-        """What :meth:`stage` would give, without doing anything.
-
-        Raises:
-            InvalidInputError: the engine's processes cannot be brought these files.
         """
         ...
 

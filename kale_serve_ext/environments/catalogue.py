@@ -6,10 +6,14 @@ from ..errors import ConflictError, NotFoundError
 from .record import Environment
 from .records.metadata import METADATA
 from .records.mlserver import MLSERVER
+from .records.pmml import PMML
 from .records.tensorflow_serving import TENSORFLOW_SERVING
+from .records.torchserve import TORCHSERVE
+from .records.transformers_serve import TRANSFORMERS_SERVE
 from .records.triton import TRITON
 
-_known: dict[str, Environment] = {one.name: one for one in (METADATA, MLSERVER, TENSORFLOW_SERVING, TRITON)}
+_OWN = (METADATA, MLSERVER, TRITON, TENSORFLOW_SERVING, TORCHSERVE, TRANSFORMERS_SERVE, PMML)
+_known: dict[str, Environment] = {one.name: one for one in _OWN}
 
 
 def all() -> list[Environment]:

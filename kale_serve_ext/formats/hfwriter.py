@@ -116,7 +116,7 @@ class TransformersWriter:
             torch.manual_seed(sampling.seed)
         most = self._most_tokens(prompt, sampling)
         ids = torch.tensor([prompt.tokens], device=self._model.device)
-        written = _Written(self._tokenizer, sampling.stop, piece, is_cancelled)
+        written = Pieces(self._tokenizer, sampling.stop, piece, is_cancelled)
         try:
             with torch.no_grad():
                 self._model.generate(
@@ -157,7 +157,7 @@ class TransformersWriter:
         return {"pad_token_id": min(end for end in self._ends if end is not None)}
 
 
-class _Written:
+class Pieces:
     """Takes the tokens of ``generate()`` one by one, and gives their text on."""
 
     def __init__(

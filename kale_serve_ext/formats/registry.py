@@ -22,6 +22,7 @@ from . import (
     clusteronly,
     custom,
     function,
+    huggingface,
     lightgbm,
     mlflow,
     onnx,
@@ -41,9 +42,12 @@ _OWN: tuple[Format, ...] = (
     sklearn.FORMAT,
     xgboost.FORMAT,
     lightgbm.FORMAT,
+    catboost.FORMAT,
     onnx.FORMAT,
     pmml.FORMAT,
     mlflow.FORMAT,
+    # Before what takes any module of PyTorch, or anything that can be called.
+    huggingface.FORMAT,
     # A Keras model may be a PyTorch module too, by its backend.
     tensorflow.FORMAT,
     pytorch.FORMAT,
@@ -51,7 +55,7 @@ _OWN: tuple[Format, ...] = (
     function.FORMAT,
     custom.FORMAT,
 )
-_LAST = (sklearn.FORMAT, custom.FORMAT)
+_LAST = (sklearn.FORMAT, custom.FORMAT, function.FORMAT)
 """Asked after all others: what wraps a library's model as an estimator is one of scikit-learn's too."""
 _WITHIN = 5.0
 """Seconds that the formats of other packages have for loading, all together."""

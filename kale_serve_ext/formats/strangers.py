@@ -33,7 +33,6 @@ _STARTS = (
         "an HDF5 file, such as Keras writes",
         "Load it with keras.models.load_model and log the model that it gives.",
     ),
-    (b"CBM1", "a CatBoost model", CUSTOM),
     (b"GGUF", "a GGUF file of a language model", CUSTOM),
     (
         b"\x93NUMPY",
@@ -84,7 +83,7 @@ def archive(names: list[str]) -> Stranger:
     """What a zip file with these names in it is."""
     tops = {name.rpartition("/")[2] for name in names}
     if "config.json" in tops and {"model.weights.h5", "metadata.json"} & tops:
-        return Stranger("a Keras model", CUSTOM)
+        return Stranger("a Keras model", 'Save it again with model.save("model.keras"), and choose that file.')
     if names and all(name.endswith(".npy") for name in names):
         return Stranger("NumPy arrays (.npz)", "Save the fitted model itself, as with joblib.dump.")
     return Stranger("an archive (zip)", UNPACK)

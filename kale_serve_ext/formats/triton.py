@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..ml import JSON, Signature
-from .base import Format
+from .base import Content, Format
 from .textproto import MalformedError
 from .tritonmodels import CONFIG, ENSEMBLE, TritonModel, entry_of, models_of, said
 
@@ -31,6 +31,10 @@ class _Triton(Format):
             return bool(models_in(path))
         except MalformedError:  # which check() tells of
             return True
+
+    def opens(self, content: Content) -> bool:
+        # Only Triton does that.
+        return False
 
     def check(self, directory: Path) -> list[str]:
         try:

@@ -61,7 +61,26 @@ def main(argv: Sequence[str]) -> None:
         f"--backend-config=python,shm-region-prefix-name={given.prefix}",
         *(["--disable-auto-complete-config"] if _is_complete(Path(given.repository)) else []),
     ]
-    os.execve(program, [str(program), *options], _environ(wheel, library))  # noqa: S606  # the point of it
+    os.execve(program, [str(program), *options], environ)  # noqa: S606  # the point of it
+
+
+def prepared(overlay: Path, backends: Path) -> tuple[Path, dict[str, str]]:
+    """The server and its environment, for models of this interpreter.
+
+    Args:
+        overlay: where the wheel is.
+        backends: a new folder, for ``--backend-directory``.
+
+    Raises:
+        SystemExit: this Python has no shared library.
+    """
+    library = shared_library()
+    if not library:
+        version = sysconfig.get_python_version()
+        raise SystemExit(f"{sys.executable} has no shared library (libpython{version}.so.1.0), which Triton loads.")
+    place = overlay / "pytriton" / "tritonserver"
+    _make_backends(backends, place)
+    return place / "bin" / "tritonserver", _environ(overlay, library)
 
 
 def shared_library() -> str:

@@ -95,11 +95,12 @@ class TritonPythonModel:
 
     def _answer(self, request: _Request) -> object:
         try:
-            fed = {tensor.name(): self._array(tensor) for tensor in request.inputs()}
+            fed = dict(self._array(tensor) for tensor in request.inputs())
             check_dims(self._model.inputs, fed)
+            found = self._model.run(fed)
             asked = set(request.requested_output_names())
-            found = self._model.run(fed, [name for name in self._outputs if name in asked])
-            return _triton.InferenceResponse([_tensor(name, values) for name, values in found.items()])
+            outputs = {name: found[own] for name, own in _matched(self._outputs, list(found)).items() if name in asked}
+            return _triton.InferenceResponse([_tensor(name, values) for name, values in outputs.items()])
         except InvalidInputError as error:
             return _failure(error.message, _triton.TritonError.INVALID_ARG)
         except (ValueError, TypeError) as error:
@@ -110,17 +111,36 @@ class TritonPythonModel:
             code = _triton.TritonError.INVALID_ARG if is_input else _triton.TritonError.INTERNAL
             return _failure(f"{type(error).__name__}: {in_short(error)}", code)
 
-    def _array(self, tensor: _Tensor) -> np.ndarray:
-        values: np.ndarray = tensor.as_numpy()
-        spec = self._inputs.get(tensor.name())
-        if spec is None:
-            raise InvalidInputError(f"The model has no input {tensor.name()!r}.")
+    def _array(self, tensor: _Tensor) -> tuple[str, np.ndarray]:
+        """An input under the model's own name."""
+        values = tensor.as_numpy()
+        spec = self._inputs[tensor.name()]
         if spec.dtype == "str":
             texts = np.empty(values.size, dtype=object)
             texts[:] = [each.decode("utf-8") if isinstance(each, bytes) else each for each in values.ravel()]
             values = texts.reshape(values.shape)
         # Triton has no scalars: its configuration says [1].
-        return values.reshape(()) if not spec.shape and values.shape == (1,) else values
+        return spec.name, values.reshape(()) if not spec.shape and values.shape == (1,) else values
+
+
+def _matched(configured: Sequence[str], own: Sequence[str]) -> dict[str, str]:
+    """The model's own name for each that the configuration has: the same, or the one at its place, as Triton's PyTorch
+    backend takes them.
+
+    Raises:
+        ValueError: the model has fewer.
+    """
+    if set(configured) <= set(own):
+        return {name: name for name in configured}
+    if len(configured) > len(own):
+        raise ValueError(f"The configuration names {', '.join(configured)}; the model has {', '.join(own) or 'none'}.")
+    return dict(zip(sorted(configured, key=_place), own, strict=False))
+
+
+def _place(name: str) -> int:
+    """The number at the end of ``NAME__0``, by which PyTorch's tensors are told apart."""
+    number = name.rpartition("__")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _loaded(backend: str, place: Path) -> TensorModel:

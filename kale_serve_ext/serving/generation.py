@@ -75,9 +75,7 @@ class Generation:
         """The answer to what :func:`conversation` or :func:`prompted` makes, piece by piece."""
         return Pieces(await self.events(asked, options, timeout))
 
-    async def events(
-        self, asked: Mapping[str, JSON], options: Mapping[str, JSON], timeout: float
-    ) -> Lines:
+    async def events(self, asked: Mapping[str, JSON], options: Mapping[str, JSON], timeout: float) -> Lines:
         """The lines of the stream that answers, as the server sends them.
 
         Args:

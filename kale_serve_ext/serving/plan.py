@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ..engines.base import Check, Engine, Manifest, Runtime, ServiceState, Setup, Staged
+from ..engines.base import AS_LOGGED, Check, Engine, Manifest, Runtime, ServiceState, Setup, Staged, Use
 from ..engines.kserve import CANARY, OWN_RUNTIME, STANDARD, is_stopped
 from ..entities import KFP_MODEL, MODEL, TRANSFORMER, Artifact
 from ..errors import InvalidInputError, NotFoundError, PermissionDeniedError, SnapshotError
@@ -283,16 +283,17 @@ async def _pick_runtime(
     if named and any_protocol and named.protocols and protocol not in named.protocols:
         # MLServer and Triton speak only v2: naming one of them is asking for it.
         protocol = named.protocols[0]
-    spoken = only_protocols(runtimes, model.format)
-    if not (wanted or said or implied or before) and spoken and protocol not in spoken:
-        protocol = spoken[0]
-    asked = replace(asked, protocol=protocol)
+    is_open = not (wanted or said or implied or before)
+    asked = replace(asked, protocol="" if is_open else protocol)
     may = replace(asked, protocol="") if any_protocol else asked
     fitting = [r for r in in_order(runtimes, model, asked.method) if not misfit(r, model.format, may)]
-    found = await asyncio.gather(*(engine.check(model, runtime) for runtime in fitting))
+    found = await asyncio.gather(*(engine.check(model, runtime, name) for runtime in fitting))
     verdicts = {runtime.name: checks for runtime, checks in zip(fitting, found, strict=True)}
     needed = await asyncio.gather(*(engine.lacks(runtime) for runtime in fitting))
     lacking = {runtime.name: setup for runtime, setup in zip(fitting, needed, strict=True) if setup}
+    if is_open:
+        protocol = usual_protocol(choices(runtimes, model, asked, verdicts), fitting, protocol)
+        asked = replace(asked, protocol=protocol)
     kept = bool(before and usual in verdicts and _stays(usual, fitting, verdicts, model, asked, before))
     by_name = bool(wanted)
     if kept:

@@ -56,7 +56,7 @@ def usual_protocol(offered: Sequence[RuntimeChoice], fitting: Sequence[Runtime],
         fitting: those that serve the format, in order, of which the first counts where something speaks against all.
     """
     fits = sorted((one for one in offered if one.fits), key=lambda one: not one.chosen)
-    spoken = next(iter([*(one.protocols for one in fits), *(one.protocols for one in fitting)]), ())
+    spoken = [*(one.protocols for one in fits), *(one.protocols for one in fitting), ()][0]
     return protocol if not spoken or protocol in spoken else spoken[0]
 
 

@@ -70,11 +70,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
     listener.close()
 
 
-async def _beside(_: Server, python: str) -> placed.Place:
-    """This package's own server runs in the model's interpreter."""
-    return placed.Place(python)
-
-
 async def until(wanted: Callable[[], object], deadline: float = 60.0) -> None:
     end = time.monotonic() + deadline
     while not wanted():

@@ -337,7 +337,7 @@ class TestChoosing:
         assert "kserve.Model" in caught.value.hint
 
     def test_names_and_their_aliases(self) -> None:
-        assert {"custom", "huggingface", "lightgbm", "onnx", "sklearn", "xgboost"} <= set(formats.names())
+        assert {"custom", "huggingface", "lightgbm", "onnx", "sklearn", "tensorflow", "xgboost"} <= set(formats.names())
         assert list(formats.names()) == sorted(formats.names())
         assert formats.by_name("Scikit-Learn").name == "sklearn"
         with pytest.raises(UnsupportedModelError, match="Unknown model format 'mxnet'"):

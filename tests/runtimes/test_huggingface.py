@@ -11,13 +11,12 @@ import httpx
 import nbformat
 import numpy as np
 import openai
-import psutil
 import pytest
 import torch
 import transformers
 from nbclient import NotebookClient
 
-from kale_serve_ext import Endpoint, Model, serve, session
+from kale_serve_ext import Endpoint, Model, formats, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.errors import InvalidInputError, NotFoundError, PredictionError
 from kale_serve_ext.formats.hfwriter import Pieces
@@ -37,31 +36,37 @@ HELLO = [{"role": "user", "content": "hello"}]
 
 
 @pytest.fixture(scope="module")
-def workspace(new_workspace: Callable[[Settings], AbstractContextManager[Settings]]) -> Iterator[Settings]:
-    """Settings of this module, also in the environment; what was served goes with it."""
-    with new_workspace(Settings.from_environ()) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def classifying(workspace: Settings) -> Iterator[Endpoint]:
+def classifying(serving: Serving) -> Iterator[Endpoint]:
     pipeline = transformers.pipeline("text-classification", hf_models.classifier(), tokenizer=hf_models.tokenizer())
-    endpoint = serve(Model(pipeline, name="mood", example=TEXTS).submit_artifact(), name="mood")
-    yield endpoint
-    endpoint.delete()
+    with serving(logged(pipeline, "mood", example=TEXTS), "mood") as running:
+        yield running.endpoint
 
 
 @pytest.fixture(scope="module")
-def writing(workspace: Settings) -> Iterator[Endpoint]:
-    pair = (hf_models.writer(), hf_models.chat_tokenizer())
-    endpoint = serve(Model(pair, name="writer").submit_artifact(), name="writer")
-    yield endpoint
-    endpoint.delete()
+def running_writer(serving: Serving) -> Iterator[Running]:
+    with serving(logged((hf_models.writer(), hf_models.chat_tokenizer()), "writer"), "writer") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def writing(running_writer: Running) -> Endpoint:
+    return running_writer.endpoint
 
 
 @pytest.fixture(scope="module")
 def client(writing: Endpoint) -> openai.OpenAI:
     return openai.OpenAI(base_url=writing.openai_url, api_key="none", max_retries=0)
+
+
+def logged(model: object, name: str, **more: object) -> int:
+    made = Model(model, name=name, **more).submit_artifact()  # type: ignore[arg-type]  # Model's own
+    assert made.id is not None
+    return made.id
+
+
+def loaded(path: Path) -> object:
+    """What the model server loads of a folder."""
+    return formats.by_name("huggingface").load(path)
 
 
 def written(text: str, most: int, *, chat: bool) -> str:
@@ -116,48 +121,31 @@ def test_a_classifier_does_not_chat(classifying: Endpoint) -> None:
     assert "others predict()" in caught.value.hint
 
 
-def test_entities_come_as_the_pipeline_has_them(workspace: Settings) -> None:
+def test_entities_come_as_the_pipeline_has_them(serving: Serving) -> None:
     pipeline = transformers.pipeline(
         "ner", hf_models.tagger(), tokenizer=hf_models.tokenizer(), aggregation_strategy="simple"
     )
     expected = pipeline(TEXTS)
-    endpoint = serve(Model(pipeline, name="entities").submit_artifact(), name="entities")
-    try:
+    with serving(logged(pipeline, "entities", example=TEXTS), "entities") as running:
         for protocol in PROTOCOLS:
-            answer = endpoint.predict(TEXTS, protocol=protocol)
+            answer = running.endpoint.predict(TEXTS, protocol=protocol)
             assert isinstance(answer, np.ndarray)
             for got, wanted in zip(answer, expected, strict=True):
                 assert [one["word"] for one in got] == [one["word"] for one in wanted]
                 np.testing.assert_allclose([o["score"] for o in got], [o["score"] for o in wanted], rtol=1e-6)
-    finally:
-        endpoint.delete()
+        assert running.endpoint.verify().ok
 
 
-def test_masks_are_filled_from_a_folder(workspace: Settings, tmp_path: Path) -> None:
-    hf_models.masked().save_pretrained(tmp_path / "bert")
-    hf_models.tokenizer().save_pretrained(tmp_path / "bert")
-    expected = transformers.pipeline("fill-mask", hf_models.masked(), tokenizer=hf_models.tokenizer())("a lazy <mask>")
-    endpoint = serve(Model(artifact_uri=tmp_path / "bert", name="mask").submit_artifact(), name="mask")
-    try:
-        for protocol in PROTOCOLS:
-            [answer] = np.asarray(endpoint.predict(["a lazy <mask>"], protocol=protocol))
-            assert [one["token"] for one in answer] == [one["token"] for one in expected]
-        with pytest.raises(PredictionError, match="mask"):
-            endpoint.predict(["no gap"])
-    finally:
-        endpoint.delete()
-
-
-def test_embeddings_have_length_one(workspace: Settings) -> None:
-    model = Model((hf_models.encoder(), hf_models.tokenizer()), name="vectors", example=TEXTS).submit_artifact()
+def test_embeddings_have_length_one(serving: Serving) -> None:
     fed = hf_models.tokenizer()(TEXTS, return_tensors="pt", padding=True)
     with torch.no_grad():
         layer = hf_models.encoder()(**fed).last_hidden_state
     mask = fed["attention_mask"].unsqueeze(-1)
     mean = ((layer * mask).sum(1) / mask.sum(1)).numpy()
     expected = mean / np.linalg.norm(mean, axis=1, keepdims=True)
-    endpoint = serve(model, name="vectors")
-    try:
+    model = logged((hf_models.encoder(), hf_models.tokenizer()), "vectors", example=TEXTS)
+    with serving(model, "vectors") as running:
+        endpoint = running.endpoint
         for protocol in PROTOCOLS:
             np.testing.assert_allclose(np.asarray(endpoint.predict(TEXTS, protocol=protocol)), expected, atol=1e-6)
         np.testing.assert_allclose(endpoint.embed(TEXTS), expected, atol=1e-6)
@@ -229,7 +217,6 @@ def test_chat_answers_what_the_model_writes(writing: Endpoint) -> None:
 
 def test_a_prompt_is_gone_on_with(writing: Endpoint) -> None:
     assert writing.complete("the quick", max_tokens=8, temperature=0).text == written("the quick", 8, chat=False)
-    assert writing.complete("the quick", temperature=0).completion_tokens == 16
 
 
 def test_a_stream_comes_in_pieces_that_are_the_answer(writing: Endpoint) -> None:
@@ -327,7 +314,7 @@ def test_a_model_without_its_tokenizer_is_refused(workspace: Settings) -> None:
         Model(hf_models.classifier(), name="alone").submit_artifact()
 
 
-def test_code_that_a_model_brings_is_not_run(workspace: Settings, tmp_path: Path) -> None:
+def test_code_that_a_model_brings_is_not_run(tmp_path: Path) -> None:
     folder = tmp_path / "own"
     hf_models.classifier().save_pretrained(folder)
     hf_models.tokenizer().save_pretrained(folder)

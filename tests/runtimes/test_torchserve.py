@@ -17,9 +17,12 @@ import numpy as np
 import psutil
 import pytest
 
-from kale_serve_ext import Model, plan
+from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.errors import KaleServeError
+from kale_serve_ext.serving.plan import make_plan
+from kale_serve_ext.serving.types import Plan, ServeRequest
+from kale_serve_ext.sync import run
 
 from .conftest import GONE_WITHIN, Running, Serving, check_gone
 
@@ -50,6 +53,10 @@ class Pair(torch.nn.Module):  # type: ignore[misc]  # torch is not there when th
 
     def forward(self, x: torch.Tensor, ids: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"scores": self.linear(x) + self.table(ids), "twice": ids * 2}
+
+
+def plan(**request: object) -> Plan:
+    return run(make_plan(ServeRequest(**request), session.engine(), session.metadata()))  # type: ignore[arg-type]  # by name
 
 
 def example(rows: int = 3) -> dict[str, np.ndarray]:
@@ -124,7 +131,7 @@ def test_what_torch_refuses_is_told_as_the_clients_fault(running: Running) -> No
     assert (answer.status_code, answer.json()) == (400, {"error": "index out of range in self"})
 
 
-def test_nothing_listens_but_for_the_supervisor_and_gr_pc_with_a_token(running: Running) -> None:
+def test_nothing_listens_but_for_the_supervisor_and_grpc_that_wants_a_token(running: Running) -> None:
     sockets = {path.name for path in running.unix_sockets()}
     assert {"h", "g", "i", "m", ".ts.sock.9000"} <= sockets
     java = {psutil.Process(one.pid).name() for one in running.processes()}
@@ -146,10 +153,10 @@ def test_nothing_listens_but_for_the_supervisor_and_gr_pc_with_a_token(running: 
 
 
 def test_the_plan_tells_that_it_is_not_maintained(logged: Model) -> None:
-    told = plan(logged, name="pair-plan", runtime=RUNTIME)
+    told = plan(model_id=logged.id, name="pair-plan", runtime=RUNTIME)
     said = " ".join(check.message for check in told.checks)
     assert "no longer maintained" in said
-    own = plan(logged, name="pair-plan")
+    own = plan(model_id=logged.id, name="pair-plan")
     assert own.runtime != RUNTIME
 
 
@@ -221,8 +228,6 @@ def test_somebodys_archive_answers_by_its_own_handler(workspace: Settings, servi
 
 
 def test_a_handler_that_fails_is_told_with_its_reason(workspace: Settings, tmp_path: Path) -> None:
-    from kale_serve_ext import Endpoint, serve
-
     model = Model(artifact_uri=mar(tmp_path, torch.nn.Linear(3, 2), "import nowhere_to_be_found\n"), name="broken")
     model.submit_artifact()
     try:

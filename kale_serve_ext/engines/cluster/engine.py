@@ -120,8 +120,8 @@ class ClusterEngine:
     async def install(self, runtime: Runtime, on_progress: Callable[[str], None] | None = None) -> None:
         """Nothing has to be installed."""
 
-    async def address(self, artifact: Artifact) -> Staged:
-        return await self._staging.address(artifact)
+    async def address(self, artifact: Artifact, use: Use = AS_LOGGED) -> Staged:
+        return await self._staging.address(artifact, use)
 
     async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None, use: Use = AS_LOGGED) -> Staged:
         return await self._staging.stage(artifact, on_progress, use)

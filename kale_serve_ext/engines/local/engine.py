@@ -100,7 +100,7 @@ class LocalEngine:
         if server := servers.of_runtime(runtime.name):
             await install(server, runtime.python, self._settings, on_progress)
 
-    async def address(self, artifact: Artifact) -> Staged:
+    async def address(self, artifact: Artifact, use: Use = AS_LOGGED) -> Staged:
         return Staged(artifact.uri)
 
     async def stage(self, artifact: Artifact, on_progress: OnProgress | None = None, use: Use = AS_LOGGED) -> Staged:
@@ -224,8 +224,6 @@ class LocalEngine:
         if not server.environment:
             own = await interpreters.inspect(runtime.python)
             found += checks.check_interpreter(artifact, runtime, own, by_kserve=server.by_kserve)
-            if own.ok and server.overlay and not await place(server, own.python, self._settings):
-                found.insert(0, foreign.not_set_up(server))
             return [*found, *server.checks(artifact, own)] if own.ok else found
         there = await place(server, "", self._settings)
         if not there:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 
-from . import kserve, mlserver, tfserving
+from . import kserve, mlserver, tfserving, torchserve, transformers_serve, triton
 from .record import Server
 
 GROUP = "kale_serve_ext.servers"
@@ -16,7 +16,15 @@ GROUP = "kale_serve_ext.servers"
 
 def ours() -> tuple[Server, ...]:
     """In the order in which they are offered."""
-    return kserve.server(), mlserver.SERVER, tfserving.SERVER
+    return (
+        kserve.server(),
+        *kserve.with_overlays(),
+        mlserver.SERVER,
+        triton.SERVER,
+        tfserving.SERVER,
+        torchserve.SERVER,
+        transformers_serve.SERVER,
+    )
 
 
 def of_runtime(runtime: str) -> Server | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from ....entities import Artifact
 from ....errors import InvalidInputError
-from ....formats import by_name
+from ....formats.tensors import ANY_SHAPE
 from ....formats.textproto import MalformedError, without
 from ....formats.tritonmodels import CONFIG, ENSEMBLE, TYPES, TritonModel, entry_of, models_of
 from ....ml import Signature, TensorSpec
@@ -31,6 +31,7 @@ _PLATFORMS: Mapping[str, str] = {
 }
 """As Triton has called them before it had backends: older images know these alone."""
 _NAMES: Mapping[str, str] = {"onnx": "model.onnx", "pytorch": "model.pt", "tensorflow": "model.savedmodel"}
+_ENDINGS: Mapping[str, tuple[tuple[str, ...], ...]] = {"onnx": ((".onnx",),), "pytorch": ((".pt",), (".pt2",))}
 _SAVED_MODEL = "saved_model.pb"
 _NEEDS: Mapping[str, tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
@@ -124,12 +125,15 @@ def _saved_models(snapshot: Snapshot) -> dict[str, str]:
     """A SavedModel, or the versions of one in numbered folders."""
     where = f"{snapshot.name}/{{}}/{_NAMES[snapshot.format]}"
     if _SAVED_MODEL in snapshot.files:
-        return ""
-    folders = {path.partition("/")[0] for path in snapshot.files if path.endswith(f"/{_SAVED_MODEL}")}
-    if len(folders) == 1:
-        return folders.pop()
-    endings = tuple(ending for group in by_name(snapshot.format).files for ending in group)
-    return the_file(snapshot, endings, "Triton")
+        return {where.format(1): ""}
+    versions = [path.partition("/")[0] for path in snapshot.files if path.partition("/")[2] == _SAVED_MODEL]
+    if not versions:
+        raise InvalidInputError(
+            "Triton finds no SavedModel in the snapshot: no saved_model.pb at its top or in a folder such as 1.",
+            hint="Log the model that keras.models.load_model gives, or choose another runtime.",
+            field="runtime",
+        )
+    return {where.format(version if version.isdecimal() else 1): version for version in versions}
 
 
 def _config(snapshot: Snapshot) -> str:
