@@ -36,6 +36,8 @@ import api
 PARTS = ("lint", "docs", "pytest", "runtimes", "cluster", "jest", "browser")
 CLUSTER_TESTS = ROOT / "tests" / "cluster"
 RUNTIMES_TESTS = ROOT / "tests" / "runtimes"
+CHAT = "chat.spec.ts"
+"""The browser test in the environment of the runtimes."""
 RESULTS = CACHE / "results"
 MOST_WORKERS = 4
 
@@ -115,7 +117,7 @@ def pytest(tools: Path) -> Counts:
 
 
 def runtimes() -> Counts:
-    """The model servers and the formats of large frameworks, each answering on this machine.
+    """The model servers and the formats of large frameworks, each answering on this machine, and the panel's chat.
 
     One test at a time: what it starts may take a gigabyte. What cannot be had here is skipped, and named at the end.
     """
@@ -129,6 +131,8 @@ def runtimes() -> Counts:
     warnings = ["-W", "default", "-W", "error::pytest.PytestUnraisableExceptionWarning"]
     command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", *warnings, RUNTIMES_TESTS, *arguments]
     part.counts += pytest_counts(report, part.execute(command, env=environ))
+    if not arguments:
+        part.counts += _in_browser(part, tools, CHAT, os.environ)
     return part.done()
 
 
@@ -158,9 +162,12 @@ def jest() -> Counts:
 
 
 def browser(product: Path) -> Counts:
-    """The panel in Chromium, on a Jupyter server that has nothing but the wheel's environment on its PATH."""
+    """The panel in Chromium, on a Jupyter server that has nothing but the wheel's environment on its PATH.
+
+    The chat needs a language model's framework, and is tried with the runtimes.
+    """
     part = Part("browser")
-    part.counts += _in_browser(part, product, "", os.environ)
+    part.counts += _in_browser(part, product, "", {**os.environ, "UI_TESTS_WITHOUT": f"**/{CHAT}"})
     return part.done()
 
 
@@ -211,7 +218,7 @@ def main(wanted: Sequence[str]) -> int:
 
     install_node_packages()
     tools = wheel_environment("tests", "test", "lint", "docs")
-    if {"lint", "browser", "cluster"}.intersection(parts):
+    if {"lint", "runtimes", "browser", "cluster"}.intersection(parts):
         install_browser_tests()
 
     total = Counts()

@@ -5,6 +5,8 @@ const server = environment();
 
 export default defineConfig({
   testDir: 'tests',
+  // Those that another environment than the one under test is for.
+  testIgnore: process.env.UI_TESTS_WITHOUT || undefined,
   outputDir: 'test-results',
   // One Jupyter server and one user: the tests of a file build on each other.
   workers: 1,

@@ -373,14 +373,6 @@ def test_another_version_is_asked_by_its_own_names(served: Serve, tmp_path: Path
         endpoint.predict({"before": [1]})
 
 
-def test_a_torch_tensor_is_an_array(scoring: Endpoint) -> None:
-    torch = pytest.importorskip("torch", reason="torch is no dependency of the tests")
-    answer = scoring.predict({"matrix": torch.tensor(MATRIX, requires_grad=True), "texts": TEXTS})
-
-    assert isinstance(answer, dict)
-    assert answer["scores"].tolist() == [3.0, 12.0]
-
-
 def test_the_example_is_recorded(workspace: Settings, tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(ECHO)
     model = Model(

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
-import nbformat
 import numpy as np
 import openai
 import pytest
 import torch
 import transformers
-from nbclient import NotebookClient
 
 from kale_serve_ext import Endpoint, Model, formats, session
 from kale_serve_ext.config import Settings
@@ -29,7 +26,6 @@ from kale_serve_ext.sync import run
 from tests.runtimes import hf_models
 from tests.runtimes.conftest import Running, Serving, check_gone
 
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "gallery" / "huggingface.ipynb"
 PROTOCOLS = ["v1", "v2", "grpc-v2"]
 TEXTS = ["Berlin is a good city", "a lazy dog jumps over the quick brown fox", "ö"]
 HELLO = [{"role": "user", "content": "hello"}]
@@ -382,14 +378,3 @@ def test_nothing_of_transformers_own_server_outlives_its_supervisor(by_transform
     # Whoever looks finds it missing, and starts it again.
     reply = by_transformers.endpoint.wait().chat("hello", max_tokens=12, temperature=0)
     assert reply.text == written("hello", 12, chat=True)
-
-
-def test_the_gallerys_notebook_runs(workspace: Settings) -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells)
-    try:
-        NotebookClient(notebook, timeout=300).execute()
-    finally:
-        for name in ("moods", "proverbs"):
-            with suppress(NotFoundError):
-                Endpoint(name).delete()

@@ -7,6 +7,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import catboost
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,9 +18,6 @@ from sklearn.linear_model import LogisticRegression
 from kale_serve_ext import Model
 from kale_serve_ext.errors import PredictionError
 from tests.runtimes.conftest import Serving
-
-catboost = pytest.importorskip("catboost")
-mlflow = pytest.importorskip("mlflow")
 
 FLOWERS, KINDS = load_iris(return_X_y=True)
 ROWS = FLOWERS[::40]

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
-import nbformat
 import numpy as np
 import pytest
-from nbclient import NotebookClient
+import torch
 
-from kale_serve_ext import Endpoint, Model, session
+from kale_serve_ext import Model, session
 from kale_serve_ext.config import Settings
-from kale_serve_ext.errors import InvalidInputError, NotFoundError
+from kale_serve_ext.errors import InvalidInputError
 from kale_serve_ext.formats import by_name, find
 from kale_serve_ext.formats.pytorch import FILE
 from kale_serve_ext.formats.torchexport import Exported
@@ -24,10 +22,6 @@ from kale_serve_ext.sync import run
 
 from .conftest import Running, Serving
 
-pytest.importorskip("torch")
-import torch
-
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "gallery" / "pytorch.ipynb"
 PROTOCOLS = ["v1", "v2", "v2-binary", "grpc-v2"]
 
 
@@ -246,13 +240,3 @@ def test_a_state_dict_is_refused(workspace: Settings, module: Pair, tmp_path: Pa
     torch.save(module.state_dict(), tmp_path / "state.pt")
     with pytest.raises(InvalidInputError, match="weights without the code of their module"):
         Model(artifact_uri=tmp_path / "state.pt", name="state").submit_artifact()
-
-
-def test_the_gallerys_notebook_runs(workspace: Settings) -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells)
-    try:
-        NotebookClient(notebook, timeout=300).execute()
-    finally:
-        with suppress(NotFoundError):
-            Endpoint("digits").delete()

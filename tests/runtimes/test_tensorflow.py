@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import keras
-import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
-from nbclient import NotebookClient
 
 from kale_serve_ext import Endpoint, Model, session
 from kale_serve_ext.config import Settings
-from kale_serve_ext.errors import InvalidInputError, NotFoundError
+from kale_serve_ext.errors import InvalidInputError
 from kale_serve_ext.formats import by_name
 from kale_serve_ext.ml import TensorSpec
 from kale_serve_ext.sync import run
 from tests.runtimes.conftest import Running, Serving
 from tests.runtimes.tf_models import FED, Lengths, two_heads
 
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "gallery" / "tensorflow.ipynb"
 PROTOCOLS = ["v1", "v2", "v2-binary", "grpc-v2"]
 TENSORFLOW = by_name("tensorflow")
 
@@ -192,13 +188,3 @@ class TestObjects:
         with pytest.raises(InvalidInputError, match="has not been built"):
             TENSORFLOW.prepared(model, None, None)
         np.testing.assert_allclose(self.answer(model, tmp_path / "net", self.ROWS), model(self.ROWS), rtol=1e-5)
-
-
-def test_the_gallerys_notebook_runs(workspace: Settings) -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells)
-    try:
-        NotebookClient(notebook, timeout=300).execute()
-    finally:
-        with suppress(NotFoundError):
-            Endpoint("ring").delete()

@@ -16,6 +16,8 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+import torch
+from tritonclient import grpc as triton_grpc  # type: ignore[import-untyped]  # it has no types
 
 from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
@@ -25,9 +27,6 @@ from kale_serve_ext.serving.types import Plan, ServeRequest
 from kale_serve_ext.sync import run
 
 from .conftest import GONE_WITHIN, Running, Serving, check_gone
-
-pytest.importorskip("torch")
-import torch
 
 RUNTIME = "kserve-torchserve"
 WITHIN = 120.0
@@ -107,14 +106,13 @@ def test_the_answers_are_the_modules(running: Running, module: Pair, protocol: s
 
 
 def test_tritons_client_is_answered_too(running: Running, module: Pair) -> None:
-    client = pytest.importorskip("tritonclient.grpc")
     given = example(2)
     inputs = []
     for name, array in given.items():
-        one = client.InferInput(name, list(array.shape), "FP32" if name == "x" else "INT64")
+        one = triton_grpc.InferInput(name, list(array.shape), "FP32" if name == "x" else "INT64")
         one.set_data_from_numpy(array)
         inputs.append(one)
-    with client.InferenceServerClient(running.endpoint.grpc_url.rpartition("/")[2]) as asked:
+    with triton_grpc.InferenceServerClient(running.endpoint.grpc_url.rpartition("/")[2]) as asked:
         found = asked.infer("pair", inputs)
         np.testing.assert_allclose(found.as_numpy("scores"), answers(module, given)["scores"], rtol=1e-6)
         assert [one.name for one in asked.get_model_metadata("pair").outputs] == ["scores", "twice"]

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
-import nbformat
 import numpy as np
 import onnx
 import psutil
 import pytest
-from nbclient import NotebookClient
 from onnx import TensorProto, helper
 from tritonclient import grpc as triton_grpc  # type: ignore[import-untyped]  # it has no types
+from tritonclient import http as triton_http  # type: ignore[import-untyped]
 
 from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
@@ -27,7 +26,6 @@ RUNTIME = "kserve-tritonserver"
 ROWS = np.array([[1, 2, 3], [0, 1, 0]], dtype=np.float32)
 WEIGHTS = np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32)
 ANSWERS = ROWS @ WEIGHTS
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "gallery" / "onnx-triton.ipynb"
 SHARED = Path("/dev/shm")
 DOUBLES = """
 import triton_python_backend_utils as pb_utils
@@ -131,9 +129,6 @@ def test_it_answers_by_every_protocol(running: Running, protocol: str | None) ->
 
 
 def test_tritons_own_client_is_answered_in_binary_form(running: Running) -> None:
-    pytest.importorskip("gevent", reason="tritonclient's HTTP client needs it")
-    from tritonclient import http as triton_http
-
     http, _ = addresses(running.endpoint)
     client = triton_http.InferenceServerClient(http)
     fed = triton_http.InferInput("x", ROWS.shape, "FP32")
@@ -321,7 +316,8 @@ def test_a_python_function_answers(serving: Serving, set_up: None) -> None:
 
 
 def test_a_pytorch_module_is_run_by_the_models_own_torch(serving: Serving, set_up: None) -> None:
-    torch = pytest.importorskip("torch")
+    import torch  # here, as it takes 10 s and most of these tests do without
+
     layer = torch.nn.Linear(3, 2, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(WEIGHTS.T.copy()))
@@ -343,10 +339,3 @@ def test_a_tensorflow_module_is_run_by_the_models_own_tensorflow(serving: Servin
     with serving(logged(Model(model=made(), name="module")), "module", runtime=RUNTIME) as running:
         for protocol in (None, "grpc-v2"):
             assert_near(running.endpoint.predict(ROWS, protocol=protocol), ANSWERS)
-
-
-def test_the_gallerys_notebook_runs(set_up: None) -> None:
-    pytest.importorskip("matplotlib")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells)
-    NotebookClient(notebook, timeout=300, startup_timeout=300).execute()
