@@ -29,6 +29,6 @@ def test_a_notebook_of_the_gallery_runs(workspace: Settings, needs: Callable[[st
         NotebookClient(notebook, timeout=300, startup_timeout=300, resources=resources).execute()
     finally:
         for one in run(session.engine().services()):
-            left.append(one.name)
-            run(session.engine().delete(one.name))
+            left.append(one.ref.name)
+            run(session.engine().delete(one.ref.name))
     assert left == []

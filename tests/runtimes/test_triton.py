@@ -13,7 +13,7 @@ import psutil
 import pytest
 from onnx import TensorProto, helper
 from tritonclient import grpc as triton_grpc  # type: ignore[import-untyped]  # it has no types
-from tritonclient import http as triton_http  # type: ignore[import-untyped]
+from tritonclient import http as triton_http
 
 from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
