@@ -63,7 +63,7 @@ class _PMML(Format):
     needs_same_python = False
     runtimes = ("kserve-pmmlserver",)
     server = Server("kserve-pmmlserver", "KServe PMML server")
-    local_difference = "It evaluates models with PMML4S; KServe's image has JPMML-Evaluator, which is under the AGPL."
+    local_difference = "It evaluates models with PMML4S; KServe's image uses JPMML-Evaluator, which is under the AGPL."
 
     def recognise(self, path: Path, head: bytes) -> Content | None:
         if not pmmldocument.is_pmml(head):

@@ -186,7 +186,7 @@ def test_the_answers_are_the_modules(running: Running, module: Pair, protocol: s
 
 
 def test_tensors_can_be_sent(running: Running, module: Pair) -> None:
-    given = {name: torch.from_numpy(one) for name, one in example(2).items()}
+    given = {name: torch.from_numpy(one).requires_grad_(name == "x") for name, one in example(2).items()}
     found = running.endpoint.predict(given)
     assert isinstance(found, dict)
     np.testing.assert_allclose(found["scores"], answers(module, example(2))["scores"], rtol=1e-6)

@@ -21,7 +21,7 @@ _IMPLEMENTATIONS = {
     "catboost": "mlserver_catboost.CatboostModel",
     "mlflow": "mlserver_mlflow.MLflowRuntime",
 }
-_DIFFERS = "It runs in one process, with newer libraries than those of the release that is KServe's image."
+_DIFFERS = "It runs in one process, with newer libraries than KServe's image has."
 
 
 def layout(snapshot: Snapshot) -> Layout:

@@ -52,7 +52,10 @@ SERVER = Server(
             "TensorFlow Serving's API over TensorFlow",
             ("tensorflow",),
             ("v1",),
-            differs="TensorFlow itself answers by TensorFlow Serving's API; the cluster's image has its own binary.",
+            differs=(
+                "This package implements TensorFlow Serving's API on top of TensorFlow; the cluster's image has the "
+                "original."
+            ),
         ),
     ),
     environment="tensorflow-serving",

@@ -53,8 +53,8 @@ SERVER = Server(
             ("huggingface",),
             ("v1", "v2"),
             differs=(
-                "KServe's image writes text by vLLM, and serves other tasks too; this is transformers' own server, "
-                "for text alone."
+                "This is transformers' own server, for text generation only; KServe's image generates text with vLLM "
+                "and also serves other tasks."
             ),
         ),
     ),

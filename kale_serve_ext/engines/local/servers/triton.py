@@ -264,8 +264,8 @@ SERVER = Server(
             (*_BACKENDS, "triton"),
             ("v2",),
             differs=(
-                "This is Triton 24.10, which runs ONNX, PyTorch and TensorFlow models by the packages of the model's "
-                "own Python; KServe's image is 23.05 with backends of its own."
+                "This is Triton 24.10, which runs ONNX, PyTorch and TensorFlow models with the packages of the model's "
+                "own Python; KServe's image is Triton 23.05 with C++ backends."
             ),
         ),
     ),
