@@ -11,9 +11,9 @@ import os
 import shlex
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from cluster import environment
@@ -116,14 +116,13 @@ def pytest(tools: Path) -> Counts:
     return part.done()
 
 
-def runtimes() -> Counts:
-    """The model servers and the formats of large frameworks, each answering on this machine, and the panel's chat.
+def runtimes(tools: Path) -> Counts:
+    """The model servers and the formats of large frameworks, each answering on this machine.
 
     One test at a time: what it starts may take a gigabyte. What cannot be had here is skipped, and named at the end.
     """
-    part = Part("runtimes")
+    part = Part("runtimes", quiet=True)
     report = RESULTS / "runtimes.xml"
-    tools = runtimes_environment()
     # An interpreter's own programs come first on its models' PATH, as in a notebook.
     environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     arguments = shlex.split(os.environ.get("PYTEST_ARGS", ""))
@@ -131,8 +130,13 @@ def runtimes() -> Counts:
     warnings = ["-W", "default", "-W", "error::pytest.PytestUnraisableExceptionWarning"]
     command: list[str | Path] = [tools / "pytest", f"--junitxml={report}", *warnings, RUNTIMES_TESTS, *arguments]
     part.counts += pytest_counts(report, part.execute(command, env=environ))
-    if not arguments:
-        part.counts += _in_browser(part, tools, CHAT, os.environ)
+    return part.done()
+
+
+def chat(product: Path) -> Counts:
+    """The panel's chat in Chromium, with a language model."""
+    part = Part("chat")
+    part.counts += _in_browser(part, product, CHAT, os.environ)
     return part.done()
 
 
@@ -224,29 +228,37 @@ def main(wanted: Sequence[str]) -> int:
     total = Counts()
     if {"pytest", "runtimes", "cluster", "browser"}.intersection(parts):
         os.environ.update(prepare_for_tests(tools))
-    # Lint and types beside the panel's unit tests: both leave a core idle by turns. What serves models runs alone.
-    beside: list[Counts] = []
-    worker = threading.Thread(target=lambda: beside.append(jest()))
-    if "jest" in parts:
-        worker.start()
-    if "lint" in parts:
-        total += lint(tools)
-    if "docs" in parts:
-        total += docs(tools)
-    if "jest" in parts:
-        worker.join()
-        total += beside[0] if beside else Counts(failed=["jest: did not run"])
-    if "pytest" in parts:
-        total += pytest(tools)
-    if "runtimes" in parts:
-        total += runtimes()
-    if "cluster" in parts:
-        total += cluster(tools, product_environment(), asked="cluster" in wanted)
-    if "browser" in parts:
-        total += browser(product_environment())
+    with ThreadPoolExecutor(1) as pool:
+        # Lint and types beside the panel's unit tests: both leave a core idle by turns.
+        beside = pool.submit(jest) if "jest" in parts else None
+        if "lint" in parts:
+            total += lint(tools)
+        if "docs" in parts:
+            total += docs(tools)
+        if beside:
+            total += _result("jest", beside)
+        if "pytest" in parts:
+            total += pytest(tools)
+        # The tests of a cluster wait for its pods most of the time.
+        beside = pool.submit(runtimes, runtimes_environment()) if "runtimes" in parts else None
+        if "cluster" in parts:
+            total += cluster(tools, product_environment(), asked="cluster" in wanted)
+        if beside:
+            total += _result("runtimes", beside)
+            total += chat(runtimes_environment())
+        if "browser" in parts:
+            total += browser(product_environment())
 
     _tell(total)
     return 1 if total.failed else 0
+
+
+def _result(name: str, beside: Future[Counts]) -> Counts:
+    """What a part has come to that ran beside others."""
+    try:
+        return beside.result()
+    except Exception as error:  # what it is, is to stand in the summary
+        return Counts(failed=[f"{name}: {type(error).__name__}: {error}"])
 
 
 def _tell(total: Counts) -> None:
