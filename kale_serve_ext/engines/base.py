@@ -107,6 +107,12 @@ class Setup:
     """What to do about a failure."""
     python: str = ""
     """The interpreter that it is laid beside; empty for an environment of its own."""
+    python_version: str = ""
+    """Of that interpreter, such as ``3.12``: all that have it share one; empty for an environment of its own."""
+    command: str = ""
+    """What sets it up from a terminal."""
+    cancellable: bool = False
+    """Whether the server that was asked installs it, and can be told to stop."""
 
 
 @dataclass(frozen=True)

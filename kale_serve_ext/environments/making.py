@@ -62,7 +62,7 @@ async def ensure(
             found = places.ready(settings, env, base)
             if found is not None:
                 return found
-            await asyncio.to_thread(_check_left, env, place)
+            await asyncio.to_thread(_check_left, env, place, base)
             return await _Making(env, place, base, told, lock, limit).made()
     except TimeoutError as error:
         raise EnvironmentUnavailableError(
@@ -250,7 +250,7 @@ class _Making:
 
     def _shaped(self, error: EnvironmentUnavailableError | steps.StepError | OSError) -> EnvironmentUnavailableError:
         """What failed, as a sentence about the environment, and the way out."""
-        env = self.env
+        env, command = self.env, self.env.command(self.base)
         if isinstance(error, EnvironmentUnavailableError):
             return error
         if isinstance(error, OSError):
@@ -258,23 +258,23 @@ class _Making:
         if error.is_full:
             hint = (
                 f"Free about {env.megabytes} MB in {self.place.parent}, and as much in {tempfile.gettempdir()}, then"
-                f" run `{env.command}`."
+                f" run `{command}`."
             )
         elif error.what == _CHECK:
-            hint = f"Correct that on this system, then run `{env.command}`. {env.instead}".rstrip()
+            hint = f"Correct that on this system, then run `{command}`. {env.instead}".rstrip()
         else:
             otherwise = f"; or {env.otherwise}" if env.otherwise else ""
-            hint = f"With a connection to a package index, run `{env.command}`{otherwise}."
+            hint = f"With a connection to a package index, run `{command}`{otherwise}."
         return EnvironmentUnavailableError(f"{env.capitalized} could not be installed {error}", hint=hint)
 
 
-def _check_left(env: Environment, place: Path) -> None:
+def _check_left(env: Environment, place: Path, base: Base | None) -> None:
     """Refuse to make one anew that something runs in: it would fail at whatever it imports next."""
     running = usage.users(place) if places.read_marker(place) else ""
     if running:
         raise EnvironmentUnavailableError(
             f"{env.capitalized} has to be installed anew for this release, and is in use by {running}.",
-            hint=f"Stop the services and notebooks that use it, then run `{env.command}`.",
+            hint=f"Stop the services and notebooks that use it, then run `{env.command(base)}`.",
         )
 
 

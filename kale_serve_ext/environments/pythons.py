@@ -135,7 +135,7 @@ def why_none(env: Environment, running: FoundPython) -> tuple[str, str]:
     return (
         f"{env.capitalized} cannot run with the Pythons found here: there are no wheels for Python"
         f" {_dotted(running.version)} on this system{libc}, nor is there another Python ({span}) or uv to get one.",
-        f"Install Python {preferred}, or uv, and run `{env.command}`. {env.instead}".rstrip(),
+        f"Install Python {preferred}, or uv, and run `{env.command()}`. {env.instead}".rstrip(),
     )
 
 

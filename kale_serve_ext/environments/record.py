@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,6 +43,11 @@ class Base:
     def running(cls) -> Base:
         """This process's own."""
         return cls(sys.executable, (sys.version_info[0], sys.version_info[1]))
+
+    @property
+    def dotted(self) -> str:
+        """Its version, such as ``3.12``."""
+        return "{}.{}".format(*self.version)
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,15 @@ class Environment:
         """The title at the beginning of a sentence."""
         return self.subject[:1].upper() + self.subject[1:]
 
-    @property
-    def command(self) -> str:
-        """The command that makes it."""
-        return f"kale-serve-ext setup {self.name}"
+    def beside(self, base: Base | None = None) -> str:
+        """The version of Python that an overlay beside ``base`` is for, such as ``3.12``: there is one folder for each.
+        By default the running one's; empty for an environment of its own."""
+        return (base or Base.running()).dotted if self.kind == "overlay" else ""
+
+    def command(self, base: Base | None = None) -> str:
+        """The command that makes it, with the interpreter where an overlay is for another version of Python than the
+        running one."""
+        made = f"kale-serve-ext setup {self.name}"
+        if base is None or self.beside(base) == self.beside():
+            return made
+        return f"{made} --python {shlex.quote(base.python)}"

@@ -39,7 +39,7 @@ class EnvironmentHandler(Handler):
         from .queries import EnvironmentQuery
 
         env = environments.by_name(name)
-        base = await self._base(env, self.query(EnvironmentQuery).python)
+        base = await _base(self, env, self.query(EnvironmentQuery).python)
         found = await self._look(env, base)
         if found.state == "ready":
             self.answer(found)
@@ -54,9 +54,7 @@ class EnvironmentHandler(Handler):
         from .. import environments
 
         env, settings = environments.by_name(name), self.backends.settings
-        is_cancelled = self.app.installations.has(env)
-        if is_cancelled:
-            await self.within(self.app.action_timeout, self.app.installations.cancel(env))
+        is_cancelled = await self.within(self.app.action_timeout, self.app.installations.cancel_all(env))
         await self.backends.in_thread("environments", lambda: environments.check_unused(settings, env))
         removed = await self.within(self.app.action_timeout, environments.remove(settings, env))
         if not (removed or is_cancelled):
@@ -66,14 +64,6 @@ class EnvironmentHandler(Handler):
         self.app.installations.removed(env)
         self.set_status(204)
         await self.finish()
-
-    async def _base(self, env: Environment, python: str) -> Base | None:
-        """What an overlay is to be laid beside; None for this server's own interpreter, and for other environments."""
-        from ..engines.local.servers.environment import base_of
-
-        if env.kind != "overlay" or not python:
-            return None
-        return await self.within(self.app.request_timeout, base_of(python))
 
     async def _look(self, env: Environment, base: Base | None = None) -> EnvironmentInfo:
         work = self.backends.in_thread("environments", lambda: _info(self, env, base))
@@ -86,14 +76,30 @@ class InstallationHandler(Handler):
     async def delete(self, name: str) -> None:
         """Cancel an installation by this server; what was made of it is removed."""
         from .. import environments
+        from .queries import EnvironmentQuery
 
-        await self.within(self.app.action_timeout, self.app.installations.cancel(environments.by_name(name)))
+        env = environments.by_name(name)
+        base = await _base(self, env, self.query(EnvironmentQuery).python)
+        await self.within(self.app.action_timeout, self.app.installations.cancel(env, base))
         self.set_status(204)
         await self.finish()
+
+
+async def _base(handler: Handler, env: Environment, python: str) -> Base | None:
+    """What an overlay is laid beside; None for this server's own interpreter, and for other environments.
+
+    Raises:
+        EnvironmentUnavailableError: the interpreter does not run.
+    """
+    from ..engines.local.servers.environment import base_of
+
+    if env.kind != "overlay" or not python:
+        return None
+    return await handler.within(handler.app.request_timeout, base_of(python))
 
 
 def _info(handler: Handler, env: Environment, base: Base | None = None) -> EnvironmentInfo:
     from .schemas import EnvironmentInfo
 
     state = handler.app.installations.state(env, base)
-    return EnvironmentInfo(env.name, env.title, env.purpose, **asdict(state))
+    return EnvironmentInfo(env.name, env.title, env.purpose, env.beside(base), **asdict(state))

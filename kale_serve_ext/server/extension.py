@@ -275,7 +275,7 @@ class KaleServeApp(ExtensionApp):
             lambda changed: emit_change(self.events, changed), lambda *told: emit_upload(self.events, *told), self.log
         )
         self.installations = Installations(
-            settings, lambda name, state: emit_environment(self.events, name, state), self.log
+            settings, lambda key, state: emit_environment(self.events, key, state), self.log
         )
         self.backends = Backends(settings, self.log, grace=self.action_timeout, until_idle=self.uploads.until_none)
         self.bodies = Budget(self.max_body_bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from logging import Logger
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,13 @@ from .errors import shaped
 
 if TYPE_CHECKING:
     from ..config import Settings
+    from ..engines.base import Setup
     from ..environments import Base, Environment, Ready, State
 
-Changed = Callable[[str, "State"], None]
-"""Is told an environment's name and how far it is."""
+Key = tuple[str, str]
+"""An environment's name, and the version of Python that an overlay is for; that is empty for others."""
+Changed = Callable[[Key, "State"], None]
+"""Is told of which one, and how far it is. An overlay without a version stands for those of all versions."""
 
 
 class Installations:
@@ -29,8 +33,8 @@ class Installations:
         self._settings = settings
         self._changed = changed
         self._log = log
-        self._tasks: dict[str, asyncio.Task[Ready]] = {}
-        self._failures: dict[str, State] = {}
+        self._tasks: dict[Key, asyncio.Task[Ready]] = {}
+        self._failures: dict[Key, State] = {}
 
     def begin(self, env: Environment, base: Base | None = None) -> None:
         """Start to install it, unless this server does so already.
@@ -40,16 +44,17 @@ class Installations:
         """
         from .. import environments
 
-        if env.name in self._tasks:
+        key = _key(env, base)
+        if key in self._tasks:
             return
-        self._failures.pop(env.name, None)
+        self._failures.pop(key, None)
 
         def progress(message: str) -> None:
-            self._changed(env.name, environments.State("installing", message, megabytes=env.megabytes))
+            self._changed(key, environments.State("installing", message, megabytes=env.megabytes))
 
         task = asyncio.create_task(environments.ensure(self._settings, env, progress, base))
-        self._tasks[env.name] = task
-        task.add_done_callback(lambda _: self._ended(env, task))
+        self._tasks[key] = task
+        task.add_done_callback(lambda _: self._ended(key, env, task))
         progress(f"Installing {env.subject}")
 
     def state(self, env: Environment, base: Base | None = None) -> State:
@@ -57,24 +62,38 @@ class Installations:
         from .. import environments
 
         found = environments.state(self._settings, env, base)
-        if env.name in self._tasks and found.state != "installing":
+        if self.has(env, base) and found.state != "installing":
             return environments.State("installing", f"Installing {env.subject}", megabytes=env.megabytes)
         if found.state in ("missing", "outdated"):
             # Where the disk is full or read-only, the failure could not be noted there.
-            return self._failures.get(env.name, found)
+            return self._failures.get(_key(env, base), found)
         return found
 
-    def has(self, env: Environment) -> bool:
-        """Whether this server installs it."""
-        return env.name in self._tasks
+    def shown(self, lacks: Setup) -> Setup:
+        """What a plan says of it, with what only this server knows: that it installs it, or why it could not."""
+        key = (lacks.environment, lacks.python_version)
+        if key in self._tasks:
+            message = lacks.message if lacks.state == "installing" else f"Installing {lacks.title}"
+            return replace(lacks, state="installing", message=message, hint="", cancellable=True)
+        failure = self._failures.get(key)
+        if failure and lacks.state in ("missing", "outdated"):
+            return replace(lacks, state="failed", message=failure.message, hint=failure.hint)
+        return lacks
 
-    async def cancel(self, env: Environment) -> None:
+    def has(self, env: Environment, base: Base | None = None) -> bool:
+        """Whether this server installs it."""
+        return _key(env, base) in self._tasks
+
+    async def cancel(self, env: Environment, base: Base | None = None) -> None:
         """Cancel its installation; returns when nothing is left of it.
+
+        Args:
+            base: as for :meth:`begin`.
 
         Raises:
             NotFoundError: this server does not install it.
         """
-        task = self._tasks.get(env.name)
+        task = self._tasks.get(_key(env, base))
         if task is None:
             raise NotFoundError(
                 f"This server is not installing {env.subject}.",
@@ -83,12 +102,20 @@ class Installations:
         task.cancel()
         await asyncio.wait({task})
 
-    def removed(self, env: Environment) -> None:
-        """Forget its last failure, and tell that it is gone."""
-        from .. import environments
+    async def cancel_all(self, env: Environment) -> bool:
+        """Cancel its installations, of an overlay for whichever version of Python; says whether there was one."""
+        tasks = {task for (name, _), task in self._tasks.items() if name == env.name}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        return bool(tasks)
 
-        self._failures.pop(env.name, None)
-        self._changed(env.name, environments.State("missing", megabytes=env.megabytes))
+    def removed(self, env: Environment) -> None:
+        """Forget its failures, and tell that it is gone, of an overlay for every version of Python."""
+        for key in [key for key in self._failures if key[0] == env.name]:
+            del self._failures[key]
+        self._gone((env.name, ""), env)
 
     async def close(self) -> None:
         """Cancel all."""
@@ -97,12 +124,17 @@ class Installations:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _ended(self, env: Environment, task: asyncio.Task[Ready]) -> None:
+    def _gone(self, key: Key, env: Environment) -> None:
         from .. import environments
 
-        del self._tasks[env.name]
+        self._changed(key, environments.State("missing", megabytes=env.megabytes))
+
+    def _ended(self, key: Key, env: Environment, task: asyncio.Task[Ready]) -> None:
+        from .. import environments
+
+        del self._tasks[key]
         if task.cancelled():
-            self.removed(env)
+            self._gone(key, env)
             return
         error = task.exception()
         if error is None:
@@ -111,7 +143,11 @@ class Installations:
         else:
             body = shaped(error, 500)[1]
             state = environments.State("failed", body["message"], body["hint"], megabytes=env.megabytes)
-            self._failures[env.name] = state
+            self._failures[key] = state
             unforeseen = None if isinstance(error, KaleServeError) else error
             self._log.warning("%s %s", state.message, state.hint, exc_info=unforeseen)
-        self._changed(env.name, state)
+        self._changed(key, state)
+
+
+def _key(env: Environment, base: Base | None) -> Key:
+    return env.name, env.beside(base)

@@ -159,7 +159,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "delete", f"{_ENVIRONMENT}/installation", "cancelInstallation", "Cancel an installation by this server", None,
-        "environments", status=204, errors=(404, *_AWAY),
+        "environments", status=204, query=queries.EnvironmentQuery, errors=(404, *_AWAY),
     ),
     Route("get", "/engines", "listEngines", "Where new services could go", schemas.EngineList, "health", errors=_AWAY),
     Route(

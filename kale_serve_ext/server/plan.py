@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_server.auth.decorator import authorized
@@ -11,7 +12,7 @@ from .handler import Handler
 from .services import engine_for, serve_request
 
 if TYPE_CHECKING:
-    from ..engines.base import Engine
+    from ..engines.base import Engine, Setup
     from ..serving.types import Plan, ServeRequest
 
 
@@ -46,4 +47,10 @@ async def _plan(handler: Handler, request: ServeRequest, engine: Engine) -> Plan
     from ..serving.plan import make_plan
 
     work = make_plan(request, engine, handler.backends.metadata)
-    return await handler.within(handler.app.request_timeout, work)
+    made = await handler.within(handler.app.request_timeout, work)
+
+    def shown(lacks: Setup | None) -> Setup | None:
+        return lacks and handler.app.installations.shown(lacks)
+
+    runtimes = tuple(replace(choice, setup=shown(choice.setup)) for choice in made.runtimes)
+    return replace(made, setup=shown(made.setup), runtimes=runtimes)

@@ -247,6 +247,8 @@ class EnvironmentInfo:
     name: str
     title: str
     purpose: str
+    python_version: str
+    """The version of Python that an overlay is for, such as ``3.12``; empty for an environment of its own."""
     state: EnvironmentState
     """``outdated`` is one of another release, which is made anew; ``failed`` stays until it is tried again."""
     message: str

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..environments import State
     from ..serving.types import Service
     from .backends import Backends
+    from .installations import Key
 
 _EVENTS = Path(__file__).parent / "events"
 SCHEMA_ID = "https://schema.jupyter.org/kale_serve_ext/service/v1"
@@ -96,9 +97,12 @@ def emit_upload(events: EventLogger, ref: ServiceRef, artifact: str, done: int, 
     events.emit(schema_id=UPLOAD_SCHEMA_ID, data=data)
 
 
-def emit_environment(events: EventLogger, name: str, state: State) -> None:
+def emit_environment(events: EventLogger, key: Key, state: State) -> None:
     """Tell the listeners how far an environment is that this server installs or has removed."""
-    events.emit(schema_id=ENVIRONMENT_SCHEMA_ID, data={"name": name, "state": state.state, "message": state.message})
+    name, python_version = key
+    data = {"name": name, "python_version": python_version, "state": state.state}
+    data |= {"message": state.message, "hint": state.hint}
+    events.emit(schema_id=ENVIRONMENT_SCHEMA_ID, data=data)
 
 
 def _emit(events: EventLogger, kind: str, ref: ServiceRef, phase: str, reason: str) -> None:

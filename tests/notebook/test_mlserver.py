@@ -71,7 +71,7 @@ def outputs(answer: object) -> list[float]:
 def test_the_plan_says_that_it_is_not_set_up_and_how_to(workspace: Settings, iris: Model) -> None:
     made = plan(iris)
     assert made.ok
-    assert made.setup == Setup("mlserver", "MLServer", 460, "missing")
+    assert made.setup == Setup("mlserver", "MLServer", 460, "missing", command="kale-serve-ext setup mlserver")
     told = check(made, "EnvironmentMissing")
     assert told.message == "MLServer is installed first, once: about 460 MB in an environment of its own."
     usual = plan(iris, "")

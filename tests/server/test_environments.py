@@ -17,7 +17,9 @@ from tornado.httpclient import HTTPResponse
 
 from kale_serve_ext import environments
 from kale_serve_ext.config import Settings
-from kale_serve_ext.environments import Environment, catalogue
+from kale_serve_ext.engines.base import Setup
+from kale_serve_ext.environments import Base, Environment, catalogue
+from kale_serve_ext.errors import NotFoundError
 from kale_serve_ext.server.extension import KaleServeApp
 from kale_serve_ext.server.watcher import ENVIRONMENT_SCHEMA_ID
 from tests.environments.conftest import begin, registered, tiny  # noqa: F401  # fixtures
@@ -66,10 +68,17 @@ def heard(app: KaleServeApp) -> list[tuple[object, ...]]:
     told: list[tuple[object, ...]] = []
 
     async def listen(logger: object, schema_id: str, data: Body) -> None:
-        told.append((data["name"], data["state"], data["message"]))
+        told.append((data["name"], data["python_version"], data["state"], data["message"]))
 
     app.events.add_listener(schema_id=ENVIRONMENT_SCHEMA_ID, listener=listen)
     return told
+
+
+async def until_told(told: list[tuple[object, ...]], last: tuple[object, ...]) -> None:
+    end = time.monotonic() + DEADLINE
+    while told[-1] != last:
+        assert time.monotonic() < end, told
+        await asyncio.sleep(0.05)
 
 
 async def test_it_is_installed_after_the_answer_and_removed(
@@ -86,15 +95,15 @@ async def test_it_is_installed_after_the_answer_and_removed(
     assert "the tiny server" in str(begun["message"])
     made = await until(api, lambda one: one["state"] == "ready")
     assert (made["title"], made["version"], made["message"]) == ("Tiny server", "1.5", "")
-    assert told[0] == ("tiny", "installing", "Installing the tiny server")
+    assert told[0] == ("tiny", "", "installing", "Installing the tiny server")
     assert any("fetching" in str(message) for *_, message in told)
-    assert told[-1] == ("tiny", "ready", "")
+    assert told[-1] == ("tiny", "", "ready", "")
 
     # Again, it is left as it is.
     assert await call(api, TINY, "POST") == (200, made)
     assert (await call(api, TINY, "DELETE"))[0] == 204
     assert (await listed(api))["state"] == "missing"
-    assert told[-1] == ("tiny", "missing", "")
+    assert told[-1] == ("tiny", "", "missing", "")
     assert (await call(api, TINY, "DELETE"))[0] == 404
 
 
@@ -132,7 +141,7 @@ async def test_a_failure_stays_until_it_is_tried_again_or_dismissed(
         failed = await until(api, lambda one: one["state"] == "failed")
         assert "No module named 'nowhere'" in str(failed["message"])
         assert failed["hint"]
-        assert told[-1] == ("tiny", "failed", failed["message"])
+        assert told[-1] == ("tiny", "", "failed", failed["message"])
         if again == "dismissed":
             assert (await call(api, TINY, "DELETE"))[0] == 204
             assert (await listed(api))["state"] == "missing"
@@ -183,6 +192,56 @@ async def test_what_is_in_use_or_installed_elsewhere_is_not_removed(
         status, refused = await call(api, f"{TINY}/installation", "DELETE")
         assert (status, "another process" in str(refused["hint"])) == (404, True)
         other.kill()
+
+
+async def test_an_overlay_is_installed_and_cancelled_for_each_version_of_python(
+    app: KaleServeApp,
+    settings: Settings,
+    registered: Environment,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here, failing = Base.running(), Base("/bin/false", (3, 99))
+    overlay = replace(
+        slow(registered, monkeypatch),
+        kind="overlay",
+        requirements=(),
+        without_dependencies=registered.requirements,
+    )
+    told, work = heard(app), app.installations
+    lacks = {
+        base: Setup("tiny", "Tiny", 1, "missing", python=base.python, python_version=base.dotted)
+        for base in (here, failing)
+    }
+    work.begin(overlay, here)
+    work.begin(overlay, failing)
+    end = time.monotonic() + DEADLINE
+    while work.has(overlay, failing):
+        assert time.monotonic() < end
+        await asyncio.sleep(0.05)
+
+    # The failure of one is not the other's, and neither is what is being done.
+    assert work.has(overlay, here)
+    assert work.state(overlay, failing).state == "failed"
+    with pytest.raises(NotFoundError):
+        await work.cancel(overlay, failing)
+    shown = work.shown(lacks[here])
+    assert (shown.state, shown.cancellable) == ("installing", True)
+    shown = work.shown(lacks[failing])
+    assert (shown.state, shown.cancellable) == ("failed", False)
+    assert "/bin/false does not answer" in shown.message
+
+    await work.cancel(overlay)
+    await until_told(told, ("tiny", here.dotted, "missing", ""))
+    assert work.shown(lacks[here]) == lacks[here]
+    assert work.state(overlay, failing).state == "failed"
+    assert {version for _, version, *_ in told} == {here.dotted, "3.99"}
+
+    # It is removed for all versions.
+    work.begin(overlay)
+    assert await work.cancel_all(overlay)
+    work.removed(overlay)
+    await until_told(told, ("tiny", "", "missing", ""))
+    assert work.shown(lacks[failing]) == lacks[failing]
 
 
 async def test_an_unknown_one_is_told_with_those_that_are_known(api: Fetch) -> None:

@@ -23,7 +23,7 @@ from .listener import Listener
 from .logfiles import LogFile
 from .processes import Identity, ended, kill_group, of_process
 from .resources import in_mib
-from .servers.environment import Find, Place
+from .servers.environment import Find, Place, command
 from .servers.record import Server
 from .watched import Watched
 
@@ -132,12 +132,11 @@ class Process(ABC):
         """
         try:
             found = await self._find(server, self.launch.python)
+            run = "" if found else await command(server, self.launch.python)
         except KaleServeError as exc:
             raise CannotStartError(f"{exc.message} {exc.hint}".rstrip()) from exc
         if found is None:
-            raise CannotStartError(
-                f"{server.title} is not set up on this machine. Run: kale-serve-ext setup {server.needs}"
-            )
+            raise CannotStartError(f"{server.title} is not set up on this machine. Run: {run}")
         return found
 
     def view(self) -> Replica:

@@ -62,8 +62,17 @@ async def lacking(server: Server, python: str, settings: Settings) -> Setup | No
     found = await asyncio.to_thread(state, settings, env, base)
     if found.state == "ready":
         return None
-    beside = base.python if base else ""
-    return Setup(env.name, env.title, found.megabytes, found.state, found.message, found.hint, beside)
+    return Setup(
+        env.name,
+        env.title,
+        found.megabytes,
+        found.state,
+        found.message,
+        found.hint,
+        python=base.python if base else "",
+        python_version=env.beside(base),
+        command=env.command(base),
+    )
 
 
 async def install(server: Server, python: str, settings: Settings, on_progress: Callable[[str], None] | None) -> None:
@@ -75,6 +84,16 @@ async def install(server: Server, python: str, settings: Settings, on_progress: 
     if server.needs:
         base = await base_of(python) if server.overlay else None
         await ensure(settings, by_name(server.needs), on_progress, base)
+
+
+async def command(server: Server, python: str) -> str:
+    """What sets the server up from a terminal.
+
+    Raises:
+        NotFoundError: nobody has registered an environment of this name.
+        EnvironmentUnavailableError: an overlay cannot be laid beside the interpreter, which does not run.
+    """
+    return by_name(server.needs).command(await base_of(python) if server.overlay else None)
 
 
 async def base_of(python: str) -> Base:
