@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .config import Settings
-from .errors import InvalidInputError, KaleServeError
+from .errors import EnvironmentUnavailableError, InvalidInputError, KaleServeError
 
 if TYPE_CHECKING:
     from .backup import Report
-    from .environments import Environment
+    from .environments import Base, Environment
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         " check that it works.",
     )
     setup.add_argument("names", metavar="ENVIRONMENT", nargs="*", help="`setup --list` shows what there is")
+    setup.add_argument(
+        "--python",
+        metavar="PATH",
+        help="the interpreter to lay an overlay beside, such as that of the model's kernel; by default the one that"
+        " runs this command",
+    )
     what = setup.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list the environments, their state and size")
     what.add_argument("--remove", action="store_true", help="remove the environments named")
@@ -109,12 +116,14 @@ async def _setup(settings: Settings, options: argparse.Namespace) -> int:
 
     names: list[str] = options.names
     named = list({env.name: env for env in map(_environment, names)}.values())
-    if options.list:
-        _list_environments(settings, named or environments.all())
-        return 0
     if options.remove and not named:
         raise InvalidInputError("No environment is named.", hint="`kale-serve-ext setup --list` shows what there is.")
-    for env in named or [environments.by_name("metadata")]:
+    wanted = named or (environments.all() if options.list else [environments.by_name("metadata")])
+    base = await _base(options, wanted) if options.python is not None else None
+    if options.list:
+        _list_environments(settings, wanted, base)
+        return 0
+    for env in wanted:
         if options.remove:
             environments.check_unused(settings, env)
             removed = await environments.remove(settings, env)
@@ -123,7 +132,7 @@ async def _setup(settings: Settings, options: argparse.Namespace) -> int:
             if not await _setup_metadata(settings):
                 return 1
         else:
-            made = await environments.ensure(settings, env, _say)
+            made = await environments.ensure(settings, env, _say, base)
             print(f"{env.name}: ready. {env.title} {made.version} is in {made.folder} ({made.megabytes} MB).")
     return 0
 
@@ -139,6 +148,34 @@ def _environment(name: str) -> Environment:
     return environments.by_name(server.needs if server and server.needs else name)
 
 
+async def _base(options: argparse.Namespace, wanted: Sequence[Environment]) -> Base:
+    """The interpreter that overlays are to be laid beside.
+
+    Raises:
+        InvalidInputError: it does not run, or nothing is to be laid beside it.
+    """
+    from .engines.local.servers.environment import base_of
+
+    if options.remove:
+        hint = "Leave --python out: an environment is removed for every version of Python."
+        raise InvalidInputError("`--remove` takes no interpreter.", hint=hint)
+    others = [env.name for env in wanted if env.kind != "overlay"]
+    if others and not options.list:
+        hint = "Leave --python out, or name overlays alone."
+        raise InvalidInputError(f"{others[0]} is an environment of its own, with a Python of its own.", hint=hint)
+    try:
+        return await base_of(_program(options.python))
+    except EnvironmentUnavailableError as error:
+        hint = "Give the path of a Python interpreter, such as the kernel's `sys.executable`."
+        raise InvalidInputError(error.message, hint=hint) from error
+
+
+def _program(given: str) -> str:
+    """The path of a program that is named as in a shell."""
+    path = str(Path(given).expanduser())
+    return str(Path(shutil.which(path) or path).absolute())
+
+
 async def _setup_metadata(settings: Settings) -> bool:
     from .metadata import open_metadata
 
@@ -152,10 +189,10 @@ async def _setup_metadata(settings: Settings) -> bool:
     return state == "ready"
 
 
-def _list_environments(settings: Settings, listed: Sequence[Environment]) -> None:
+def _list_environments(settings: Settings, listed: Sequence[Environment], base: Base | None) -> None:
     from . import environments
 
-    found = [(env, environments.state(settings, env)) for env in listed]
+    found = [(env, environments.state(settings, env, base)) for env in listed]
     rows = [("NAME", "TITLE", "STATE", "SIZE")]
     for env, state in found:
         is_there = state.state in ("ready", "outdated")

@@ -103,7 +103,7 @@ async def _set_up(plan: Callable[[], Awaitable[Draft]], engine: Engine, on_insta
         lacks = made.plan.setup
     if lacks:
         message = f"{lacks.title} is not set up on this machine yet."
-        raise PlanError(message, hint=f"Run: kale-serve-ext setup {lacks.environment}", field="runtime")
+        raise PlanError(message, hint=f"Run: {lacks.command}", field="runtime")
     return made
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import kale_serve_ext
 from kale_serve_ext.cli import main
 from kale_serve_ext.config import Settings
-from kale_serve_ext.environments import Environment, catalogue
+from kale_serve_ext.environments import Base, Environment, catalogue
 from tests.environments.conftest import registered, tiny  # noqa: F401  # fixtures
 
 
@@ -104,3 +107,76 @@ def test_setup_takes_a_runtime_for_the_environment_of_its_server(
     assert capsys.readouterr().out.count("MLServer") == 1
     assert main(["setup", "--list", "kserve-sklearnserver"]) == 1
     assert "mlserver" in capsys.readouterr().err
+
+
+OTHER = (3, 10) if sys.version_info[:2] != (3, 10) else (3, 11)
+# Runs what it is given with -c, as an interpreter of another version than the one that it is.
+PYTHON = """#!{python}
+import sys
+sys.version_info = ({version}, 1, "final", 0)
+program = sys.argv[sys.argv.index("-c") + 1]
+exec(program, {{"__name__": "__main__"}})
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> str:
+    """An interpreter of another version than the running one."""
+    program = tmp_path / "an env" / "python"
+    program.parent.mkdir()
+    program.write_text(PYTHON.format(python=sys.executable, version="{}, {}".format(*OTHER)))
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.fixture
+def overlay(registered: Environment, monkeypatch: pytest.MonkeyPatch) -> Environment:  # noqa: F811
+    """The tiny environment as an overlay, for the running version of Python alone."""
+    (here,) = registered.platforms
+    env = replace(
+        registered,
+        kind="overlay",
+        requirements=(),
+        without_dependencies=registered.requirements,
+        platforms=(replace(here, minors=(Base.running().version,)),),
+    )
+    monkeypatch.setitem(catalogue._known, "tiny", env)
+    return env
+
+
+def test_setup_lays_an_overlay_beside_the_python_that_is_named(
+    settings: Settings, overlay: Environment, other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["setup", "tiny", "--python", sys.executable]) == 0
+    assert f"-cp{sys.version_info[0]}{sys.version_info[1]}-" in capsys.readouterr().out
+
+    for more, found in ([], "ready"), (["--python", other], "missing"):
+        assert main(["setup", "--list", "tiny", *more]) == 0
+        assert capsys.readouterr().out.splitlines()[1].split()[3] == found
+    assert main(["setup", "tiny", "--python", other]) == 1
+    assert f"cannot run with {other}: that is Python {OTHER[0]}.{OTHER[1]}" in capsys.readouterr().err
+
+    # What is said to be run is what would make it.
+    beside = Base(other, OTHER)
+    told = shlex.split(overlay.command(beside))
+    assert told == ["kale-serve-ext", "setup", "tiny", "--python", other]
+    assert overlay.command(replace(beside, version=Base.running().version)) == "kale-serve-ext setup tiny"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["tiny", "--python", "/nowhere/python"], "no Python interpreter /nowhere/python"),
+        (["tiny", "--python", "false"], "false is not a usable Python interpreter"),
+        (["tiny", "--python", ""], "no Python interpreter"),
+        (["tiny", "mlserver", "--python", sys.executable], "mlserver is an environment of its own"),
+        (["--python", sys.executable], "metadata is an environment of its own"),
+        (["--remove", "tiny", "--python", sys.executable], "for every version of Python"),
+    ],
+)
+def test_setup_refuses_a_python_that_it_cannot_use(
+    settings: Settings, overlay: Environment, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["setup", *arguments]) == 1
+    assert said in capsys.readouterr().err
+    assert not (settings.data_dir / "environments").exists()
