@@ -38,7 +38,7 @@ export class KaleServe implements IKaleServe {
       trans,
       pollInterval: this.settings.pollInterval * 1000
     });
-    this.environments = new EnvironmentsModel({ client, events, trans });
+    this.environments = new EnvironmentsModel({ client, events });
     for (const model of [this.health, this.services, this.models]) {
       model.stateChanged.connect(this._onModel, this);
     }

@@ -19,7 +19,10 @@ import type {
   Signature,
   Verification
 } from '../api/types';
-import type { EnvironmentState } from '../environments/model';
+import type {
+  EnvironmentState,
+  IEnvironmentChange
+} from '../environments/model';
 import { ENVIRONMENT_SCHEMA, EnvironmentsModel } from '../environments/model';
 import { HealthModel } from '../health/model';
 import { ModelListModel } from '../models/model';
@@ -151,9 +154,17 @@ export class FakeEvents {
   tellEnvironment(
     name: string,
     state: EnvironmentState['state'],
-    message = ''
+    change: Partial<IEnvironmentChange> = {}
   ): void {
-    this.stream.emit({ schema_id: ENVIRONMENT_SCHEMA, name, state, message });
+    this.stream.emit({
+      schema_id: ENVIRONMENT_SCHEMA,
+      name,
+      python_version: '',
+      state,
+      message: '',
+      hint: '',
+      ...change
+    });
   }
 
   tellUpload(upload: IUpload): void {
@@ -181,7 +192,6 @@ export function makeKale(
     client,
     environments: new EnvironmentsModel({
       client,
-      trans,
       events: events.manager
     }),
     health,

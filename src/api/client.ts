@@ -191,13 +191,6 @@ export class KaleServeClient {
     });
   }
 
-  async environments(): Promise<EnvironmentInfo[]> {
-    const list = await this._json<{ items: EnvironmentInfo[] }>('GET', [
-      'environments'
-    ]);
-    return list.items;
-  }
-
   /**
    * Begin to install an environment, beside an interpreter where it is laid beside one.
    */
@@ -207,8 +200,13 @@ export class KaleServeClient {
     });
   }
 
-  cancelInstallation(name: string): Promise<void> {
-    return this._json('DELETE', ['environments', name, 'installation']);
+  /**
+   * Cancel what `installEnvironment` began with the same arguments.
+   */
+  cancelInstallation(name: string, python: string): Promise<void> {
+    return this._json('DELETE', ['environments', name, 'installation'], {
+      query: python ? { python } : {}
+    });
   }
 
   async events(ref: ServiceRef): Promise<LogEvent[]> {

@@ -638,6 +638,7 @@ export interface components {
             name: string;
             title: string;
             purpose: string;
+            python_version: string;
             /** @enum {string} */
             state: "ready" | "installing" | "missing" | "outdated" | "failed";
             message: string;
@@ -1029,6 +1030,9 @@ export interface components {
             message: string;
             hint: string;
             python: string;
+            python_version: string;
+            command: string;
+            cancellable: boolean;
         };
         /** @description What part of the requests one revision gets; the newest is first. */
         Share: {
@@ -3147,7 +3151,10 @@ export interface operations {
     };
     cancelInstallation: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The interpreter's path; the server's own when empty. Other environments pass it over. */
+                python?: string;
+            };
             header?: never;
             path: {
                 name: string;

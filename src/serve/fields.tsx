@@ -59,9 +59,11 @@ export function NameField(props: {
  * The runtimes: those that fit can be chosen, the others say why they do not.
  */
 export function RuntimeSelect({
-  model
+  model,
+  select
 }: {
   model: ServeFormModel;
+  select: React.RefObject<HTMLSelectElement>;
 }): JSX.Element {
   const trans = useTrans();
   const runtimes = model.plan?.runtimes ?? [];
@@ -78,6 +80,7 @@ export function RuntimeSelect({
       {control => (
         <select
           {...control}
+          ref={select}
           className="jp-mod-styled"
           value={model.runtime}
           onChange={event => {

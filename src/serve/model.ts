@@ -12,11 +12,11 @@ import type {
   ProtocolName,
   RegisteredName,
   ServeBody,
-  Service,
-  Setup
+  Service
 } from '../api/types';
 import { isObject } from '../api/types';
 import type { EnvironmentsModel } from '../environments/model';
+import { SetupModel } from '../environments/setup';
 import type { ServicesModel } from '../services/model';
 import type { IServeSubject } from '../tokens';
 
@@ -53,17 +53,27 @@ export class ServeFormModel extends VDomModel {
     this.canSplit = subject.canSplit ?? false;
     this._client = options.client;
     this._services = options.services;
-    this._environments = options.environments;
-    this._environments.stateChanged.connect(this._onEnvironment, this);
     this._trans = options.trans;
     this._body = { ...subject.initial, model_id: subject.modelId };
     this._planner = new Debouncer(() => this._plan(), options.delay ?? 300);
+    this.setup = new SetupModel({
+      environments: options.environments,
+      trans: options.trans,
+      patience: options.patience,
+      replan: isQuiet => void (isQuiet ? this._look() : this._change({}))
+    });
+    this.setup.stateChanged.connect(this._emit, this);
   }
 
   /**
    * Whether requests can be split between the version that is served now and the chosen one.
    */
   readonly canSplit: boolean;
+
+  /**
+   * What has to be installed before the chosen runtime can serve.
+   */
+  readonly setup: SetupModel;
 
   /**
    * The chosen version of the model; null until it is loaded.
@@ -247,42 +257,6 @@ export class ServeFormModel extends VDomModel {
   }
 
   /**
-   * What has to be installed before the chosen runtime can serve, as far as it is; null where nothing has to.
-   */
-  get setup(): Setup | null {
-    const lacks = this._lastPlan?.setup;
-    if (!lacks) {
-      return null;
-    }
-    const { state, message, hint } =
-      this._environments.get(lacks.environment) ?? lacks;
-    // One that is there is planned with in a moment.
-    return {
-      ...lacks,
-      state: state === 'ready' ? 'installing' : state,
-      message,
-      hint
-    };
-  }
-
-  /**
-   * Begin to install what the chosen runtime lacks.
-   */
-  async setUp(): Promise<void> {
-    const lacks = this._lastPlan?.setup;
-    if (lacks) {
-      await this._environments.install(lacks);
-    }
-  }
-
-  async cancelSetup(): Promise<void> {
-    const lacks = this._lastPlan?.setup;
-    if (lacks) {
-      await this._environments.cancel(lacks.environment);
-    }
-  }
-
-  /**
    * Whether Serve can be pressed. It can while the plan is being made, and waits for it then: whoever goes from the last
    * field to the button by keyboard must find it.
    */
@@ -382,7 +356,7 @@ export class ServeFormModel extends VDomModel {
     if (this.isDisposed) {
       return;
     }
-    this._environments.stateChanged.disconnect(this._onEnvironment, this);
+    this.setup.dispose();
     this._planner.dispose();
     this._request?.abort();
     super.dispose();
@@ -416,18 +390,6 @@ export class ServeFormModel extends VDomModel {
     this.stateChanged.disconnect(look);
   }
 
-  /**
-   * Something is a step further. What is there now changes the plan.
-   */
-  private _onEnvironment(): void {
-    const lacks = this._lastPlan?.setup;
-    if (lacks && this._environments.get(lacks.environment)?.state === 'ready') {
-      this._change({});
-    } else {
-      this._emit();
-    }
-  }
-
   private _change(change: ServeBody): void {
     this._body = { ...this._body, ...change };
     this._changes++;
@@ -440,10 +402,11 @@ export class ServeFormModel extends VDomModel {
     this._planner.invoke().catch(() => undefined);
   }
 
-  private async _plan(): Promise<void> {
+  private async _plan(isLook = false): Promise<void> {
     this._request?.abort();
     const request = (this._request = new AbortController());
     const isCurrent = () => request === this._request && !this.isDisposed;
+    this.setup.planning();
     try {
       const plan = await this._client.plan(this._body, request.signal);
       if (!isCurrent()) {
@@ -455,14 +418,24 @@ export class ServeFormModel extends VDomModel {
         this._body = { ...this._body, name: plan.name };
       }
     } catch (error) {
-      if (!isCurrent()) {
+      if (!isCurrent() || isLook) {
         return;
       }
       this._lastPlan = null;
       this._error = ApiError.from(error, this._trans);
     }
     this._isPlanning = false;
+    this.setup.planned(this._lastPlan?.setup ?? null);
     this._emit();
+  }
+
+  /**
+   * See what has become of the last plan, unless another one is being made; it stays where that cannot be seen.
+   */
+  private async _look(): Promise<void> {
+    if (!this._isPlanning && !this.isDisposed) {
+      await this._plan(true);
+    }
   }
 
   private async _listTransformerVersions(id: number): Promise<void> {
@@ -490,7 +463,6 @@ export class ServeFormModel extends VDomModel {
 
   private _client: KaleServeClient;
   private _services: ServicesModel;
-  private _environments: EnvironmentsModel;
   private _trans: TranslationBundle;
   private _body: ServeBody;
   private _planner: Debouncer;
@@ -518,6 +490,10 @@ export namespace ServeFormModel {
      * Milliseconds without a change before a plan is asked for.
      */
     delay?: number;
+    /**
+     * Milliseconds without a word on an installation before a plan is asked for.
+     */
+    patience?: number;
   }
 }
 

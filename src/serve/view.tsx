@@ -46,6 +46,7 @@ function ServeForm(props: {
   const { model, isUpdate } = props;
   const { artifact, serveError } = model;
   const form = React.useRef<HTMLFormElement>(null);
+  const runtime = React.useRef<HTMLSelectElement>(null);
   const [refusals, setRefusals] = React.useState(0);
   React.useEffect(() => {
     if (refusals > 0) {
@@ -100,8 +101,8 @@ function ServeForm(props: {
             )}
           </Field>
           {model.canSplit && <ShareField model={model} />}
-          <RuntimeSelect model={model} />
-          <SetupNote model={model} />
+          <RuntimeSelect model={model} select={runtime} />
+          <SetupNote model={model.setup} next={runtime} />
           <TransformerSelect model={model} />
           <ProtocolSelect model={model} />
           <MethodSelect model={model} />

@@ -12,6 +12,7 @@ import {
   makePlan,
   makeRuntime,
   makeService,
+  settled,
   trans
 } from '../../__tests__/fixtures';
 import type { Artifact, Check, Plan, Service, Setup } from '../../api/types';
@@ -27,7 +28,8 @@ async function setUp(
   plan: Plan | ((body: Record<string, unknown>) => Plan),
   isUpdate = false,
   canSplit = false,
-  details: Artifact['details'] = {}
+  details: Artifact['details'] = {},
+  patience?: number
 ) {
   const newest = makeArtifact({ id: 2, version: '2.0.0', details });
   const older = makeArtifact({ id: 1, version: '1.0.0' });
@@ -60,7 +62,8 @@ async function setUp(
       initial: isUpdate ? { name: 'iris' } : undefined
     },
     trans,
-    delay: 0
+    delay: 0,
+    patience
   });
   const served: Service[] = [];
   render(
@@ -555,7 +558,10 @@ describe('SetupNote', () => {
     state: 'missing',
     message: '',
     hint: '',
-    python: ''
+    python: '',
+    python_version: '',
+    command: 'kale-serve-ext setup mlserver',
+    cancellable: false
   };
   const lacking = makePlan({
     setup,
@@ -563,19 +569,26 @@ describe('SetupNote', () => {
       makeRuntime({ name: 'kserve-mlserver', display_name: 'MLServer', setup })
     ]
   });
+  const info = {
+    name: 'mlserver',
+    title: 'MLServer',
+    purpose: '',
+    python_version: '',
+    state: 'installing',
+    message: '',
+    hint: '',
+    version: '',
+    megabytes: 460
+  };
+  const cancelButton = () =>
+    screen.queryByRole('button', { name: 'Cancel installation' });
 
   it('tells the size, installs, shows how far that is, and plans anew', async () => {
     let isReady = false;
     const { server, events, user } = await setUp(() =>
       isReady ? makePlan() : lacking
     );
-    server.on('POST environments/mlserver', {
-      ...setup,
-      name: 'mlserver',
-      purpose: '',
-      version: '',
-      state: 'installing'
-    });
+    server.on('POST environments/mlserver', info);
     expect(
       screen.getByRole('option', {
         name: 'MLServer: not set up yet, about 460 MB'
@@ -588,7 +601,7 @@ describe('SetupNote', () => {
     await user.click(screen.getByRole('button', { name: 'Set up' }));
     const name = 'mlserver';
     const message = 'Installing MLServer: fetching its packages';
-    act(() => events.tellEnvironment(name, 'installing', message));
+    act(() => events.tellEnvironment(name, 'installing', { message }));
     expect(screen.getByRole('status')).toHaveTextContent(message);
 
     isReady = true;
@@ -601,21 +614,13 @@ describe('SetupNote', () => {
 
   it('says why it failed and what to do, and tries again', async () => {
     const { server, events, user } = await setUp(lacking);
-    server.on('GET environments', {
-      items: [
-        {
-          ...setup,
-          name: 'mlserver',
-          purpose: '',
-          version: '',
-          state: 'failed',
-          message: 'MLServer could not be installed.',
-          hint: 'Connect first.'
-        }
-      ]
-    });
-    act(() => events.tellEnvironment('mlserver', 'failed', 'It failed.'));
-    expect(await screen.findByText('Connect first.')).toBeInTheDocument();
+    act(() =>
+      events.tellEnvironment('mlserver', 'failed', {
+        message: 'MLServer could not be installed.',
+        hint: 'Connect first.'
+      })
+    );
+    expect(screen.getByText('Connect first.')).toBeInTheDocument();
     expect(screen.getByRole('alert')).toHaveTextContent(
       'MLServer could not be installed.'
     );
@@ -627,20 +632,159 @@ describe('SetupNote', () => {
   });
 
   it('cancels', async () => {
+    const python = '/envs/ml/bin/python';
     const { server, events, user } = await setUp({
       ...lacking,
-      setup: { ...setup, state: 'installing', message: 'Fetching' }
+      setup: { ...setup, state: 'installing', python, cancellable: true }
     });
-    const cancelled = jest.fn();
-    server.on('DELETE environments/mlserver/installation', () => {
-      cancelled();
-      return { status: 204 };
-    });
+    server.on('DELETE environments/mlserver/installation', () => ({
+      status: 204
+    }));
     await user.click(
       screen.getByRole('button', { name: 'Cancel installation' })
     );
-    expect(cancelled).toHaveBeenCalled();
+    const [sent] = server.of('DELETE environments/mlserver/installation');
+    expect(sent.query.get('python')).toBe(python);
+    act(() => events.tellEnvironment('mlserver', 'missing'));
+    expect(screen.getByRole('button', { name: 'Set up' })).toHaveFocus();
+  });
+
+  it('asks how far another process is, and has nothing to cancel there', async () => {
+    let isMade = false;
+    const theirs: Setup = { ...setup, state: 'installing', message: 'Theirs' };
+    await setUp(
+      () => (isMade ? makePlan() : { ...lacking, setup: theirs }),
+      false,
+      false,
+      {},
+      5
+    );
+    expect(screen.getByRole('status')).toHaveTextContent('Theirs');
+    expect(cancelButton()).not.toBeInTheDocument();
+    isMade = true;
+    await waitFor(() => expect(serveButton()).toBeEnabled());
+    expect(screen.queryByRole('status')).not.toBeInTheDocument();
+  });
+
+  it('keeps the plan while it cannot be asked how far another process is', async () => {
+    const theirs: Setup = { ...setup, state: 'installing', message: 'Theirs' };
+    let isAway = true;
+    const plan = { ...lacking, setup: theirs };
+    const { server } = await setUp(plan, false, false, {}, 5);
+    server.on('POST plan', () =>
+      isAway ? { status: 503, json: {} } : { json: makePlan() }
+    );
+    const before = server.of('POST plan').length;
+    await waitFor(() =>
+      expect(server.of('POST plan').length).toBeGreaterThan(before + 1)
+    );
+    expect(screen.getByRole('status')).toHaveTextContent('Theirs');
+    isAway = false;
+    await waitFor(() => expect(serveButton()).toBeEnabled());
+  });
+
+  it('takes no failure to cancel for one to install', async () => {
+    const ours: Setup = { ...setup, state: 'installing', cancellable: true };
+    let state = ours;
+    const { server, user } = await setUp(() => ({ ...lacking, setup: state }));
+    server.fail('DELETE environments/mlserver/installation', 504, {
+      message: 'It took too long.'
+    });
+    const cancel = () =>
+      user.click(screen.getByRole('button', { name: 'Cancel installation' }));
+    await cancel();
+    expect(await screen.findByText('It took too long.')).toBeVisible();
+    expect(cancelButton()).toBeInTheDocument();
+
+    // What is over, or goes on elsewhere, the plan tells.
+    state = { ...ours, cancellable: false };
+    server.fail('DELETE environments/mlserver/installation', 404, {
+      message: 'This server is not installing it.'
+    });
+    await cancel();
+    await waitFor(() => expect(cancelButton()).not.toBeInTheDocument());
+    expect(screen.getByRole('status')).toBeVisible();
+    expect(screen.queryByRole('alert')).not.toBeInTheDocument();
+  });
+
+  it('is about the overlay for the Python of this model alone', async () => {
+    const beside: Setup = { ...setup, python_version: '3.12' };
+    const { server, events } = await setUp({ ...lacking, setup: beside });
+    const before = server.of('POST plan').length;
+    for (const state of ['installing', 'failed', 'ready'] as const) {
+      act(() =>
+        events.tellEnvironment('mlserver', state, { python_version: '3.11' })
+      );
+      expect(screen.getByRole('button', { name: 'Set up' })).toBeEnabled();
+    }
+    expect(server.of('POST plan')).toHaveLength(before);
+    act(() =>
+      events.tellEnvironment('mlserver', 'installing', {
+        python_version: '3.12'
+      })
+    );
+    expect(screen.getByRole('status')).toBeVisible();
+    // It was removed for all versions.
     act(() => events.tellEnvironment('mlserver', 'missing'));
     expect(screen.getByRole('button', { name: 'Set up' })).toBeEnabled();
+  });
+
+  it('believes a plan that is newer than what was heard', async () => {
+    const { server, events, model } = await setUp(lacking);
+    act(() => events.tellEnvironment('mlserver', 'ready'));
+    // Somebody has removed it again: there is no end to wait for.
+    await waitFor(() => expect(model.isPlanning).toBe(false));
+    expect(screen.getByRole('button', { name: 'Set up' })).toBeEnabled();
+    const before = server.of('POST plan').length;
+    act(() => events.tellEnvironment('triton', 'installing'));
+    await settled();
+    expect(server.of('POST plan')).toHaveLength(before);
+  });
+
+  it('plans once more for what came to its end while it was planned', async () => {
+    const { server, events, model } = await setUp(lacking);
+    const late = later<{ json: Plan }>();
+    server.on('POST plan', () => late.promise);
+    act(() => {
+      model.protocol = 'v2';
+    });
+    await waitFor(() => expect(server.of('POST plan')).toHaveLength(2));
+    act(() => events.tellEnvironment('mlserver', 'installing'));
+    expect(screen.getByRole('status')).toBeVisible();
+    await act(async () => {
+      late.resolve({ json: lacking });
+      await late.promise;
+    });
+    await waitFor(() => expect(model.isPlanning).toBe(false));
+    expect(screen.getByRole('status')).toBeVisible();
+    server.on('POST plan', makePlan());
+    act(() => events.tellEnvironment('mlserver', 'ready'));
+    await waitFor(() => expect(serveButton()).toBeEnabled());
+  });
+
+  it('keeps the focus in what it tells, and hands it to the runtimes', async () => {
+    let isReady = false;
+    const { server, events, user } = await setUp(() =>
+      isReady ? makePlan() : lacking
+    );
+    server.on('POST environments/mlserver', info);
+    screen.getByRole('button', { name: 'Set up' }).focus();
+    await user.keyboard('{Enter}');
+    expect(screen.getByRole('group', { name: 'MLServer' })).toHaveFocus();
+    await user.tab();
+    expect(cancelButton()).toHaveFocus();
+    isReady = true;
+    act(() => events.tellEnvironment('mlserver', 'ready'));
+    await waitFor(() => expect(screen.getByLabelText('Runtime')).toHaveFocus());
+    expect(cancelButton()).not.toBeInTheDocument();
+  });
+
+  it('takes the focus from nowhere else', async () => {
+    const { events, user } = await setUp(lacking);
+    const name = screen.getByLabelText('Name');
+    await user.click(name);
+    act(() => events.tellEnvironment('mlserver', 'installing'));
+    act(() => events.tellEnvironment('mlserver', 'missing'));
+    expect(name).toHaveFocus();
   });
 });
