@@ -37,37 +37,30 @@ def digest_of(directory: str | Path) -> str:
                     pending.append(path)
                     entries.append(name + b"\0dir\0")
                 elif stat.S_ISREG(mode):
-                    entries.append(name + b"\0file " + _file_digest(path).encode() + b"\0")
+                    entries.append(name + b"\0file " + digest_of_file(path).encode() + b"\0")
                 else:
                     raise ValueError(f"{path} is neither a file nor a folder")
     return _of(entries)
 
 
-def digest_of_files(files: Mapping[str, Path | bytes]) -> str:
-    """What :func:`digest_of` would say of a folder with these files, by their path in it, and no empty folders.
+def digest_of_files(files: Mapping[str, str]) -> str:
+    """What :func:`digest_of` would say of a folder with these files, and no empty folders.
 
     Args:
-        files: for each path, with slashes, a file with the content, or the content.
-
-    Raises:
-        OSError: a file cannot be read.
+        files: for each path in it, with slashes, the SHA-256 of the file's bytes, as :func:`digest_of_file` gives it.
     """
     folders = {parent for name in files for parent in PurePosixPath(name).parents if parent.parts}
     entries = [os.fsencode(folder.as_posix()) + b"\0dir\0" for folder in folders]
-    for name, content in files.items():
-        digest = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else _file_digest(content)
-        entries.append(os.fsencode(name) + b"\0file " + digest.encode() + b"\0")
+    entries += [os.fsencode(name) + b"\0file " + digest.encode() + b"\0" for name, digest in files.items()]
     return _of(entries)
 
 
-def _of(entries: Iterable[bytes]) -> str:
-    whole = hashlib.sha256(_HEADER)
-    for line in sorted(entries):
-        whole.update(line)
-    return f"sha256:{whole.hexdigest()}"
+def digest_of_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes in hexadecimal; reads in pieces of 1 MiB.
 
-
-def _file_digest(path: Path) -> str:
+    Raises:
+        OSError: it cannot be read.
+    """
     digest = hashlib.sha256()
     buffer = bytearray(_CHUNK)
     view = memoryview(buffer)
@@ -75,3 +68,10 @@ def _file_digest(path: Path) -> str:
         while read := file.readinto(buffer):
             digest.update(view[:read])
     return digest.hexdigest()
+
+
+def _of(entries: Iterable[bytes]) -> str:
+    whole = hashlib.sha256(_HEADER)
+    for line in sorted(entries):
+        whole.update(line)
+    return f"sha256:{whole.hexdigest()}"

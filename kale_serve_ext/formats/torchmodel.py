@@ -89,6 +89,11 @@ def named(answer: object, name: str = "") -> Iterator[tuple[str, object]]:
         yield from named(value, part)
 
 
+def is_flat(names: Sequence[str]) -> bool:
+    """Whether these are :func:`named`'s names for a tensor, or for a tuple or list of tensors."""
+    return [*names] == [f"{_OUTPUT}__{number}" for number in range(len(names))]
+
+
 def tensor_of(array: np.ndarray) -> object:
     """The array as a tensor; copied only where torch could not have it."""
     import numpy as np

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from kale_serve_ext.config import Settings
-from kale_serve_ext.digest import digest_of, digest_of_files
+from kale_serve_ext.digest import digest_of, digest_of_file, digest_of_files
 from kale_serve_ext.engines.base import AS_LOGGED, Use
 from kale_serve_ext.engines.cluster import layouts
 from kale_serve_ext.engines.cluster.storage.arranging import Arranging, files_for
@@ -70,6 +72,22 @@ def test_triton_gets_a_repository_and_chooses_its_devices_itself() -> None:
     ]
 
 
+def gives(*names: str) -> Signature:
+    return replace(SIGNATURE, outputs=tuple(TensorSpec(name, "float32", (-1,)) for name in names))
+
+
+def test_triton_takes_several_outputs_of_a_module() -> None:
+    made = laid_out("tritonserver", "pytorch", "model.pt", signature=gives("output__0", "output__1"))
+    assert 'output { name: "output__1"' in made.files["answers/config.pbtxt"]
+
+
+@pytest.mark.parametrize("names", [("logits",), ("boxes__0", "boxes__1"), ("output__0", "output__1__0"), ("a", "b")])
+def test_triton_takes_no_module_that_answers_by_names_in_a_cluster(names: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInputError, match=f"answers by names: {', '.join(names)}"):
+        laid_out("tritonserver", "pytorch", "model.pt", signature=gives(*names))
+    assert laid_out("tritonserver", "pytorch", "model.pt", signature=gives(*names), in_cluster=False).files
+
+
 def test_torchserve_gets_an_archive_and_its_settings() -> None:
     manifest = json.dumps({"model": {"modelName": "iris", "modelVersion": "2.1"}})
     made = laid_out("torchserve", "pytorch", "iris.mar", texts={"iris.mar/MAR-INF/MANIFEST.json": manifest})
@@ -99,14 +117,13 @@ def test_a_layout_that_cannot_be_had_is_told(server: str, model_format: str, fil
 
 
 def test_a_digest_is_known_without_the_folder(tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.write_bytes(b"numbers")
-    files: dict[str, Path | bytes] = {"a/1/model.onnx": other, "a/config.pbtxt": b"text", "b": b""}
+    files = {"a/1/model.onnx": b"numbers", "a/config.pbtxt": b"text", "b": b""}
     made = tmp_path / "made"
     for name, content in files.items():
         (made / name).parent.mkdir(parents=True, exist_ok=True)
-        (made / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
-    assert digest_of_files(files) == digest_of(made)
+        (made / name).write_bytes(content)
+    digests = {name: digest_of_file(made / name) for name in files}
+    assert digest_of_files(digests) == digest_of(made)
 
 
 @pytest.fixture
@@ -120,8 +137,10 @@ def snapshot(tmp_path: Path) -> Artifact:
 
 @pytest.fixture
 def arranging(tmp_path: Path) -> Iterator[Arranging]:
-    with ThreadPoolExecutor(1) as threads:
-        yield Arranging(replace(Settings.from_environ(), data_dir=tmp_path / "data"), threads)
+    with ThreadPoolExecutor(1) as uploads:
+        made = Arranging(replace(Settings.from_environ(), data_dir=tmp_path / "data"), uploads)
+        yield made
+        made.close()
 
 
 def folder_of(artifact: Artifact) -> Path:
@@ -161,6 +180,80 @@ def test_what_was_made_of_a_snapshot_goes_after_it(snapshot: Artifact, arranging
     folder_of(snapshot).rename(other)
     asyncio.run(arranging.make(replace(snapshot, uri=other.as_uri()), TRITON))
     assert not place.parent.exists()
+
+
+def elsewhere(snapshot: Artifact, folder: Path) -> Artifact:
+    """The snapshot in a folder of this name, where there is no store."""
+    shutil.copytree(folder_of(snapshot), folder)
+    return replace(snapshot, uri=folder.as_uri())
+
+
+def test_what_was_made_of_files_in_one_folder_stays_when_those_of_another_are_served(
+    snapshot: Artifact, arranging: Arranging, tmp_path: Path
+) -> None:
+    places = [
+        folder_of(asyncio.run(arranging.make(elsewhere(snapshot, tmp_path / source / source), TRITON)))
+        for source in ("one", "two")
+    ]
+    assert all(place.is_relative_to(tmp_path / "data") and place.is_dir() for place in places)
+    gone = tmp_path / "one" / "one"
+    asyncio.run(arranging.make(elsewhere(snapshot, tmp_path / "one" / "third"), TRITON))
+    assert places[0].is_dir()
+    shutil.rmtree(gone)
+    asyncio.run(arranging.make(replace(snapshot, uri=(tmp_path / "one" / "third").as_uri()), TRITON))
+    assert [place.is_dir() for place in places] == [False, True]
+
+
+def test_plans_are_made_while_uploads_hang(snapshot: Artifact, tmp_path: Path) -> None:
+    goes_on = threading.Event()
+    with ThreadPoolExecutor(1) as uploads:
+        uploads.submit(goes_on.wait)
+        arranging = Arranging(replace(Settings.from_environ(), data_dir=tmp_path / "data"), uploads)
+        try:
+            planned = asyncio.run(asyncio.wait_for(arranging.address(snapshot, TRITON), 30))
+        finally:
+            goes_on.set()
+            arranging.close()
+    assert planned.digest != snapshot.digest
+
+
+def test_a_file_is_read_once_for_all_services(
+    snapshot: Artifact, arranging: Arranging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return digest_of_file(path)
+
+    monkeypatch.setattr("kale_serve_ext.engines.cluster.storage.arranging.digest_of_file", counted)
+
+    async def plans() -> list[Artifact]:
+        uses = [TRITON, replace(TRITON, name="other"), TRITON]
+        given_up = asyncio.ensure_future(arranging.address(snapshot, TRITON))
+        await asyncio.sleep(0)
+        found = asyncio.gather(*(arranging.address(snapshot, use) for use in uses))
+        given_up.cancel()
+        return [*await found, await arranging.make(snapshot, TRITON)]
+
+    first, other, again, made = asyncio.run(plans())
+    assert first == again == made
+    assert other.digest != first.digest
+    assert read == [folder_of(snapshot) / "model.onnx"]
+
+
+def test_another_signature_makes_another_folder(arranging: Arranging, tmp_path: Path) -> None:
+    folder = tmp_path / "sha256" / ("0" * 64)
+    folder.mkdir(parents=True)
+    (folder / "model.pt").write_bytes(b"a program")
+    one = Artifact(MODEL, "net", "1", folder.as_uri(), digest_of(folder), format="pytorch", signature=SIGNATURE)
+    two = replace(one, signature=gives("output__0", "output__1"))
+    for record in (one, two):
+        planned = asyncio.run(arranging.address(record, TRITON))
+        made = asyncio.run(arranging.make(record, TRITON))
+        assert made == planned
+        assert digest_of(folder_of(made)) == made.digest
+    assert made.digest != asyncio.run(arranging.address(one, TRITON)).digest
 
 
 @pytest.mark.parametrize("use", [AS_LOGGED, Use("sklearnserver", "answers"), Use("huggingfaceserver", "answers")])

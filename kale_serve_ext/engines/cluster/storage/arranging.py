@@ -2,25 +2,28 @@
 
 Such a folder has a digest of its own and is brought to the pods like any snapshot. It lies beside the snapshots, in
 ``arranged/<hex of the snapshot>/<hex of its own>``, so that it is on the same claim; it goes when the next one is made
-after the snapshot has gone.
+after the snapshot has gone. Of snapshots that lie in no store it is below the data folder.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
-from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from ....config import Settings
-from ....digest import digest_of_files
+from ....digest import digest_of_file, digest_of_files
 from ....entities import Artifact
 from ....errors import SnapshotError
 from ....formats.torcharchive import MANIFEST, manifest_of
@@ -34,17 +37,37 @@ Files: TypeAlias = Mapping[str, Path | bytes]
 
 _SNAPSHOTS = "sha256"
 _ARRANGED = "arranged"
+_ELSEWHERE = "arranged-elsewhere"
 _ABANDONED = 3600.0
 """Seconds after which an unfinished folder is taken for that of a killed process."""
 
 
-@dataclass(frozen=True)
 class Arranging:
-    """Use it from one loop."""
+    """Use it from one loop.
 
-    settings: Settings
-    threads: Executor
-    _known: dict[tuple[str, str, Use], Artifact] = field(default_factory=dict)
+    Args:
+        uploads: where folders are made.
+    """
+
+    def __init__(self, settings: Settings, uploads: Executor) -> None:
+        self._settings = settings
+        self._uploads = uploads
+        # Of its own: plans must not wait for uploads that hang. A plan takes one of them at a time, however many files
+        # its model has.
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="kale-serve-plans")
+        self._known: dict[tuple[str, str], str] = {}
+        """Digests of files, by their snapshot's digest and their path in it."""
+        self._reading: dict[tuple[str, str], asyncio.Future[str]] = {}
+        """Those that are being worked out."""
+
+    async def files(self, artifact: Artifact, use: Use) -> Files | None:
+        """What is to lie where for the server; None where the files are right as they are.
+
+        Raises:
+            InvalidInputError: the snapshot holds nothing that the server loads.
+            OSError: it cannot be read.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, files_for, artifact, use)
 
     async def address(self, artifact: Artifact, use: Use) -> Artifact:
         """The artifact with the address and digest that its files will have; nothing is made.
@@ -53,49 +76,72 @@ class Arranging:
             InvalidInputError: the snapshot holds nothing that the server loads.
             SnapshotError: it cannot be read.
         """
-        return await self._in_thread(artifact, use, is_made=False)
+        with _told(artifact, use):
+            return (await self._planned(artifact, use))[0]
 
     async def make(self, artifact: Artifact, use: Use) -> Artifact:
         """The same, with the folder made, unless it is there."""
-        return await self._in_thread(artifact, use, is_made=True)
+        with _told(artifact, use):
+            placed, files = await self._planned(artifact, use)
+            if files is not None:
+                made = partial(self._make, files, folder_of(artifact), folder_of(placed))
+                await asyncio.get_running_loop().run_in_executor(self._uploads, made)
+        return placed
 
-    async def _in_thread(self, artifact: Artifact, use: Use, *, is_made: bool) -> Artifact:
-        if not is_arranged(artifact, use):
-            return artifact
-        return await asyncio.get_running_loop().run_in_executor(self.threads, self._placed, artifact, use, is_made)
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _placed(self, artifact: Artifact, use: Use, is_made: bool) -> Artifact:
-        key = artifact.digest, artifact.format, use
-        if not is_made and key in self._known:
-            return self._with(artifact, self._known[key])
-        try:
-            files = files_for(artifact, use)
-            if files is None:
-                return artifact
-            folder = folder_of(artifact)
-            known = self._known.get(key)
-            digest = known.digest if known else digest_of_files(files)
-            place = self._root(folder) / folder.name / digest.removeprefix("sha256:")
-            if is_made:
-                _sweep(self._root(folder), folder.parent)
-                _make(files, place)
-        except OSError as error:
-            if isinstance(error, SnapshotError):
-                raise
-            raise SnapshotError(
-                f"The files of {artifact.name!r} could not be laid out as {use.server} wants them: {error}.",
-                hint="Check the disk and the store's permissions, or move the store with KALE_SERVE_STORE.",
-            ) from error
-        self._known[key] = replace(artifact, uri=place.as_uri(), digest=digest)
-        return self._known[key]
+    async def _planned(self, artifact: Artifact, use: Use) -> tuple[Artifact, Files | None]:
+        files = await self.files(artifact, use) if is_arranged(artifact, use) else None
+        if files is None:
+            return artifact, None
+        digest = digest_of_files({name: await self._digest(artifact, content) for name, content in files.items()})
+        folder = folder_of(artifact)
+        place = self._root(folder) / folder.name / digest.removeprefix("sha256:")
+        return replace(artifact, uri=place.as_uri(), digest=digest), files
 
-    @staticmethod
-    def _with(artifact: Artifact, known: Artifact) -> Artifact:
-        return replace(artifact, uri=known.uri, digest=known.digest)
+    async def _digest(self, artifact: Artifact, content: Path | bytes) -> str:
+        """Of one file, which is read once, however many ask at the same time and for whatever service."""
+        if isinstance(content, bytes):
+            return hashlib.sha256(content).hexdigest()
+        key = artifact.digest, content.relative_to(folder_of(artifact)).as_posix()
+        if key in self._known:
+            return self._known[key]
+        if key not in self._reading:
+            started = asyncio.get_running_loop().run_in_executor(self._threads, digest_of_file, content)
+            self._reading[key] = started
+            started.add_done_callback(partial(self._keep, key))
+        # Who gives up waiting does not take it from the others.
+        return await asyncio.shield(self._reading[key])
+
+    def _keep(self, key: tuple[str, str], found: asyncio.Future[str]) -> None:
+        del self._reading[key]
+        if not found.cancelled() and found.exception() is None:
+            self._known[key] = found.result()
+
+    def _make(self, files: Files, snapshot: Path, place: Path) -> None:
+        _sweep(self._root(snapshot), snapshot.parent)
+        _make(files, place)
 
     def _root(self, snapshot: Path) -> Path:
-        store = snapshot.parent.parent if snapshot.parent.name == _SNAPSHOTS else self.settings.data_dir
-        return store / _ARRANGED
+        """The folder of what is made of the snapshots that lie where this one does, and of no others."""
+        if snapshot.parent.name == _SNAPSHOTS:
+            return snapshot.parent.parent / _ARRANGED
+        source = hashlib.sha256(os.fsencode(snapshot.parent)).hexdigest()[:16]
+        return self._settings.data_dir / _ELSEWHERE / source
+
+
+@contextmanager
+def _told(artifact: Artifact, use: Use) -> Iterator[None]:
+    try:
+        yield
+    except SnapshotError:
+        raise
+    except OSError as error:
+        raise SnapshotError(
+            f"The files of {artifact.name!r} could not be laid out as {use.server} wants them: {error}.",
+            hint="Check the disk and the store's permissions, or move the store with KALE_SERVE_STORE.",
+        ) from error
 
 
 def is_arranged(artifact: Artifact, use: Use) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from ...fields import name_of
 from ..credentials import Place
 from ..layouts import told
 from . import owner_references as shared
-from .arranging import Arranging, files_for, is_arranged
+from .arranging import Arranging, is_arranged
 from .by_claim import AsItIs, Copied, FromRok, own_claim, source_of
 from .by_s3 import ToBucket, in_bucket
 from .by_upload import ToNamedClaim, ToOwnClaim
@@ -83,6 +82,7 @@ class Staging:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)
+        self._arranging.close()
 
     async def _about_layout(self, artifact: Artifact, use: Use) -> list[Check]:
         """Why the files cannot be laid out for what loads them, or how they have to lie where that is not done here."""
@@ -91,7 +91,7 @@ class Staging:
             message = f"The files are used from where they are, {artifact.uri[:200]}. {wanted}"
             return [Check("info", "LayoutExpected", message, "", "version")] if wanted else []
         try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, files_for, artifact, use)
+            await self._arranging.files(artifact, use)
         except InvalidInputError as error:
             return [Check("error", "LayoutMissing", error.message, error.hint, error.field)]
         except (SnapshotError, OSError) as error:

@@ -14,6 +14,7 @@ from ....entities import Artifact
 from ....errors import InvalidInputError
 from ....formats.tensors import ANY_SHAPE
 from ....formats.textproto import MalformedError, without
+from ....formats.torchmodel import is_flat
 from ....formats.tritonmodels import CONFIG, ENSEMBLE, TYPES, TritonModel, entry_of, models_of
 from ....ml import Signature, TensorSpec
 from ....runner.triton import FORMATS, SHARED_MEMORY
@@ -140,16 +141,30 @@ def _config(snapshot: Snapshot) -> str:
     of, signature = snapshot.format, snapshot.signature
     platform = [f'platform: "{_PLATFORMS[of]}"'] if of in _PLATFORMS else []
     lines = [f'backend: "{_BACKENDS[of]}"', *platform, "max_batch_size: 0"]
+    if snapshot.in_cluster and of == "pytorch":
+        _check_module(signature)
     if signature:
         lines += [_field("input", spec) for spec in signature.inputs]
         lines += [_field("output", spec) for spec in signature.outputs]
-    elif snapshot.in_cluster and of == "pytorch":
+    return "\n".join([*lines, *_instances(snapshot), ""])
+
+
+def _check_module(signature: Signature | None) -> None:
+    """Refuse what Triton's own backend for PyTorch cannot answer: it takes outputs by their numbers alone."""
+    if not (signature and signature.inputs and signature.outputs):
         raise InvalidInputError(
             "Triton has to be told what a PyTorch model takes and gives, which this one does not tell.",
             hint="Log it with an example of its input: Model(…, example=x).",
             field="runtime",
         )
-    return "\n".join([*lines, *_instances(snapshot), ""])
+    names = [spec.name for spec in signature.outputs]
+    if not is_flat(names):
+        raise InvalidInputError(
+            f"KServe's Triton takes of a PyTorch model a tensor or a tuple of tensors, and this one answers by names: "
+            f"{', '.join(names[:5])}.",
+            hint="Have forward() return a tuple of tensors, or choose another runtime.",
+            field="runtime",
+        )
 
 
 def _instances(snapshot: Snapshot) -> tuple[str, ...]:
