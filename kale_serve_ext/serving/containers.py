@@ -10,6 +10,8 @@ from ..ml import JSON
 from .config import Config, merge_env
 
 PREFIX = "kale-serve-ext/"
+SERVER = f"{PREFIX}predictor-server"
+"""The annotation with the program that the predictor's runtime runs, where the cluster has told it."""
 NODES = "nodeSelector"
 PREDICTOR_PROTOCOL = "--predictor_protocol"
 NODE = "kubernetes.io/hostname"

@@ -34,6 +34,7 @@ from .containers import (
     NODES,
     PREDICTOR_PROTOCOL,
     PREFIX,
+    SERVER,
     container_of,
     container_wanted,
     has_container,
@@ -162,6 +163,8 @@ def _annotations(wanted: Wanted) -> dict[str, JSON]:
         if is_code and part.staged.image and not has_container(wanted.config or {}, component):
             found[f"{PREFIX}{component}-image"] = part.staged.image
         found.update(part.staged.annotations)
+    if wanted.model and wanted.model.use.server:
+        found[SERVER] = wanted.model.use.server
     if wanted.paused:
         found[STOP] = "true"
     if wanted.mode:

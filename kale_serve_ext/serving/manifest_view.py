@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..engines.base import Component, Manifest
-from ..engines.fields import mapping
+from ..engines.fields import annotations_of, mapping
 from ..engines.kserve import MODEL_KIND
 from ..ml import JSON
+from .containers import SERVER
 
 
 def serves_format(manifest: Manifest) -> bool:
@@ -49,7 +50,9 @@ def is_intercepted(manifest: Manifest) -> bool:
 
 def has_v2_grpc(manifest: Manifest) -> bool:
     """Whether the predictor's gRPC may be v2's: TensorFlow Serving, which KServe takes for TensorFlow's models where no
-    runtime is named, has one of its own."""
+    runtime is named, has one of its own. A runtime's name counts where it is not known which program it runs."""
+    if server := annotations_of(manifest).get(SERVER):
+        return server != "tensorflow-serving"
     model = mapping(_component(manifest, "predictor").get("model"))
     runtime = str(model.get("runtime") or format_of(manifest))
     return runtime != "tensorflow" and "tensorflow-serving" not in runtime

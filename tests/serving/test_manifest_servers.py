@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from kale_serve_ext.engines.base import Manifest, Staged
+from kale_serve_ext.engines.base import Manifest, Staged, Use
 from kale_serve_ext.engines.kserve import canaries_of
 from kale_serve_ext.entities import MODEL, Artifact, Environment
 from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.answering import method_of, verify_of
 from kale_serve_ext.serving.config import normalise
 from kale_serve_ext.serving.manifest import ServedArtifact, Wanted, build
-from kale_serve_ext.serving.manifest_view import serves_format, variables
+from kale_serve_ext.serving.manifest_view import has_v2_grpc, serves_format, variables
 from kale_serve_ext.serving.status import protocol_of, runtime_of
 
 IRIS = Artifact(MODEL, "iris", "2", uri="file:///s/sha256/aa", format="sklearn", id=12)
@@ -47,6 +47,27 @@ def server_of(manifest: Manifest) -> Mapping[str, JSON]:
     found = containers[0] if isinstance(containers, list) else predictor["model"]
     assert isinstance(found, dict)
     return found
+
+
+NETWORK = replace(IRIS, format="tensorflow")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "server", "is_so"),
+    [
+        ("kserve-tensorflow-serving", "tensorflow-serving", False),
+        ("our-tf", "tensorflow-serving", False),
+        ("tensorflow-serving-by-triton", "tritonserver", True),
+        ("kserve-tensorflow-serving", "", False),
+        ("our-own", "", True),
+    ],
+)
+def test_whose_grpc_a_runtime_speaks_is_told_by_its_program(runtime: str, server: str, is_so: bool) -> None:
+    given = ServedArtifact(NETWORK, Staged(NETWORK.uri), use=Use(server, "iris"))
+    manifest = build(wanted(model=given, runtime=runtime))
+    assert has_v2_grpc(manifest) is is_so
+    # What comes next is another program's, of which nothing is known.
+    assert has_v2_grpc(build(wanted(model=part(NETWORK), runtime="our-own", onto=manifest)))
 
 
 BOOSTER = replace(
