@@ -7,16 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ..engines.base import AS_LOGGED, Check, Engine, Manifest, Runtime, ServiceState, Setup, Staged, Use
+from ..engines.base import AS_LOGGED, Check, Engine, Manifest, Runtime, ServiceState, Staged, Use
 from ..engines.kserve import CANARY, OWN_RUNTIME, STANDARD, is_stopped
 from ..entities import KFP_MODEL, MODEL, TRANSFORMER, Artifact
 from ..errors import InvalidInputError, NotFoundError, PermissionDeniedError, SnapshotError
-from ..formats import known
-from .answering import method_of
 from .changes import changes, differences
 from .config import Config, for_component, normalise
-from .containers import has_container
-from .differences import differences_of
 from .existing_service import (
     about_name,
     about_removal,
@@ -35,9 +31,10 @@ from .inputs import check_input
 from .layout import check_layout
 from .manifest import ServedArtifact, Wanted, build
 from .methods import check_method, check_verify, chosen_method, chosen_verify, has_methods, methods_of
-from .runtimes import Asked, about_differences, about_runtime, choices, in_order, misfit, title_of, usual_protocol
-from .status import protocol_of, python_of, runtime_of, served_artifact
-from .types import Plan, RuntimeChoice, ServeRequest
+from .picking import pick_runtime
+from .runtimes import Asked
+from .status import protocol_of, python_of, served_artifact
+from .types import Plan, ServeRequest
 
 if TYPE_CHECKING:
     from ..metadata.store import Metadata
@@ -55,17 +52,6 @@ class Draft:
     """Whether it goes on with a transformer that other metadata record."""
     runtime: Runtime | None = None
     """The runtime that is to serve it; None for a container of the user's own."""
-
-
-@dataclass(frozen=True)
-class _Pick:
-    """The runtime's side of a plan."""
-
-    runtime: Runtime | None
-    protocol: str
-    choices: tuple[RuntimeChoice, ...]
-    checks: tuple[Check, ...]
-    setup: Setup | None = None
 
 
 async def make_plan(request: ServeRequest, engine: Engine, metadata: Metadata) -> Plan:
@@ -128,7 +114,7 @@ async def draft(
         runtimes = [r for r in runtimes if r.name != OWN_RUNTIME]
     python = await _python_chosen(metadata, before) if before and model and model.format == "custom" else ""
     asked = Asked("", method, verify)
-    pick = await _pick_runtime(request, config, asked, model, transformer, engine, runtimes, before, python, name)
+    pick = await pick_runtime(request, config, asked, model, transformer, engine, runtimes, before, python, name)
     is_served = pick.runtime is not None and not any(c.level == "error" for c in pick.checks)
     use = Use(pick.runtime.server, name) if pick.runtime and is_served and pick.runtime.server else AS_LOGGED
     stays = before is not None and transformer is None and not {"transformer", "config"} & {*request.remove}
@@ -238,143 +224,6 @@ async def _python_chosen(metadata: Metadata, before: Manifest) -> str:
     return "" if model is not None and model.environment.python == python else python
 
 
-async def _pick_runtime(
-    request: ServeRequest,
-    config: Config,
-    asked: Asked,
-    model: Artifact | None,
-    transformer: Artifact | None,
-    engine: Engine,
-    runtimes: Sequence[Runtime],
-    before: Manifest | None,
-    python: str,
-    name: str,
-) -> _Pick:
-    """The runtime and the protocol: as asked, else those of the service ``before``, else the best fitting.
-
-    Args:
-        python: the interpreter that was chosen for custom code before.
-        name: the service's.
-    """
-    said = request.protocol or _said(config, "protocolVersion")
-    if said not in ("", "v1", "v2"):
-        raise InvalidInputError(f"{said[:100]!r} is not a protocol.", hint="Choose v1 or v2.", field="protocol")
-    implied = str(transformer.details.get("protocol") or "") if transformer else ""
-    if model is not None and request.transformer_id is not None:
-        # To give a transformer is to ask for its protocol; people's own container speaks what it speaks.
-        said = said or implied
-    protocol = said or (protocol_of(before) if before else "") or implied or "v1"
-    wanted = request.runtime or _said(config, "runtime")
-    if model is None:
-        listed = tuple(_without_model(runtime) for runtime in runtimes)
-        if has_container(config, "predictor"):
-            return _Pick(None, protocol, listed, ())
-        message, hint = "No model was chosen.", "Pass model_id, or a predictor container with an image in serve_config."
-        return _Pick(None, protocol, listed, (Check("error", "NoModel", message, hint, "version"),))
-    usual = runtime_of(before) if before and not wanted else ""
-    if python and not wanted and model.format == "custom":
-        usual = next((r.name for r in runtimes if "custom" in r.formats and r.python == python), "")
-    candidate = wanted or (usual if usual != OWN_RUNTIME else "")
-    if candidate and all(r.name != candidate for r in runtimes) and any(r.assumed for r in runtimes):
-        # Not all runtimes could be read: the user may know of one.
-        runtimes = [*runtimes, Runtime(candidate, candidate, (model.format,), (), assumed=True)]
-    named = next((r for r in runtimes if r.name == wanted), None)
-    any_protocol = not said and not (implied and not before)
-    if named and any_protocol and named.protocols and protocol not in named.protocols:
-        # MLServer and Triton speak only v2: naming one of them is asking for it.
-        protocol = named.protocols[0]
-    is_open = not (wanted or said or implied or before)
-    asked = replace(asked, protocol="" if is_open else protocol)
-    may = replace(asked, protocol="") if any_protocol else asked
-    fitting = [r for r in in_order(runtimes, model, asked.method) if not misfit(r, model.format, may)]
-    found = await asyncio.gather(*(engine.check(model, runtime, name) for runtime in fitting))
-    verdicts = {runtime.name: checks for runtime, checks in zip(fitting, found, strict=True)}
-    needed = await asyncio.gather(*(engine.lacks(runtime) for runtime in fitting))
-    lacking = {runtime.name: setup for runtime, setup in zip(fitting, needed, strict=True) if setup}
-    if is_open:
-        protocol = usual_protocol(choices(runtimes, model, asked, verdicts), fitting, protocol)
-        asked = replace(asked, protocol=protocol)
-    kept = bool(before and usual in verdicts and _stays(usual, fitting, verdicts, model, asked, before))
-    by_name = bool(wanted)
-    if kept:
-        wanted = usual
-    offered = choices(runtimes, model, asked, verdicts, wanted, lacking, any_protocol=any_protocol)
-    chosen = next((r for r in runtimes if any(c.chosen and c.name == r.name for c in offered)), None)
-    if chosen:
-        about = about_differences(chosen, runtimes, model, asked, named=by_name, kept=kept)
-        setup = lacking.get(chosen.name)
-        told = (*verdicts[chosen.name], *about, *about_runtime(chosen, setup))
-        return _Pick(chosen, protocol, tuple(offered), told, setup)
-    problem = _no_runtime(wanted, named, model, asked, runtimes)
-    own = verdicts.get(wanted) or (next(iter(verdicts.values())) if not wanted and verdicts else ())
-    errors = [c for c in own if c.level == "error"]
-    # What the engine found out about the one runtime in question says more than that none fits.
-    return _Pick(named, protocol, tuple(offered), tuple(errors) or (problem,))
-
-
-def _stays(
-    name: str,
-    fitting: Sequence[Runtime],
-    verdicts: Mapping[str, Sequence[Check]],
-    model: Artifact,
-    asked: Asked,
-    before: Manifest,
-) -> bool:
-    """Whether the runtime of the service before can serve what comes, and answers it no worse than what was."""
-    if any(c.level == "error" for c in verdicts[name]):
-        return False
-    served = served_artifact("model", before)
-    is_same = served is not None and served.id == model.id and method_of(before) == asked.method
-    return is_same or not any(differences_of(model, r, asked.method) for r in fitting if r.name == name)
-
-
-def _no_runtime(
-    wanted: str, named: Runtime | None, model: Artifact, asked: Asked, runtimes: Sequence[Runtime]
-) -> Check:
-    title = title_of(model.format)
-    if wanted and named is None:
-        names = ", ".join(r.name for r in runtimes)
-        return Check(
-            "error", "RuntimeUnknown", f"There is no runtime {wanted[:100]!r} here.", f"Use: {names}.", "runtime"
-        )
-    if named and not misfit(named, model.format, Asked(asked.protocol)):
-        why = misfit(named, model.format, asked)
-        own = [r.name for r in runtimes if r.name == OWN_RUNTIME]
-        hint = f'Choose runtime="{own[0]}", or leave it out.' if own else "Choose another runtime."
-        return Check("error", "RuntimeMisfit", f"{named.name} {why}.", hint, "runtime")
-    if named:
-        why = misfit(named, model.format, asked)
-        hint = "Choose another runtime or protocol."
-        return Check("error", "RuntimeMisfit", f"{named.name} {why}, and this is a {title} model.", hint, "runtime")
-    if not model.format:
-        message = f"It is not recorded what format the model {model.name!r} has."
-        hint = "Log it with Model(...).submit_artifact(), which records that."
-        return Check("error", "FormatUnknown", message, hint, "version")
-    format_ = known(model.format)
-    is_local = any(r.python for r in runtimes)
-    if is_local and format_ and format_.runtimes and not any(model.format in r.formats for r in runtimes):
-        message = f"{title} models are not served on one machine."
-        hint = f"In a cluster KServe serves them by {' or '.join(format_.runtimes)}."
-        return Check("error", "NoRuntime", message, hint, "runtime")
-    message = f"No runtime here serves {title} models by {asked.protocol}."
-    return Check("error", "NoRuntime", message, "Log the model as custom code, or choose another protocol.", "runtime")
-
-
-def _without_model(runtime: Runtime) -> RuntimeChoice:
-    return RuntimeChoice(
-        name=runtime.name,
-        display_name=runtime.display_name,
-        protocols=runtime.protocols,
-        fits=False,
-        reason="choose a model first",
-        python=runtime.python,
-        image=runtime.image,
-        assumed=runtime.assumed,
-        differs=runtime.differs,
-        upkeep=runtime.upkeep,
-    )
-
-
 async def _check_transformer(
     transformer: Artifact | None, protocol: str, engine: Engine
 ) -> tuple[str, tuple[Check, ...]]:
@@ -408,15 +257,6 @@ async def _part(
     except (InvalidInputError, PermissionDeniedError, SnapshotError) as error:
         checks.append(Check("error", "OutOfReach", error.message, error.hint, error.field))
         return ServedArtifact(artifact, Staged(artifact.uri), python)
-
-
-def _said(config: Config, key: str) -> str:
-    """A value that may stand at the top, in ``predictor`` or in ``predictor.model``; the innermost counts."""
-    predictor = config.get("predictor")
-    own = predictor if isinstance(predictor, Mapping) else {}
-    model = own.get("model")
-    places = (model if isinstance(model, Mapping) else {}, own, config)
-    return next((str(place[key]) for place in places if place.get(key)), "")
 
 
 def _image_tag() -> str:
