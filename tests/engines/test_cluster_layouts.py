@@ -51,6 +51,7 @@ def laid_out(server: str, model_format: str, *files: str, **more: object) -> Lay
             {"model.joblib": "iris.joblib", "record.json": "record.json"},
         ),
         ("mlserver", "xgboost", ("model.ubj",), {"model.ubj": "model.ubj"}),
+        ("mlserver", "catboost", ("churn.cbm",), {"model.cbm": "churn.cbm"}),
         ("mlserver", "mlflow", ("MLmodel", "model.pkl"), {"MLmodel": "MLmodel", "model.pkl": "model.pkl"}),
     ],
 )

@@ -29,6 +29,7 @@ _BY_MLSERVER: Mapping[str, tuple[str, ...]] = {
     "sklearn": _PICKLES,
     "xgboost": (".bst", ".json", ".ubj"),
     "lightgbm": (".bst",),
+    "catboost": (".cbm",),
 }
 _MODELS = "/mnt/models"
 
