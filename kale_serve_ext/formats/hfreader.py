@@ -2,57 +2,50 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
+from ..errors import InvalidInputError
 from ..estimators.answers import plain
 from ..ml import TensorSpec
 from . import hftasks
+from .hfvectors import Vectors
 from .tensors import TensorModel
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
 _AT_ONCE = 32
 """Texts that are embedded together."""
-_POOLING = "1_Pooling/config.json"
-"""Where sentence-transformers says how the vectors of tokens become one."""
+_UNBOUNDED = 1 << 30
+"""What tokenizers that know no limit have as one is larger."""
 
 
 class _Pipeline(Protocol):
+    tokenizer: _Tokenizer
+
     def __call__(self, texts: str | list[str], **parameters: object) -> list[object]: ...
 
 
-class _Numbers(Protocol):
-    """What is used of a torch.Tensor."""
-
-    def __mul__(self, other: object, /) -> _Numbers: ...
-    def __truediv__(self, other: object, /) -> _Numbers: ...
-    def __getitem__(self, key: object, /) -> _Numbers: ...
-    def unsqueeze(self, dim: int) -> _Numbers: ...
-    def sum(self, dim: int) -> _Numbers: ...
-    def clamp(self, *, min: float) -> _Numbers: ...
-    def norm(self, *, dim: int, keepdim: bool) -> _Numbers: ...
-    def float(self) -> _Numbers: ...
-    def cpu(self) -> _Numbers: ...
-    def numpy(self) -> np.ndarray: ...
-
-
 class _Encoded(Protocol):
-    def to(self, device: object) -> Mapping[str, _Numbers]: ...
+    def to(self, device: object) -> Mapping[str, torch.Tensor]: ...
 
 
 class _Tokenizer(Protocol):
+    model_max_length: int
+
     def __call__(self, texts: list[str], **options: object) -> _Encoded: ...
 
 
 class _Answer(Protocol):
-    last_hidden_state: _Numbers
+    last_hidden_state: torch.Tensor
 
 
 class _Encoder(Protocol):
-    device: object
+    device: torch.device
 
     def __call__(self, **fed: object) -> _Answer: ...
 
@@ -61,6 +54,7 @@ def of_folder(path: Path, folder: hftasks.Folder, task: hftasks.Task) -> TensorM
     """The model of a folder.
 
     Raises:
+        InvalidInputError: its texts become vectors in a way that is not served.
         Exception: whatever transformers says of it.
     """
     import transformers
@@ -68,9 +62,9 @@ def of_folder(path: Path, folder: hftasks.Folder, task: hftasks.Task) -> TensorM
     if task.kind == "embedding":
         model = transformers.AutoModel.from_pretrained(path, trust_remote_code=False).eval().to(device())
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-        return Embedder(model, tokenizer, folder, task, first=_pools_first(path))
+        return Embedder(model, tokenizer, folder, task, path)
     made = transformers.pipeline(task.name, model=str(path), device=device(), trust_remote_code=False)
-    return Reader(made, folder, task)
+    return Reader(_bounded(made, folder), folder, task)
 
 
 def of_objects(model: object, tokenizer: object, folder: hftasks.Folder, task: hftasks.Task) -> TensorModel:
@@ -79,8 +73,10 @@ def of_objects(model: object, tokenizer: object, folder: hftasks.Folder, task: h
 
     if task.kind == "embedding":
         return Embedder(cast("_Encoder", model), cast("_Tokenizer", tokenizer), folder, task)
-    made = transformers.pipeline(task.name, model=model, tokenizer=tokenizer, device=getattr(model, "device", None))
-    return Reader(made, folder, task)
+    # The caller's own tokenizer stays as it is.
+    own = copy.copy(tokenizer)
+    made = transformers.pipeline(task.name, model=model, tokenizer=own, device=getattr(model, "device", None))
+    return Reader(_bounded(made, folder), folder, task)
 
 
 def device() -> str:
@@ -126,10 +122,14 @@ class Reader:
 
 
 class Embedder:
-    """A model whose last layer is averaged over a text's tokens, to a vector of length one.
+    """A model whose last layer is averaged over a text's tokens, to a vector of length one, as KServe's Hugging Face
+    server does it; or what a folder of sentence-transformers says instead.
 
-    So KServe's Hugging Face server does it. A folder of sentence-transformers may say that the first token stands for
-    the text.
+    Args:
+        path: the folder; None where the model comes without one.
+
+    Raises:
+        InvalidInputError: the folder says what is not served.
     """
 
     def __init__(
@@ -138,13 +138,18 @@ class Embedder:
         tokenizer: _Tokenizer,
         folder: hftasks.Folder,
         task: hftasks.Task,
-        *,
-        first: bool = False,
+        path: Path | None = None,
     ) -> None:
+        from .hfpooling import Pooled
+
         self._model = model
         self._tokenizer = tokenizer
-        self._first = first
-        self._longest: dict[str, object] = {"max_length": folder.context} if folder.context else {}
+        self._told = folder.vectors
+        if self._told and self._told.problem:
+            raise InvalidInputError(self._told.problem, hint=hftasks.OTHER_VECTORS, field="model")
+        self._pooled = Pooled(self._told or Vectors(), path, model.device)
+        longest = longest_of(tokenizer.model_max_length, folder)
+        self._longest: dict[str, object] = {"max_length": longest} if longest else {}
         self.inputs: tuple[TensorSpec, ...] = hftasks.inputs_of(task)
         self.outputs: tuple[TensorSpec, ...] = hftasks.outputs_of(task, folder)
 
@@ -159,7 +164,7 @@ class Embedder:
         made: list[np.ndarray] = []
         tokens = 0
         for start in range(0, len(texts), _AT_ONCE):
-            vectors, count = self._embed(list(texts[start : start + _AT_ONCE]))
+            vectors, count = self._embed([self._as_read(text) for text in texts[start : start + _AT_ONCE]])
             made.append(vectors)
             tokens += count
         width = self.outputs[0].shape[1]
@@ -180,16 +185,33 @@ class Embedder:
         ).to(self._model.device)
         with torch.no_grad():
             layer = self._model(**fed).last_hidden_state.float()
-            mask = fed["attention_mask"].unsqueeze(-1).float()
-            vectors = layer[:, 0] if self._first else (layer * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
-            whole = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
-        return whole.cpu().numpy(), int(fed["attention_mask"].cpu().numpy().sum())
+            vectors = self._pooled(layer, fed["attention_mask"])
+        return vectors.cpu().numpy(), int(fed["attention_mask"].sum())
+
+    def _as_read(self, text: str) -> str:
+        """The text as sentence-transformers hands it to its tokenizer."""
+        if self._told is None:
+            return text
+        found = (self._told.prompt + text).strip()
+        return found.lower() if self._told.lowers else found
+
+
+def longest_of(limit: int, folder: hftasks.Folder) -> int:
+    """Tokens of a text that are read, the model's own among them; 0 where nothing tells it.
+
+    Args:
+        limit: the tokenizer's.
+    """
+    told = (limit, folder.context, folder.vectors.longest if folder.vectors else 0)
+    return int(min((size for size in told if 0 < size < _UNBOUNDED), default=0))
+
+
+def _bounded(pipeline: _Pipeline, folder: hftasks.Folder) -> _Pipeline:
+    """The pipeline, so that it cuts texts before the model has no more positions for them."""
+    if longest := longest_of(pipeline.tokenizer.model_max_length, folder):
+        pipeline.tokenizer.model_max_length = longest
+    return pipeline
 
 
 def _texts(tensors: Mapping[str, np.ndarray]) -> list[str]:
     return [str(text) for text in tensors["text"].tolist()]
-
-
-def _pools_first(path: Path) -> bool:
-    told = hftasks.settings(path / _POOLING)
-    return told.get("pooling_mode_cls_token") is True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,9 @@ from typing import Literal
 
 from ..errors import InvalidInputError
 from ..ml import JSON, TensorSpec
+from . import hfvectors
+from .hfvectors import Vectors
+from .smallfiles import settings
 
 CONFIG = "config.json"
 TASK_FILE = "kale-task.json"
@@ -22,9 +24,10 @@ _TOKENIZERS = (
 )
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _TEMPLATE = "chat_template"
-_MOST_BYTES = 16 << 20
-"""A larger file is no configuration."""
 _MOST_LABELS = 1000
+
+OTHER_VECTORS = "It can be served as custom code that calls SentenceTransformer.encode()."
+"""The way out for models whose vectors are made otherwise."""
 
 Kind = Literal["labels", "lists", "embedding", "text"]
 
@@ -69,6 +72,16 @@ _BY_ARCHITECTURE = (
 )
 """What a class's name ends in; the first that fits counts. KServe's server derives the same, and no embeddings."""
 
+_BEHIND_PADDING = frozenset(
+    {
+        *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert", "mpnet"),
+        *("longformer", "data2vec-text", "ibert", "luke", "mluke", "lilt", "markuplm", "layoutlmv3", "esm"),
+    }
+)
+"""Types of models whose positions are counted from behind the number of the padding token: so many fewer are left."""
+_RELATIVE = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers"})
+"""Types of models that have no positions; what they say of them is how long the texts were that they learned from."""
+
 _LISTS = {"fill-mask": "fills", "text-classification": "labels"}
 """What outputs of lists are called."""
 
@@ -80,6 +93,8 @@ class Folder:
     config: Mapping[str, JSON]
     told: Mapping[str, JSON] = field(default_factory=dict)
     """What :data:`TASK_FILE` says, and whether there is a ``chat_template``."""
+    vectors: Vectors | None = None
+    """How it makes vectors of texts, where it is one of sentence-transformers."""
 
     @property
     def architecture(self) -> str:
@@ -91,12 +106,17 @@ class Folder:
     def task(self) -> str:
         """The task's name; one that is not served too, and empty where it cannot be told."""
         told = str(self.told.get("task") or "")
-        return _named(told) if told else derived(self.architecture)
+        if told:
+            return _named(told)
+        by_class = derived(self.architecture)
+        # The class of those of sentence-transformers is often the one that they were trained as.
+        is_classifier = by_class in ("text-classification", "token-classification")
+        return "feature-extraction" if self.vectors and not is_classifier else by_class
 
     @property
     def chats(self) -> bool:
         """Whether its tokenizer has a form for conversations."""
-        return bool(self.told.get(_TEMPLATE)) and derived(self.architecture) == "text-generation"
+        return bool(self.told.get(_TEMPLATE)) and self.task == "text-generation"
 
     @property
     def parameters(self) -> Mapping[str, JSON]:
@@ -113,12 +133,23 @@ class Folder:
     @property
     def width(self) -> int:
         """Of an embedding; -1 where it is not told."""
-        return next((n for key in ("hidden_size", "d_model", "dim") if (n := self._number(key)) > 0), -1)
+        hidden = next((n for key in ("hidden_size", "d_model", "dim") if (n := self._number(key)) > 0), -1)
+        return (self.vectors or Vectors()).width(hidden)
 
     @property
     def context(self) -> int:
         """Tokens that the model can have before it, its own among them; 0 where it is not told."""
-        return next((n for key in ("max_position_embeddings", "n_positions") if (n := self._number(key)) > 0), 0)
+        places = next((n for key in ("max_position_embeddings", "n_positions") if (n := self._number(key)) > 0), 0)
+        if self.config.get("model_type") not in _BEHIND_PADDING:
+            return places
+        padding = self._number("pad_token_id")
+        return max(places - (padding if padding >= 0 else 1) - 1, 0)
+
+    @property
+    def most_read(self) -> int:
+        """Tokens that its encoder can have before it; 0 where there is no bound, or it is not told."""
+        is_relative = self.config.get("model_type") in _RELATIVE
+        return 0 if is_relative else max(self._number("max_encoder_position_embeddings"), 0) or self.context
 
     def _number(self, key: str) -> int:
         inner = self.config.get("text_config")
@@ -131,14 +162,14 @@ class Folder:
 
 def read(path: Path) -> Folder | None:
     """What a folder says; None where it is none of transformers."""
-    config = _settings(path / CONFIG)
+    config = settings(path / CONFIG)
     if config is None or not (config.get("model_type") or config.get("architectures")):
         return None
-    told = dict(settings(path / TASK_FILE))
+    told = dict(settings(path / TASK_FILE) or {})
     told[_TEMPLATE] = (path / "chat_template.jinja").is_file() or bool(
-        settings(path / "tokenizer_config.json").get("chat_template")
+        (settings(path / "tokenizer_config.json") or {}).get("chat_template")
     )
-    return Folder(config, told)
+    return Folder(config, told, hfvectors.read(path))
 
 
 def weights(path: Path) -> list[str]:
@@ -151,7 +182,7 @@ def weights(path: Path) -> list[str]:
 def absent_weights(path: Path) -> list[str]:
     """The files that an index of weights names and that are not there."""
     for index in sorted(path.glob("*.index.json")):
-        told = (_settings(index) or {}).get("weight_map")
+        told = (settings(index) or {}).get("weight_map")
         if isinstance(told, Mapping):
             return sorted({str(name) for name in told.values() if not (path / str(name)).is_file()})
     return []
@@ -227,21 +258,12 @@ def outputs_of(task: Task, folder: Folder) -> tuple[TensorSpec, ...]:
         return TensorSpec("label", "str", ("batch",)), TensorSpec("score", "float32", ("batch",))
     if task.kind == "text":
         return ()
-    return (
-        TensorSpec(
-            {"fill-mask": "fills", "text-classification": "labels"}.get(task.name, "entities"), "str", ("batch",)
-        ),
-    )
+    return (TensorSpec(_LISTS.get(task.name, "entities"), "str", ("batch",)),)
 
 
 def answers_one(folder: Folder) -> bool:
     """Whether a classifier answers with its best label alone."""
     return "top_k" not in folder.parameters
-
-
-def settings(path: Path) -> Mapping[str, JSON]:
-    """What a file of JSON says; nothing where it is not there, or is no object."""
-    return _settings(path) or {}
 
 
 def _named(name: str) -> str:
@@ -250,13 +272,3 @@ def _named(name: str) -> str:
         return "text2text-generation"
     by_kserve = {one.kserve: one.name for one in TASKS}
     return _ALIASES.get(wanted) or by_kserve.get(wanted) or wanted
-
-
-def _settings(path: Path) -> Mapping[str, JSON] | None:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            return None
-        told: JSON = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return told if isinstance(told, Mapping) else None

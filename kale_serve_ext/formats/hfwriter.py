@@ -64,7 +64,7 @@ def load(path: Path, folder: hftasks.Folder, task: hftasks.Task) -> Writer:
     auto = transformers.AutoModelForSeq2SeqLM if both_ways else transformers.AutoModelForCausalLM
     model = auto.from_pretrained(path, trust_remote_code=False).eval().to(device())
     tokenizer = transformers.AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-    return TransformersWriter(model, tokenizer, folder.context, reads_first=both_ways)
+    return TransformersWriter(model, tokenizer, folder.context, reads=folder.most_read if both_ways else None)
 
 
 class TransformersWriter:
@@ -72,14 +72,16 @@ class TransformersWriter:
 
     Args:
         context: tokens that prompt and answer may have together; 0 where that is not known.
-        reads_first: whether it has an encoder for the prompt, so that the answer begins anew.
+        reads: tokens that its encoder may have of the prompt, 0 where that is not known; None where it has no encoder,
+            and the answer goes on from the prompt.
     """
 
-    def __init__(self, model: _Model, tokenizer: _Tokenizer, context: int, *, reads_first: bool) -> None:
+    def __init__(self, model: _Model, tokenizer: _Tokenizer, context: int, *, reads: int | None) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._context = context
-        self._reads_first = reads_first
+        self._reads_first = reads is not None
+        self._longest = context - 1 if reads is None else reads
         ends = model.generation_config.eos_token_id or tokenizer.eos_token_id
         self._ends = set(ends) if isinstance(ends, list) else {ends}
 
@@ -137,11 +139,12 @@ class TransformersWriter:
     def _checked(self, ids: Sequence[int]) -> Prompt:
         if not ids:
             raise InvalidInputError("The prompt is empty.", field="prompt")
-        if self._context and len(ids) >= self._context and not self._reads_first:
+        if 0 < self._longest < len(ids):
+            takes = f"{self._longest:,}" if self._reads_first else f"{self._context:,}, with its answer"
             raise InvalidInputError(
-                f"The prompt has {len(ids):,} tokens; the model takes {self._context:,}, with its answer.",
-                hint="Send less of the conversation.",
-                field="messages",
+                f"The prompt has {len(ids):,} tokens; the model takes {takes}.",
+                hint="Send a shorter text." if self._reads_first else "Send less of the conversation.",
+                field="prompt" if self._reads_first else "messages",
             )
         return Prompt(tuple(ids))
 

@@ -66,6 +66,10 @@ class _HuggingFace(Format):
             hint=f"Choose the folder that save_pretrained() wrote, with {hftasks.CONFIG} and the tokenizer.",
         )
 
+    def default_name(self, obj: object) -> str:
+        pair = _pair(obj)
+        return super().default_name(pair[0] if pair else obj)
+
     def save(self, obj: object, directory: Path) -> None:
         for part in _parts(obj):
             part.save_pretrained(str(directory))
@@ -112,13 +116,16 @@ class _HuggingFace(Format):
         return _details(_config_of(obj, model))
 
     def check(self, directory: Path) -> list[str]:
-        if not directory.is_dir() or hftasks.read(directory) is None:
+        folder = hftasks.read(directory) if directory.is_dir() else None
+        if folder is None:
             return [f"There is no {hftasks.CONFIG} of transformers, which names the model's class."]
         found = []
         if not hftasks.weights(directory):
             found.append("There is no file of weights (.safetensors or .bin).")
         elif absent := hftasks.absent_weights(directory):
             found.append(f"The weights {', '.join(absent[:5])} are missing, which the index names.")
+        if folder.vectors and folder.vectors.problem and folder.task == "feature-extraction":
+            found.append(f"{folder.vectors.problem} {hftasks.OTHER_VECTORS}")
         if not hftasks.has_processor(directory):
             found.append("There is no tokenizer: save it into the same folder, by tokenizer.save_pretrained(folder).")
         return found
@@ -131,6 +138,8 @@ class _HuggingFace(Format):
             yield "It answers with the number of each token's class, special tokens too, not with the entities."
         elif task and task.name == "fill-mask":
             yield "It answers with the likeliest token alone, without its score."
+        elif model.details.get("vectors"):
+            yield "It averages the vectors of the tokens, to length one, whatever modules.json says."
 
     def arguments(self, model: Artifact, runtime: str) -> tuple[str, ...]:
         task = hftasks.by_name(str(model.details.get("task") or ""))
@@ -250,6 +259,7 @@ def _details(folder: hftasks.Folder) -> dict[str, JSON]:
         "labels": labels,
         "context": folder.context,
         "chat": folder.chats,
+        "vectors": list(folder.vectors.names) if folder.vectors and not folder.vectors.is_usual else [],
     }
     return {key: value for key, value in told.items() if value}
 

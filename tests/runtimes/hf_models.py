@@ -15,6 +15,7 @@ CHAT = (
     "{% if add_generation_prompt %}assistant:{% endif %}"
 )
 _SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+_BART = {"layers": 1, "attention_heads": 2, "ffn_dim": 32}
 _ENDS = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
 
 
@@ -55,6 +56,24 @@ def masked() -> transformers.BertForMaskedLM:
 
 def encoder() -> transformers.BertModel:
     return transformers.BertModel(_bert()).eval()
+
+
+def behind_padding() -> transformers.RobertaModel:
+    """Has 64 positions, of which those up to the padding token's number, 2, are never used."""
+    torch.manual_seed(0)
+    config = transformers.RobertaConfig(vocab_size=len(tokenizer()), max_position_embeddings=64, **_SIZES, **_ENDS)
+    return transformers.RobertaModel(config).eval()
+
+
+def summarizer() -> transformers.BartForConditionalGeneration:
+    """Reads no more than 32 tokens."""
+    torch.manual_seed(0)
+    config = transformers.BartConfig(
+        **{"vocab_size": len(tokenizer()), "max_position_embeddings": 32, "d_model": 16},
+        **{f"{part}_{what}": size for part in ("encoder", "decoder") for what, size in _BART.items()},
+        **{**_ENDS, "decoder_start_token_id": 1, "forced_eos_token_id": None},
+    )
+    return transformers.BartForConditionalGeneration(config).eval()
 
 
 def writer() -> transformers.LlamaForCausalLM:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,6 +153,90 @@ def test_embeddings_have_length_one(serving: Serving) -> None:
         assert endpoint.verify().ok
         with pytest.raises(NotFoundError):
             endpoint.chat("hello")
+
+
+def sentences(path: Path, pooling: dict[str, bool], *, is_long: bool) -> torch.nn.Linear:
+    """A folder of sentence-transformers, with a dense layer."""
+    model = hf_models.behind_padding() if is_long else hf_models.encoder()
+    model.save_pretrained(path)
+    hf_models.tokenizer().save_pretrained(path)
+    torch.manual_seed(1)
+    layer = torch.nn.Linear(32 * len(pooling), 8)
+    kinds = ["Transformer", "Pooling", "Dense", "Normalize"]
+    modules = [
+        {"idx": i, "name": str(i), "path": f"{i}_{kind}" if i else "", "type": f"sentence_transformers.models.{kind}"}
+        for i, kind in enumerate(kinds)
+    ]
+    (path / "modules.json").write_text(json.dumps(modules))
+    for place, told in (("1_Pooling", pooling), ("2_Dense", {"in_features": 32 * len(pooling), "out_features": 8})):
+        (path / place).mkdir()
+        (path / place / "config.json").write_text(json.dumps(told))
+    torch.save(
+        {f"linear.{name}": each for name, each in layer.state_dict().items()}, path / "2_Dense/pytorch_model.bin"
+    )
+    return layer
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_vectors_are_made_as_modules_json_says(tmp_path: Path, side: str) -> None:
+    modes = {"cls_token": True, "max_tokens": True, "mean_tokens": True, "lasttoken": True}
+    layer = sentences(tmp_path, {f"pooling_mode_{name}": told for name, told in modes.items()}, is_long=False)
+    model = loaded(tmp_path)
+    assert isinstance(model, Embeds)
+    model._tokenizer.padding_side = side  # type: ignore[attr-defined]  # as decoders have it
+    expected = []
+    with torch.no_grad():
+        for text in TEXTS:
+            # One text alone has no padding, so its tokens are all there is.
+            [tokens] = hf_models.encoder()(**hf_models.tokenizer()(text, return_tensors="pt")).last_hidden_state
+            alone = side == "right"
+            pooled = torch.cat([tokens[0], tokens.max(0).values, tokens.mean(0), tokens[-1]])
+            made = torch.tanh(layer(pooled))
+            expected.append((alone, (made / made.norm()).numpy()))
+    together, _ = model.embed(TEXTS)
+    for place, (is_same, wanted) in enumerate(expected):
+        one, _ = model.embed(TEXTS[place : place + 1])
+        np.testing.assert_allclose(one[0], wanted, atol=1e-6)
+        if is_same:  # padding before a text moves its positions
+            np.testing.assert_allclose(together[place], wanted, atol=1e-5)
+    assert together.shape == (len(TEXTS), 8)
+
+
+def test_texts_that_are_too_long_are_cut(tmp_path: Path) -> None:
+    sentences(tmp_path, {"pooling_mode_cls_token": True}, is_long=True)
+    model = loaded(tmp_path)
+    assert isinstance(model, Embeds)
+    assert model.embed(["word " * 500])[1] == 64 - 2 - 1
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 16}')
+    model = loaded(tmp_path)
+    assert isinstance(model, Embeds)
+    assert model.embed(["word " * 500])[1] == 16
+
+
+def test_a_classifier_reads_the_beginning_of_a_long_text(tmp_path: Path) -> None:
+    own = hf_models.tokenizer()
+    for model in (hf_models.classifier(), hf_models.tagger()):
+        tensors = formats.by_name("huggingface").tensor_model((model, own))
+        assert tensors is not None
+        assert tensors.run(of_rows(tensors.inputs, ["word " * 500]))
+    assert own.model_max_length > 1 << 30
+
+
+def test_a_pair_is_called_as_its_model_is() -> None:
+    for pair in ((hf_models.encoder(), hf_models.tokenizer()), (hf_models.tokenizer(), hf_models.encoder())):
+        assert formats.by_name("huggingface").default_name(pair) == "BertModel"
+
+
+def test_a_prompt_that_the_encoder_cannot_read_is_refused(tmp_path: Path) -> None:
+    hf_models.summarizer().save_pretrained(tmp_path)
+    hf_models.tokenizer().save_pretrained(tmp_path)
+    writer = loaded(tmp_path)
+    assert isinstance(writer, Writer)
+    written_: list[str] = []
+    writer.write(writer.prompt("ab"), Sampling(most_tokens=3, temperature=0), written_.append, lambda: False)
+    with pytest.raises(InvalidInputError, match="the model takes 32") as caught:
+        writer.prompt("word " * 500)
+    assert caught.value.field == "prompt"
 
 
 def test_masks_are_filled_from_a_folder(tmp_path: Path) -> None:
