@@ -10,13 +10,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from ..ml import JSON, TensorSpec
+from . import smallfiles
 
 NAME = "MLmodel"
 _PYTHON = "python_function"
-_LARGEST = 4 << 20
+_LARGEST = 1 << 20
+"""Bytes: the description is parsed wherever a folder is looked at."""
+_NOTHING = ("", "~", "null")
 _DTYPES = {
     **{"double": "float64", "float": "float32", "long": "int64", "integer": "int32", "boolean": "bool"},
     **{"string": "str", "datetime": "str"},
@@ -55,9 +57,14 @@ def read(folder: Path) -> MLmodel:
 
     file = folder / NAME
     try:
-        if file.stat().st_size > _LARGEST:
-            raise MLmodelError(f"Its file {NAME} is larger than {_LARGEST >> 20} MiB.")
-        told = cast("JSON", yaml.safe_load(file.read_bytes()))
+        content = smallfiles.content(file, _LARGEST)
+        # A few lines of aliases stand for gigabytes.
+        if b"*" in content and any(isinstance(one, yaml.AliasEvent) for one in yaml.parse(content, yaml.BaseLoader)):
+            raise MLmodelError(f"Its file {NAME} has aliases (*), which are not read.")
+        # Every scalar is a text, and merge keys and tags mean nothing.
+        told: JSON = yaml.load(content, yaml.BaseLoader)  # noqa: S506  # it makes no objects
+    except smallfiles.TooLargeError as error:
+        raise MLmodelError(f"Its file {NAME} is larger than {_LARGEST >> 20} MiB.") from error
     except OSError as error:
         raise MLmodelError(f"There is no file {NAME} in it.") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -71,8 +78,8 @@ def read(folder: Path) -> MLmodel:
     inputs, is_table = _inputs(columns)
     return MLmodel(
         flavors=tuple(name for name in map(str, flavors) if name != _PYTHON),
-        version=str(described.get("mlflow_version") or ""),
-        python_version=str(_mapping(flavors[_PYTHON]).get("python_version") or ""),
+        version=_text(described.get("mlflow_version")),
+        python_version=_text(_mapping(flavors[_PYTHON]).get("python_version")),
         inputs=inputs,
         optional=tuple(str(one.get("name")) for one in columns if one.get("required") is False),
         is_table=is_table,
@@ -107,11 +114,15 @@ def _tensor(told: Mapping[str, JSON], place: int) -> TensorSpec | None:
 
 def _requirements(file: Path) -> tuple[str, ...]:
     try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = smallfiles.content(file, _LARGEST).decode().splitlines()
+    except (OSError, ValueError):
         return ()
     bare = (line.partition("#")[0].strip() for line in lines)
     return tuple(line for line in bare if re.match(r"[A-Za-z0-9]", line) and "://" not in line)
+
+
+def _text(value: JSON) -> str:
+    return value if isinstance(value, str) and value not in _NOTHING else ""
 
 
 def _mapping(value: JSON) -> Mapping[str, JSON]:
@@ -122,6 +133,6 @@ def _listed(value: JSON) -> list[Mapping[str, JSON]]:
     """A part of a signature, which is written as JSON inside of the YAML."""
     try:
         told: JSON = json.loads(value) if isinstance(value, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_broken_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MLmodelError, match="is no YAML"):
         read(folder)
     (folder / "MLmodel").write_text("!!python/object/apply:os.system [true]")
-    with pytest.raises(MLmodelError, match="is no YAML"):
+    with pytest.raises(MLmodelError, match="has no flavor"):
         read(folder)
     (folder / "MLmodel").unlink()
     with pytest.raises(MLmodelError, match="no file MLmodel"):
@@ -100,3 +101,39 @@ def test_mlserver_gets_the_whole_folder(tmp_path: Path) -> None:
     }
     with pytest.raises(InvalidInputError, match="no file at its top ends in"):
         layout(look("trees", "catboost", folder))
+
+
+ALIASES = "a: &a [x, x]\nb: &b [*a, *a]\nflavors: {python_function: {}}\nmlflow_version: *b\n"
+MERGED = "a: {x: y}\nflavors: {python_function: {<<: {python_version: '3'}}}\nmlflow_version: [3, 1]\n"
+
+
+def test_a_description_cannot_grow(tmp_path: Path) -> None:
+    folder = written(tmp_path / "model", COLUMNS)
+    (folder / "MLmodel").write_text(ALIASES)
+    with pytest.raises(MLmodelError, match="has aliases"):
+        read(folder)
+    (folder / "MLmodel").write_text(MERGED)
+    found = read(folder)
+    assert (found.version, found.python_version) == ("", "")
+    (folder / "MLmodel").write_text("# " + "x" * (1 << 20))
+    with pytest.raises(MLmodelError, match="larger than 1 MiB"):
+        read(folder)
+    # Numbers by sixties take the square of their length; they are texts here.
+    (folder / "MLmodel").write_text(f"flavors: {{python_function: {{}}}}\nmlflow_version: 1{':10' * 300_000}\n")
+    assert len(read(folder).version) == 900_001
+
+
+@pytest.mark.parametrize("name", ["MLmodel", "requirements.txt"])
+def test_what_never_ends_is_not_read(tmp_path: Path, name: str) -> None:
+    for kind in ("device", "pipe"):
+        folder = written(tmp_path / kind, COLUMNS)
+        (folder / name).unlink()
+        if kind == "device":
+            (folder / name).symlink_to("/dev/zero")
+        else:
+            os.mkfifo(folder / name)
+        if name == "MLmodel":
+            with pytest.raises(MLmodelError, match="no file MLmodel"):
+                read(folder)
+        else:
+            assert read(folder).requirements == ()
