@@ -69,7 +69,7 @@ class _PMML(Format):
         if not pmmldocument.is_pmml(head):
             return None
         try:
-            document = pmmldocument.read(path)
+            document = pmmldocument.of_file(path)
         except DocumentError as error:
             return Content(what=str(error), hint=strangers.AGAIN)
         if not document.kind:
@@ -101,7 +101,7 @@ class _Evaluator:
     """A model in PMML4S; a :class:`~kale_serve_ext.formats.tensors.TensorModel` with an input for each field."""
 
     def __init__(self, path: Path) -> None:
-        self._fields = pmmldocument.read(path).inputs
+        self._fields = pmmldocument.of_file(path).inputs
         self.inputs = tuple(one.spec for one in self._fields)
         self._model = _loaded(path)
         self._lock = threading.Lock()
@@ -159,8 +159,8 @@ def _typed(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
 def _document(path: Path) -> Document | None:
     found = top_level(path, (_SUFFIX,))
     try:
-        return pmmldocument.read(found[0]) if len(found) == 1 else None
-    except DocumentError:  # which detection tells of
+        return pmmldocument.of_file(found[0]) if len(found) == 1 else None
+    except (DocumentError, OSError):  # which detection tells of
         return None
 
 
@@ -175,7 +175,7 @@ def _sample(document: Document) -> JSON:
         elif one.dtype == "bool":
             sample[one.name] = [True]
         else:
-            first = min(one.values, default="")
-            value = float(first) if first else number
+            listed = (float(value) for value in pmmldocument.allowed_by(one) if isinstance(value, int | float))
+            value = min(listed, default=number)
             sample[one.name] = [int(value) if one.dtype == "int64" else value]
     return sample

@@ -6,9 +6,12 @@ and entities that are declared there may stand for anything.
 
 from __future__ import annotations
 
+import math
+import struct
 import xml.parsers.expat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from ..ml import TensorSpec
@@ -85,6 +88,28 @@ def is_pmml(head: bytes) -> bool:
     except DocumentError:
         return reader.is_pmml
     return reader.is_pmml
+
+
+def of_file(path: Path) -> Document:
+    """What a file tells. Whoever looks at a model asks for it several times, and documents may be large.
+
+    Raises:
+        DocumentError: it is no document, truncated, or has a document type.
+        OSError: about the file.
+    """
+    known = path.stat()
+    found = _of_file(path, known.st_mtime_ns, known.st_size)
+    if isinstance(found, DocumentError):
+        raise DocumentError(*found.args)
+    return found
+
+
+@lru_cache(maxsize=16)
+def _of_file(path: Path, _modified: int, _size: int) -> Document | DocumentError:
+    try:
+        return read(path)
+    except DocumentError as error:
+        return error.with_traceback(None)
 
 
 def read(path: Path) -> Document:
@@ -197,28 +222,55 @@ class _Reader:
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text else None
+        found = float(text) if text else math.nan
     except ValueError:
         return None
+    return found if math.isfinite(found) else None
 
 
 def misfits(one: InputField, values: Sequence[object]) -> str:
     """Why one of the values is none that the field may have; empty where all are. What is missing is no misfit."""
     if one.takes_invalid:
         return ""
+    allowed = allowed_by(one)
+    intervals = [
+        Interval(each.closure, _rounded(each.low, one.dtype), _rounded(each.high, one.dtype)) for each in one.intervals
+    ]
     for row, value in enumerate(values):
         if value is None or value != value:
             continue
-        if one.values and _as_text(value) not in one.values:
+        if one.values and (str(value) if one.dtype == "str" else value) not in allowed:
             known = ", ".join(repr(each) for each in sorted(one.values)[:10])
             return f"Row {row}: the field {one.name!r} is {value!r}; it may be {known}."
         is_number = isinstance(value, int | float)
-        if one.intervals and is_number and not any(each.holds(float(str(value))) for each in one.intervals):
+        if intervals and is_number and not any(each.holds(float(str(value))) for each in intervals):
             return f"Row {row}: the field {one.name!r} is {value!r}, which is outside of what it may be."
     return ""
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def allowed_by(one: InputField) -> frozenset[object]:
+    """The field's values as its dtype has them: 1.0 may be written ``1``, and a float32 is not quite ``0.1``."""
+    return frozenset(value for text in one.values if (value := _typed(text, one.dtype)) is not None)
+
+
+def _typed(text: str, dtype: str) -> object:
+    """None for what is no value of the dtype."""
+    if dtype == "str":
+        return text
+    if dtype == "bool":
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.strip().lower())
+    try:
+        return int(text)  # which a float may have no digits for
+    except ValueError:
+        return _rounded(_number(text), dtype)
+
+
+def _rounded(value: float | None, dtype: str) -> float | None:
+    """The nearest number of the dtype."""
+    if value is None or dtype != "float32":
+        return value
+    try:
+        found: float = struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:
+        return math.copysign(math.inf, value)
+    return found

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kale_serve_ext.errors import InvalidInputError, UnsupportedModelError
-from kale_serve_ext.formats import detect_path, find
+from kale_serve_ext.formats import detect_path, find, pmmldocument
 from kale_serve_ext.formats.pmml import FORMAT
 from kale_serve_ext.formats.pmmldocument import InputField, Interval, misfits, read
 from kale_serve_ext.formats.tensors import of_rows
@@ -94,3 +94,49 @@ def test_rows_may_be_lists_in_the_order_of_the_fields() -> None:
         of_rows(specs, [[1]])
     with pytest.raises(InvalidInputError, match="Instance 0 is not an object"):
         of_rows([specs[0], TensorSpec("b", "float64", [-1, 2])], [[1, [2, 3]]])
+
+
+def test_values_are_compared_as_numbers_of_the_fields_dtype() -> None:
+    def as_sent(dtype: str, *values: float) -> list[object]:
+        return list(np.array(values, dtype).tolist())
+
+    assert misfits(InputField("a", "float64", frozenset({"1.0", "2"})), as_sent("float64", 1, 2)) == ""
+    assert misfits(InputField("a", "float32", frozenset({"0.1"})), as_sent("float32", 0.1)) == ""
+    assert misfits(InputField("a", "float64", frozenset({"0.1"})), [0.1000001]) != ""
+    assert misfits(InputField("a", "int64", frozenset({"1.0", "9007199254740993"})), [1, 2**53 + 1]) == ""
+    assert misfits(InputField("a", "int64", frozenset({"9007199254740993"})), [2**53]) != ""
+    assert misfits(InputField("a", "bool", frozenset({"true"})), [True]) == ""
+    assert misfits(InputField("a", "bool", frozenset({"true"})), [False]) != ""
+    ends = (Interval("closedOpen", 0.1, 0.7),)
+    assert misfits(InputField("a", "float32", intervals=ends), as_sent("float32", 0.1)) == ""
+    assert misfits(InputField("a", "float32", intervals=ends), as_sent("float32", 0.7)) != ""
+
+
+def test_values_that_are_no_numbers_break_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "model.pmml"
+    values = '<Value value="none"/><Value value="7"/><Value value="1e999"/>'
+    file.write_text(TREE.replace('dataType="integer"/>', f'dataType="integer">{values}</DataField>'))
+    signature = FORMAT.path_signature(file)
+    assert signature is not None
+    assert isinstance(signature.sample, dict)
+    assert signature.sample["visits"] == [7]
+
+
+def test_a_document_is_parsed_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "model.pmml"
+    file.write_text(TREE)
+    reads: list[Path] = []
+
+    def counted(path: Path) -> pmmldocument.Document:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(pmmldocument, "read", counted)
+    for _ in range(2):
+        assert detect_path(file) is FORMAT
+        assert FORMAT.path_signature(file)
+        assert FORMAT.path_details(file)
+    assert reads == [file]
+    file.write_text(TREE.replace(OUTPUT, ""))
+    assert FORMAT.path_signature(file)
+    assert reads == [file, file]
