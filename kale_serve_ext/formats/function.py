@@ -19,6 +19,7 @@ from ..errors import InvalidInputError
 from ..estimators import attribute
 from ..ml import JSON, Signature
 from ..source.functional import write_module
+from . import smallfiles
 from .base import Format, Server, distributions
 from .calling import Call, Function, FunctionModel
 from .custom import code_packages
@@ -115,7 +116,13 @@ class _PythonFunction(Format):
 
     def check(self, directory: Path) -> list[str]:
         missing = [name for name in (f"{MODULE}.py", DESCRIPTION) if not (directory / name).is_file()]
-        return [f"There is no {name} in the folder." for name in missing]
+        if missing:
+            return [f"There is no {name} in the folder." for name in missing]
+        try:
+            _read(directory)
+        except InvalidInputError as error:
+            return [str(error)]
+        return []
 
 
 FORMAT = _PythonFunction()
@@ -129,7 +136,19 @@ def _prepared(obj: object) -> _Prepared:
 
 
 def _read(folder: Path) -> Mapping[str, JSON]:
-    told: JSON = json.loads((folder / DESCRIPTION).read_bytes())
-    if not isinstance(told, Mapping):
-        raise RuntimeError(f"{folder / DESCRIPTION} is no object of JSON.")
+    """
+    Raises:
+        InvalidInputError: it does not say how the function is called.
+    """
+    try:
+        told: JSON = json.loads(smallfiles.content(folder / DESCRIPTION, smallfiles.MOST_JSON))
+        if not isinstance(told, Mapping) or not isinstance(told.get("function"), str):
+            raise ValueError("it names no function")
+        Call.from_dict(told)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidInputError(
+            f"{DESCRIPTION} in {folder.name} does not tell how the function is called: {error}.",
+            hint="Log the function itself again: Model(function).",
+            field="path",
+        ) from error
     return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,10 +103,12 @@ def by_annotation(name: str, hint: object) -> Input | None:
 
     if depth or origin is not np.ndarray:
         return None
-    shape, dtype = typing.get_args(inner)
+    # The dtype may be left out.
+    shape, dtype, *_ = (*typing.get_args(inner), None, None)
     sizes = typing.get_args(shape)
     (kind,) = typing.get_args(dtype) or (None,)
-    is_open = not sizes or ... in sizes or not isinstance(kind, type)
+    # numpy.floating, for one, is any of several.
+    is_open = not sizes or ... in sizes or kind not in np.sctypeDict.values()
     called = "" if is_open or not isinstance(kind, type) else np.dtype(kind).name
     if called.startswith("str"):
         return Input(TensorSpec(name, "str", [-1] * len(sizes)), "unicode")
@@ -229,13 +232,13 @@ def _tried(function: Function, call: Call, arrays: Mapping[str, np.ndarray]) -> 
 def _hints(function: Function) -> Mapping[str, object]:
     """The annotations; none where they name what is not there any more."""
     inner: object = function
-    while (wrapped := getattr(inner, "func", None)) is not None:  # of a partial
-        inner = wrapped
+    while isinstance(inner, functools.partial):
+        inner = inner.func
     if not inspect.isroutine(inner):
         inner = type(inner).__call__
     try:
         return typing.get_type_hints(inner)
-    except (NameError, TypeError, AttributeError):
+    except Exception:  # they are anybody's expressions
         return {}
 
 

@@ -16,7 +16,7 @@ from kale_serve_ext.errors import InvalidInputError
 from kale_serve_ext.formats import detect, detect_path, find
 from kale_serve_ext.formats.calling import outputs_of
 from kale_serve_ext.formats.function import FORMAT
-from kale_serve_ext.formats.functioninputs import by_annotation
+from kale_serve_ext.formats.functioninputs import by_annotation, call_of
 from kale_serve_ext.formats.tensors import TensorModel
 from kale_serve_ext.ml import Signature, TensorSpec
 
@@ -173,6 +173,8 @@ def test_the_users_signature_wins_and_a_tables_tells_the_only_input(tmp_path: Pa
         (tuple[int, str], None),
         (float, None),
         (dict[str, float], None),
+        (np.ndarray[tuple[int, int]], None),
+        (np.ndarray[tuple[int, int], np.dtype[np.floating]], None),
     ],
 )
 def test_what_an_annotation_says(hint: object, wanted: TensorSpec | None) -> None:
@@ -225,3 +227,31 @@ def test_outputs_that_are_not_those_of_the_example_are_an_error(tmp_path: Path) 
     with pytest.raises(RuntimeError, match="returned 'big', and not 'small'"):
         model.run({"x": np.ones(9)})
     assert list(outputs_of((np.ones(1), np.ones(2)), ["first"])) == ["first", "output-1"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", "[" * 5000, '{"function": "f", "inputs": [{"shape": 1}]}'])
+def test_a_broken_description_is_named(tmp_path: Path, content: str) -> None:
+    logged(lengths, tmp_path, None)
+    (tmp_path / "function.json").write_text(content)
+    [problem] = FORMAT.check(tmp_path)
+    assert problem.startswith(f"function.json in {tmp_path.name} does not tell how the function is called: ")
+    for asked in (FORMAT.path_signature, FORMAT.load):
+        with pytest.raises(InvalidInputError, match=r"function\.json") as caught:
+            asked(tmp_path)
+        assert "Log the function itself again" in caught.value.hint
+
+
+class Chained:
+    """Has a ``func`` as a partial has, which leads to itself."""
+
+    @property
+    def func(self) -> Chained:
+        return self
+
+    def __call__(self, x: list[float]) -> list[float]:
+        return x
+
+
+def test_only_partials_are_looked_into(tmp_path: Path) -> None:
+    call, _ = call_of(Chained(), None, None)
+    assert [one.spec for one in call.inputs] == [TensorSpec("x", "float64", [-1])]
