@@ -18,7 +18,15 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _OPENS = {"{": "}", "<": ">"}
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+_ESCAPES = {
+    **{b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"},
+    **{mark: mark for mark in (b"\\", b"'", b'"', b"?")},
+}
+_ESCAPE = re.compile(
+    rb"\\(?:(?P<octal>[0-3]?[0-7]{1,2})|[xX](?P<byte>[0-9a-fA-F]{1,2})"
+    rb"|(?:u(?P<short>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8}))|(?P<mark>.))",
+    re.DOTALL,
+)
 _DEEPEST = 32
 
 
@@ -99,10 +107,14 @@ class _Reader:
         if token.kind == "mark" and token.value in _OPENS:
             return self.message(_OPENS[token.value], depth + 1)
         if token.kind == "text":
-            parts = [_plain(token.value)]
+            parts = [token.value]
             while self._peek().kind == "text":
-                parts.append(_plain(self._take().value))
-            return "".join(parts)
+                parts.append(self._take().value)
+            try:
+                # Escapes stand for bytes, of which one character may have several.
+                return b"".join(map(_plain, parts)).decode()
+            except ValueError as error:
+                raise self._wrong(f"{parts[0][:40]} is no text: {error}") from error
         if token.kind != "word":
             raise self._wrong(f"{token.value or 'its end'!r} stands where a value was expected")
         return token.value
@@ -131,5 +143,21 @@ class _Reader:
         yield _Token("end", "", at, at)
 
 
-def _plain(quoted: str) -> str:
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), quoted[1:-1])
+def _plain(quoted: str) -> bytes:
+    """
+    Raises:
+        ValueError: it has an escape that stands for nothing.
+    """
+    return _ESCAPE.sub(_escaped, quoted[1:-1].encode())
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    if octal := match["octal"]:
+        return bytes([int(octal, 8)])
+    if byte := match["byte"]:
+        return bytes([int(byte, 16)])
+    if point := match["short"] or match["long"]:
+        return chr(int(point, 16)).encode()
+    if match["mark"] not in _ESCAPES:
+        raise ValueError(f"the escape {match[0].decode(errors='replace')} is unknown")
+    return _ESCAPES[match["mark"]]

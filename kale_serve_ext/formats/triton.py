@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..ml import JSON, Signature
+from . import smallfiles
 from .base import Content, Format
 from .textproto import MalformedError
 from .tritonmodels import CONFIG, ENSEMBLE, TritonModel, entry_of, models_of, said
@@ -68,12 +69,18 @@ def models_in(directory: Path) -> list[TritonModel]:
 
 
 def texts_in(directory: Path, files: Sequence[str]) -> dict[str, str]:
-    """The configurations among a folder's files."""
+    """The configurations among a folder's files.
+
+    Raises:
+        MalformedError: one is none; says which.
+    """
     found = {}
     for path in files:
         if path.rpartition("/")[2] == CONFIG and path.count("/") < 2:
-            with (directory / path).open("rb") as file:
-                found[path] = file.read(_LONGEST).decode("utf-8", "replace")
+            try:
+                found[path] = smallfiles.content(directory / path, _LONGEST).decode()
+            except (OSError, ValueError) as error:
+                raise MalformedError(f"{path} cannot be read: {error}") from error
     return found
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from kale_serve_ext import formats
-from kale_serve_ext.errors import UnsupportedModelError
+from kale_serve_ext.engines.local.servers.layout import look
+from kale_serve_ext.errors import InvalidInputError, UnsupportedModelError
 from kale_serve_ext.formats import textproto
 from kale_serve_ext.formats.tritonmodels import entry_of, models_of
 from kale_serve_ext.ml import TensorSpec
@@ -99,3 +101,29 @@ def test_a_repository_is_recognised_and_its_faults_told(tmp_path: Path) -> None:
     (folder / "config.pbtxt").unlink()
     with pytest.raises(UnsupportedModelError):
         formats.detect_path(tmp_path)
+
+
+def test_escapes_are_bytes_of_utf_8() -> None:
+    read = textproto.read(r'a: "\303" "\244" b: "\xc3\xa4\u00e4" c: "\0611\t\'"')
+    assert read == {"a": ["ä"], "b": ["ää"], "c": ["11\t'"]}
+    for wrong in (r'"\303"', r'"\q"', r'"\ud800"', r'"\x"'):
+        with pytest.raises(textproto.MalformedError, match=r"line 1: .* is no text"):
+            textproto.read(f"a: {wrong}")
+
+
+def test_a_configuration_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text" / "1").mkdir(parents=True)
+    (tmp_path / "text" / "1" / "model.py").touch()
+    file = tmp_path / "text" / "config.pbtxt"
+    file.write_text(f'backend: "python"\n#{"x" * (1 << 20)}\n')
+    assert formats.by_name("triton").check(tmp_path) == [
+        "text/config.pbtxt cannot be read: config.pbtxt is larger than 1,048,576 bytes."
+    ]
+    with pytest.raises(InvalidInputError, match=r"Triton cannot read text/config\.pbtxt"):
+        look("text", "triton", tmp_path)
+    assert look("text", "onnx", tmp_path).texts == {}
+    file.write_bytes(b'name: "\xff"')
+    assert "cannot be read" in formats.by_name("triton").check(tmp_path)[0]
+    file.unlink()
+    os.mkfifo(file)
+    assert "no regular file" in formats.by_name("triton").check(tmp_path)[0]

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ....errors import InvalidInputError
 from ....formats import known
+from ....formats.textproto import MalformedError
 from ....formats.triton import texts_in
 from ....ml import JSON, Signature
 
@@ -80,6 +81,7 @@ def look(name: str, model_format: str, folder: Path) -> Snapshot:
 
     Raises:
         FileNotFoundError: it is not there.
+        InvalidInputError: a configuration of Triton in it is none.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"The snapshot {folder} is gone.")
@@ -87,7 +89,11 @@ def look(name: str, model_format: str, folder: Path) -> Snapshot:
     files = tuple(sorted(path.relative_to(folder).as_posix() for path in found))
     format_ = known(model_format)
     signature = format_.path_signature(folder) if format_ and format_.name != "triton" else None
-    return Snapshot(name, model_format, files, signature, texts_in(folder, files))
+    try:
+        texts = texts_in(folder, files) if model_format == "triton" else {}
+    except MalformedError as error:
+        raise InvalidInputError(f"Triton cannot read {error}.", field="version") from error
+    return Snapshot(name, model_format, files, signature, texts)
 
 
 def make(layout: Layout, snapshot: Path, folder: Path) -> None:
