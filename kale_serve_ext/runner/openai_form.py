@@ -7,6 +7,7 @@ is refused by its name.
 from __future__ import annotations
 
 import json
+import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ PREFIX = "/openai/v1"
 _COMPLETION_TOKENS = 16
 """What OpenAI's completions write unless they are told otherwise."""
 _MOST_STOPS = 16
+_LONGEST_SHOWN = 50
 _WITHOUT: Mapping[str, tuple[JSON, ...]] = {
     "n": (1,),
     "best_of": (1,),
@@ -105,14 +107,14 @@ def sampling(body: Body, *, chat: bool) -> Sampling:
     Raises:
         InvalidInputError: a number that is none, or out of its range.
     """
-    most = _number(body, "max_completion_tokens", 1, None) or _number(body, "max_tokens", 1, None)
-    seed = _number(body, "seed", None, None)
+    most = _whole(body, "max_completion_tokens", 1) or _whole(body, "max_tokens", 1)
+    seed = _whole(body, "seed", None)
     return Sampling(
-        most_tokens=int(most) if most is not None else None if chat else _COMPLETION_TOKENS,
+        most_tokens=most if most is not None else None if chat else _COMPLETION_TOKENS,
         temperature=_number(body, "temperature", 0, 10),
         top_p=_number(body, "top_p", 1e-6, 1),
         # torch takes 64 bits.
-        seed=None if seed is None else int(seed) % 2**63,
+        seed=None if seed is None else seed % 2**63,
         stop=_stops(body.get("stop")),
     )
 
@@ -213,12 +215,29 @@ def _number(body: Body, name: str, least: float | None, most: float | None) -> f
     value = body.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        raise InvalidInputError(f"{name} is {str(value)[:50]!r}, which is not a number.", field=name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+        raise InvalidInputError(f"{name} is {_shown(value)}, which is not a number.", field=name)
     if (least is not None and value < least) or (most is not None and value > most):
         bounds = f"at least {least:g}" if most is None else f"between {least:g} and {most:g}"
-        raise InvalidInputError(f"{name} is {value}; it has to be {bounds}.", field=name)
+        raise InvalidInputError(f"{name} is {_shown(value)}; it has to be {bounds}.", field=name)
     return value
+
+
+def _whole(body: Body, name: str, least: int | None) -> int | None:
+    value = body.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise InvalidInputError(f"{name} is {_shown(value)}, which is not a whole number.", field=name)
+    if value is not None and least is not None and value < least:
+        raise InvalidInputError(f"{name} is {_shown(value)}; it has to be at least {least}.", field=name)
+    return value
+
+
+def _is_finite(value: int | float) -> bool:
+    return isinstance(value, int) or math.isfinite(value)
+
+
+def _shown(value: JSON) -> str:
+    return repr(value if isinstance(value, int | float) else str(value)[:_LONGEST_SHOWN])[:_LONGEST_SHOWN]
 
 
 def _stops(given: JSON) -> tuple[str, ...]:

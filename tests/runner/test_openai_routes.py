@@ -219,6 +219,23 @@ def test_what_nobody_reads_is_not_written_on(spelling: Spelling) -> None:
     asyncio.run(leave())
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("max_tokens", value) for value in (float("inf"), 1.9, True, 0, "5")),
+        *(("max_completion_tokens", value) for value in (float("nan"), 1.0)),
+        *(("seed", value) for value in (float("inf"), 1.5)),
+        *(("temperature", value) for value in (float("inf"), float("-inf"), 10**400)),
+        ("top_p", float("nan")),
+    ],
+)
+def test_numbers_are_whole_or_at_least_finite(app: FastAPI, name: str, value: JSON) -> None:
+    body = json.dumps({"model": "speller", "prompt": "a", name: value})
+    answer = ask(app, "/completions", body.encode())
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == name
+
+
 def test_a_refused_request_names_its_field() -> None:
     with pytest.raises(InvalidInputError) as caught:
         openai_form.sampling({"top_p": "much"}, chat=True)
