@@ -9,7 +9,9 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import cast
 
 import numpy as np
 
@@ -21,6 +23,8 @@ _BASE64 = "b64"
 _BYTES = "_bytes"
 """What the names of texts end in that are bytes: these are always answered in base64."""
 _LONGEST = 200
+_DEEPEST = 31
+"""Lists within each other: some numpys have no arrays of more than 32 dimensions."""
 _NAMES = {"float32": "float", "float64": "double", "float16": "half", "str": "string"}
 """What TensorFlow calls dtypes where numpy has another word."""
 _WHOLE_IN_FLOAT = {"float16": 11, "float32": 24, "float64": 53}
@@ -247,10 +251,14 @@ def array_of(value: JSON, dtype: str) -> np.ndarray:
     Raises:
         Refusal: it has values of another type, or lists of unequal lengths.
     """
+    if dtype != "str" and _kind(dtype) not in "biuf":
+        raise Refusal(f"Values of the type {_NAMES.get(dtype, dtype)} have no form in JSON")
     found = _at_once(value, dtype)
     if found is not None:
         return found
     shape = tuple(_shape(value))
+    if len(shape) > _DEEPEST:
+        raise Refusal(f"JSON Value: {_shown(value)} has lists at {len(shape)} levels, more than {_DEEPEST}")
     flat = list(_leaves(value, 0, shape, dtype))
     array = np.empty(len(flat), dtype=object if dtype == "str" else dtype)
     array[:] = flat
@@ -258,13 +266,16 @@ def array_of(value: JSON, dtype: str) -> np.ndarray:
 
 
 def _at_once(value: object, dtype: str) -> np.ndarray | None:
-    """An array of numbers, where all of them are of the right type; None where they have to be looked at one by one."""
+    """An array of numbers, where all of them are of one type, and that is the right one; None where they have to be
+    looked at one by one."""
     if dtype == "str":
         return None
     try:
         found = np.array(value)
         wanted = np.dtype(dtype)
     except (ValueError, TypeError, OverflowError):
+        return None
+    if found.ndim > _DEEPEST or len(set(map(type, _flat(value, found.ndim)))) > 1:
         return None
     kind = found.dtype.kind
     if kind == wanted.kind == "b":
@@ -281,6 +292,22 @@ def _at_once(value: object, dtype: str) -> np.ndarray | None:
             made = found.astype(wanted)
         return None if (np.isinf(made) & np.isfinite(found)).any() else made
     return None
+
+
+def _flat(value: object, depth: int) -> Iterable[object]:
+    """The values in lists within each other, all of the same depth."""
+    flat = cast("Iterable[object]", value if depth else (value,))
+    for _ in range(depth - 1):
+        flat = chain.from_iterable(cast("Iterable[Iterable[object]]", flat))
+    return flat
+
+
+def _kind(dtype: str) -> str:
+    """numpy's letter for what a dtype holds; ``O`` for one that numpy does not know."""
+    try:
+        return np.dtype(dtype).kind
+    except TypeError:
+        return "O"
 
 
 def _shape(value: JSON) -> Iterator[int]:
@@ -365,7 +392,10 @@ def _type(value: JSON) -> str:
 
 
 def _shown(value: JSON) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "with lists that are nested too deep"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 

@@ -11,6 +11,10 @@ from kale_serve_ext.ml import JSON, TensorSpec
 from kale_serve_ext.runner import tfjson
 from kale_serve_ext.runner.tfrefusal import Refusal
 
+DEEP: JSON = 1
+for _ in range(40):
+    DEEP = [DEEP]
+
 
 def of(dtype: str, value: JSON) -> np.ndarray:
     return tfjson.array_of(value, dtype)
@@ -27,6 +31,7 @@ def of(dtype: str, value: JSON) -> np.ndarray:
         ("bool", [True, False]),
         ("float32", []),
         ("float16", [0.5]),
+        ("float32", [[1, 2.5], [3, 4]]),
     ],
 )
 def test_numbers_become_an_array_of_the_inputs_dtype(dtype: str, value: JSON) -> None:
@@ -58,6 +63,14 @@ def test_texts_and_base64_become_bytes() -> None:
         ("float32", [1e300], "Cannot convert JSON value: 1e+300 to float without loss of precision."),
         ("int32", [[1, 2], [3]], "Encountered list at unexpected size: 1 at level: 1 expected size: 2"),
         ("int32", [1, [2]], "Encountered list at unexpected level: 1 expected < 1"),
+        ("float32", [True, 1.5], "JSON Value: true Type: True is not of expected type: float"),
+        ("int32", [[True], [2]], "JSON Value: true Type: True is not of expected type: int32"),
+        ("float32", [0.5, 16777217], "Cannot convert JSON value: 16777217 to float without loss of precision."),
+        ("bfloat16", [1.0], "Values of the type bfloat16 have no form in JSON"),
+        ("object", [1.0], "Values of the type object have no form in JSON"),
+        ("complex64", [1.0], "Values of the type complex64 have no form in JSON"),
+        ("float32", DEEP, "has lists at 40 levels, more than 31"),
+        ("str", DEEP, "has lists at 40 levels, more than 31"),
         ("int32", [[1], 2], "JSON Value: 2 found at incorrect level: 2 in the JSON DOM. Expected at level: 2"),
     ],
 )
