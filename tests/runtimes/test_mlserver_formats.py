@@ -57,6 +57,15 @@ def test_catboosts_classes_from_a_table_with_categories(workspace: object, servi
         assert got == pytest.approx(fitted.predict_proba(TABLE[:4]).ravel())
 
 
+def test_a_catboost_of_no_kind_answers_as_it_was_logged(workspace: object, serving: Serving) -> None:
+    fitted = catboost.CatBoost({**SETTINGS, "loss_function": "MultiClass"}).fit(FLOWERS, KINDS)
+    model = Model(fitted, name="raw", example=ROWS).submit_artifact()
+    assert model.id is not None
+    with serving(model.id, "raw") as running:
+        assert flat(running.endpoint.predict(ROWS)) == pytest.approx(fitted.predict(ROWS).ravel())
+        assert running.endpoint.verify().ok
+
+
 def test_catboosts_file_and_mlserver(
     workspace: object, needs: Callable[..., object], serving: Serving, tmp_path: Path
 ) -> None:
