@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ..entities import Artifact
 from ..ml import JSON, Signature
 from ..source.installed import distributions_of_modules
+from . import smallfiles
 from .tensors import TensorModel
 
 PICKLES = (".joblib", ".pkl", ".pickle")
@@ -275,8 +276,7 @@ def check_one_file(directory: Path, suffixes: Sequence[str], title: str) -> list
 def head(path: Path, size: int = 4096) -> bytes:
     """The first bytes of a file; empty where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return file.read(size)
+        return smallfiles.beginning(path, size)
     except OSError:
         return b""
 

@@ -13,10 +13,13 @@ from ..ml import JSON
 from ..source.folder import ModelClass, imports_of, model_classes, read_modules
 from ..source.functional import write_module
 from ..source.objects import Definition
+from . import smallfiles
 from .base import Format, Server, distributions
 
 _MODULE = "model"
 _REQUIREMENTS = "requirements.txt"
+_LARGEST = 1 << 20
+"""Bytes of a list of requirements."""
 
 
 class _Custom(Format):
@@ -101,8 +104,8 @@ def _classes(path: Path) -> list[ModelClass]:
 def _requirements(path: Path) -> list[str]:
     """The lines that name a distribution. Options are left out: an index's address may hold a password."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = smallfiles.content(path, _LARGEST).decode().splitlines()
+    except (OSError, ValueError):
         return []
     bare = (line.partition(" #")[0].strip() for line in lines)
     return [line for line in bare if line and not line.startswith(("#", "-")) and "://" not in line]

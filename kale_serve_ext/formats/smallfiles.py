@@ -18,8 +18,20 @@ class TooLargeError(ValueError):
     """A file has more bytes than its kind has."""
 
 
+def beginning(path: Path, size: int) -> bytes:
+    """The first bytes of a file. A pipe is not waited for, and a device not read, whatever link leads to it.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path.name} is no regular file")
+        return file.read(size)
+
+
 def content(path: Path, most: int) -> bytes:
-    """The whole file. A pipe is not waited for, and a device not read, whatever link leads to it.
+    """The whole file.
 
     Args:
         most: bytes that it may have.
@@ -28,10 +40,7 @@ def content(path: Path, most: int) -> bytes:
         TooLargeError: it has more.
         OSError: it cannot be read, or is no regular file.
     """
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(f"{path.name} is no regular file")
-        found = file.read(most + 1)
+    found = beginning(path, most + 1)
     if len(found) > most:
         raise TooLargeError(f"{path.name} is larger than {most:,} bytes")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -268,6 +269,12 @@ class TestCustom:
             "class_name": "Mine",
             "requirements": ["torch >= 2", "scikit-learn"],
         }
+
+    def test_requirements_that_never_end_are_none(self, tmp_path: Path) -> None:
+        (tmp_path / "model.py").write_text(_CODE)
+        os.mkfifo(tmp_path / "requirements.txt")
+        os.mkfifo(tmp_path / "model.keras")
+        assert formats.detect_path(tmp_path).path_details(tmp_path)["requirements"] == []
 
     def test_a_file_is_a_model_by_its_class(self, tmp_path: Path) -> None:
         (tmp_path / "served.py").write_text("from kserve import *\nclass M(Model): ...\n")
