@@ -23,10 +23,14 @@ def main(argv: Sequence[str]) -> None:
     """Run the task that the supervisor sends over the inherited socket ``--channel``."""
     parser = argparse.ArgumentParser(prog="kale-serve-ext runner")
     parser.add_argument("--channel", type=int, required=True)
+    parser.add_argument("--overlay")
     # The rest is for people who look at the list of processes.
     parser.add_argument("--service")
     parser.add_argument("--component")
     given = parser.parse_args(argv)
+    if given.overlay:
+        # Behind the interpreter's own packages, which were made for one another.
+        sys.path.append(given.overlay)
     channel = Channel(given.channel)
     line = channel.receive()
     if not line:

@@ -137,7 +137,12 @@ class Answer:
         self._is_stream = False
         self.refused: int | None = None
         """The status of a refusal, which has not been passed on."""
-        self.told = b""
+        self._pieces: list[bytes] = []
+
+    @property
+    def told(self) -> bytes:
+        """What a refusal says."""
+        return b"".join(self._pieces)
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -147,7 +152,7 @@ class Answer:
             headers = dict(message["headers"])
             self._is_stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
         elif self.refused is not None:
-            self.told += message.get("body", b"")
+            self._pieces.append(message.get("body", b""))
             return
         elif self._is_stream and not message.get("more_body"):
             message = {**message, "body": message.get("body", b"") + b"data: [DONE]\n\n"}
@@ -165,15 +170,16 @@ def _detail(told: bytes) -> str:
 
 async def _body(receive: Receive) -> bytes | None:
     """A request's body; None where it is too large, which is read to its end all the same."""
-    body, size, more = b"", 0, True
+    pieces: list[bytes] = []
+    size, more = 0, True
     while more:
         message = await receive()
         piece = message.get("body", b"")
         size += len(piece)
         if size <= MOST_BYTES:
-            body += piece
+            pieces.append(piece)
         more = message.get("more_body", False)
-    return body if size <= MOST_BYTES else None
+    return b"".join(pieces) if size <= MOST_BYTES else None
 
 
 async def _say(send: Send, status: int, content: object) -> None:

@@ -40,8 +40,6 @@ class RunnerProcess(Process):
         self._failed_with = self._killed_because = ""
         place = await self._place(servers.named(self.launch.server))
         environ = for_runner(self._environment, self.launch.env, self.launch.cpu_limit)
-        if place.overlay is not None:
-            environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(place.overlay), environ.get("PYTHONPATH"))))
         ours, theirs = socket.socketpair()
         try:
             self._log.begin()
@@ -53,6 +51,7 @@ class RunnerProcess(Process):
                 self.service,
                 "--component",
                 self.launch.component,
+                *(("--overlay", str(place.overlay)) if place.overlay is not None else ()),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

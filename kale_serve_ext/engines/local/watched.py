@@ -13,23 +13,36 @@ _PERIOD = 0.1
 _LOST_PERIOD = 1.0
 
 
-async def until_lost(pid: int) -> None:
-    """Wait until a child of a process's children has ended and nobody has asked how, at two looks in a row."""
-    seen: set[int] = set()
+async def until_lost(pid: int, period: float = _LOST_PERIOD) -> None:
+    """Wait until a process that a server had started has ended and nobody asks how, at two looks in a row.
+
+    What that process has started itself does not count: a model may leave its own children unasked.
+
+    Args:
+        pid: of the server's keeper, whose first child the server is.
+        period: seconds between two looks.
+    """
+    alive: set[psutil.Process] = set()
+    seen: set[psutil.Process] = set()
     while True:
-        ended = set(_ended(pid))
+        ended: set[psutil.Process] = set()
+        for one, is_over in _started_by_server(pid):
+            (ended if is_over else alive).add(one)
+        ended &= alive
         if ended & seen:
             return
         seen = ended
-        await asyncio.sleep(_LOST_PERIOD)
+        await asyncio.sleep(period)
 
 
-def _ended(pid: int) -> Iterator[int]:
+def _started_by_server(pid: int) -> Iterator[tuple[psutil.Process, bool]]:
+    """What the server has started, and whether it has ended."""
     with contextlib.suppress(psutil.Error):
-        for child in psutil.Process(pid).children(recursive=True):
+        # What was left alone becomes the keeper's too, later than the server.
+        server = min(psutil.Process(pid).children(), key=psutil.Process.create_time, default=None)
+        for child in server.children() if server else ():
             with contextlib.suppress(psutil.Error):
-                if child.status() == psutil.STATUS_ZOMBIE and child.ppid() != pid:
-                    yield child.pid
+                yield child, child.status() == psutil.STATUS_ZOMBIE
 
 
 class Watched:
