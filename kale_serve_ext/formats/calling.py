@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from ..ml import JSON, TensorSpec
-from .tensors import DTYPES
+from .tensors import DTYPES, chosen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,6 +74,7 @@ class FunctionModel:
         """The outputs by name.
 
         Raises:
+            InvalidInputError: an output is wanted that it has not returned.
             RuntimeError: it returned something else than the outputs that are known, or what is no array.
             Exception: whatever the function raises.
         """
@@ -87,7 +88,7 @@ class FunctionModel:
             if set(found) != set(names):
                 raise RuntimeError(f"The function returned {listed(found)}, and not {listed(names)}.")
             found = {name: found[name] for name in names}
-        return {name: found[name] for name in wanted or found}
+        return chosen(found, wanted)
 
 
 def outputs_of(result: object, names: Sequence[str] = ()) -> dict[str, object]:

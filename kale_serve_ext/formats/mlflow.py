@@ -13,6 +13,7 @@ from . import mlflowmodel
 from .base import Format, Server, installed
 from .calling import outputs_of
 from .mlflowmodel import MLmodel, MLmodelError
+from .tensors import chosen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,4 +109,4 @@ class _Model:
         if isinstance(result, pd.DataFrame):
             result = {str(name): result[name] for name in result.columns}
         found = outputs_of(result)
-        return {name: found[name] for name in wanted or found}
+        return chosen(found, wanted)

@@ -211,6 +211,17 @@ def answers_of(outputs: Mapping[str, object], count: int) -> JSON:
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
+def chosen(found: Mapping[str, object], wanted: Sequence[str]) -> Mapping[str, object]:
+    """The outputs that are wanted; all where none is named.
+
+    Raises:
+        InvalidInputError: one of them is none of the model's.
+    """
+    if unknown := [name for name in wanted if name not in found]:
+        raise InvalidInputError(f"The model has no output {unknown[0]!r}; it gives {_listed(list(found))}.")
+    return {name: found[name] for name in wanted} if wanted else found
+
+
 def in_short(error: Exception) -> str:
     """What a library says of its input, in one line."""
     return " ".join(str(error).split())[:_LONGEST_CAUSE] or type(error).__name__

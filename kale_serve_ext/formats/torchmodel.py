@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ..ml import TensorSpec
+from .tensors import chosen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +63,7 @@ class Network:
             # Of the number of dimensions and the dtype the caller has made sure; what else does not fit, torch says.
             raise ValueError(words) from error
         found = {name: array_of(value, name) for name, value in named(answer)}
-        return {name: found[name] for name in wanted} if wanted else found
+        return chosen(found, wanted)
 
 
 def use_threads() -> None:

@@ -26,6 +26,7 @@ from tensorflow_serving.apis import (
 )
 
 from . import tfexamples
+from .answering import in_thread
 from .tfrefusal import Refusal
 from .tfservable import Servable
 
@@ -100,7 +101,7 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):  # typ
     async def GetModelMetadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: _Context
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        return await _answered(context, partial(self._metadata, request))
+        return await _answered(context, partial(self._metadata, request), at_once=True)
 
     def _predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
         spec = request.model_spec
@@ -162,7 +163,7 @@ class _Models(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc
     async def GetModelStatus(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: _Context
     ) -> get_model_status_pb2.GetModelStatusResponse:
-        return await _answered(context, partial(self._status, request))
+        return await _answered(context, partial(self._status, request), at_once=True)
 
     async def HandleReloadConfigRequest(
         self, request: model_management_pb2.ReloadConfigRequest, context: _Context
@@ -196,10 +197,14 @@ def _examples(given: input_pb2.Input) -> Sequence[bytes]:
     return [one.SerializeToString() for one in given.example_list.examples]
 
 
-async def _answered(context: _Context, work: Callable[[], _T]) -> _T:
-    """The answer of a thread, or the error as gRPC tells it."""
+async def _answered(context: _Context, work: Callable[[], _T], *, at_once: bool = False) -> _T:
+    """The answer of a thread, or the error as gRPC tells it.
+
+    Args:
+        at_once: it does not stand in line behind predictions.
+    """
     try:
-        return await asyncio.to_thread(work)
+        return await (asyncio.to_thread(work) if at_once else in_thread(work))
     except Refusal as error:
         await context.abort(grpc.StatusCode[error.code], error.message)
     except Exception as error:

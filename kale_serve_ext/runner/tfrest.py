@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from ..ml import JSON
 from . import budget, tfexamples, tfjson
+from .answering import in_thread
 from .tfgrpc import LARGEST, metadata, status
 from .tfrefusal import Refusal
 from .tfservable import Servable
@@ -60,7 +61,10 @@ class Application:
                     raise TooLargeError("The requests under way are too large together. Try again in a moment.", 503)
                 held += len(piece)
                 pieces.append(piece)
-            body = await asyncio.to_thread(self._answer, str(scope["method"]), str(scope["path"]), b"".join(pieces))
+            method, path = str(scope["method"]), str(scope["path"])
+            # A question for the state does not stand in line behind predictions.
+            run = in_thread if method == "POST" else asyncio.to_thread
+            body = await run(self._answer, method, path, b"".join(pieces))
         except TooLargeError as error:
             body, code, is_whole = _told(error.message), error.status, False
         except Refusal as error:

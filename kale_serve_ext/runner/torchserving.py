@@ -15,9 +15,10 @@ from kserve.errors import InferenceError, InvalidInput
 from kserve.utils.utils import generate_uuid
 
 from ..estimators.answers import plain
-from ..formats.tensors import TensorModel
+from ..formats.tensors import TensorModel, chosen
 from ..ml import JSON, Signature, TensorSpec
 from . import tensors
+from .answering import in_thread
 from .named import NamedTensorModel
 from .torchhandler import DESCRIBE, REFUSED, pack, unpack
 
@@ -93,7 +94,7 @@ class RemoteProgram:
         told, arrays = unpack(self._peer.ask(pack({}, tensors)))
         if REFUSED in told:
             raise ValueError(told[REFUSED])
-        return {name: arrays[name] for name in wanted} if wanted else arrays
+        return chosen(arrays, wanted)
 
 
 class ProgramModel(NamedTensorModel):
@@ -109,7 +110,7 @@ class ProgramModel(NamedTensorModel):
         headers: dict[str, str] | None = None,
         response_headers: dict[str, str] | None = None,
     ) -> dict[str, object] | InferResponse:
-        return await asyncio.to_thread(super().predict, payload, headers, response_headers)
+        return await in_thread(super().predict, payload, headers, response_headers)
 
     async def healthy(self) -> bool:
         return await asyncio.to_thread(self._peer.is_ready)
@@ -133,7 +134,7 @@ class ArchiveModel(Model):  # type: ignore[misc]  # kserve has no types
         headers: dict[str, str] | None = None,
         response_headers: dict[str, str] | None = None,
     ) -> dict[str, object] | InferResponse:
-        return await asyncio.to_thread(self._predict, payload)
+        return await in_thread(self._predict, payload)
 
     async def healthy(self) -> bool:
         return await asyncio.to_thread(self._peer.is_ready)

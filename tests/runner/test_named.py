@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from kserve import InferInput, InferRequest, InferResponse
 from kserve.errors import InvalidInput
+from kserve.protocol.infer_type import RequestedOutput
 from onnx import TensorProto, helper
 
 from kale_serve_ext import formats
+from kale_serve_ext.formats.calling import Call, FunctionModel, Input
 from kale_serve_ext.formats.tensors import TensorModel
+from kale_serve_ext.ml import TensorSpec
 from kale_serve_ext.runner.named import NamedTensorModel
 
 DATA = {
@@ -155,3 +158,32 @@ def test_types_that_the_protocols_do_not_have_are_refused_on_loading() -> None:
     proto = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     with pytest.raises(TypeError, match=r"'x' is of the type tensor\(bfloat16\)"):
         formats.by_name("onnx").tensor_model(proto)
+
+
+class TestOutputsThatAreKnownOnlyOnceItHasAnswered:
+    @staticmethod
+    def model() -> NamedTensorModel:
+        call = Call((Input(TensorSpec("x", "float32", ["n"])),))
+        return NamedTensorModel("m", FunctionModel(lambda x: {"twice": x * 2, "half": x / 2}, call))
+
+    @staticmethod
+    def request(*wanted: str) -> InferRequest:
+        sent = InferInput("x", [2], "FP32", [1.0, 2.0])
+        return InferRequest("m", [sent], request_outputs=[RequestedOutput(name) for name in wanted])
+
+    @pytest.mark.parametrize("wanted", [("half",), ("twice",), ("half", "twice"), ()])
+    def test_they_can_be_asked_for(self, wanted: tuple[str, ...]) -> None:
+        found = asked(self.model(), self.request(*wanted))
+        assert [one.name for one in found.outputs] == list(wanted or ("twice", "half"))
+
+    def test_others_are_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="The model has no output 'third'; it gives 'twice', 'half'"):
+            self.model().predict(self.request("half", "third"))
+
+
+def test_an_output_that_is_known_not_to_be_there_is_refused() -> None:
+    sent = InferInput("x", [1, 2], "FP32", [1.0, 2.0])
+    with pytest.raises(InvalidInput, match="The model has no output 'z'; it gives 'y'"):
+        identity(np.dtype(np.float32), ["n", 2]).predict(
+            InferRequest("m", [sent], request_outputs=[RequestedOutput("z")])
+        )
