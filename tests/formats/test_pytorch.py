@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from kale_serve_ext.formats import torcharchive
 from kale_serve_ext.formats.pytorch import FILE, is_archive
 from kale_serve_ext.formats.tensors import ANY_SHAPE, check_dims, fits
 from kale_serve_ext.ml import Signature, TensorSpec
+from kale_serve_ext.runner import torchserve as runner
 from kale_serve_ext.runner.torchhandler import pack, unpack
 
 SIGNATURE = Signature(
@@ -164,3 +166,29 @@ def test_arrays_come_out_of_a_message_as_they_went_in(arrays: dict[str, np.ndarr
         assert (one.dtype, one.shape) == (given[name].dtype, given[name].shape)
         np.testing.assert_array_equal(one, given[name])
         assert one.flags.writeable
+
+
+class TestTorchServesCommand:
+    def command(self, folder: Path, memory: int) -> tuple[list[str], Path]:
+        work, sockets = folder / "a b#%41", folder / "s"
+        for one in (work, sockets):
+            one.mkdir()
+        return runner._command("net", folder / "store", work, folder / "overlay", sockets, memory), work
+
+    def test_archives_are_unpacked_in_the_work_folder_by_a_short_path(self, tmp_path: Path) -> None:
+        argv, work = self.command(tmp_path, 0)
+        [place] = [Path(one.partition("=")[2]) for one in argv if one.startswith("-Djava.io.tmpdir=")]
+        assert place == tmp_path / "s" / "t"
+        assert place.resolve().is_relative_to(work.resolve())
+
+    def test_its_logging_is_found_in_a_folder_of_any_name(self, tmp_path: Path) -> None:
+        argv, work = self.command(tmp_path, 0)
+        [uri] = [one.partition("=")[2] for one in argv if one.startswith("-Dlog4j")]
+        told = urlsplit(uri)
+        assert (told.scheme, told.fragment, unquote(told.path)) == ("file", "", str(work / "log4j2.xml"))
+
+    @pytest.mark.parametrize(
+        ("memory", "heap"), [(0, "1024m"), (512 << 20, "256m"), (2 << 30, "512m"), (64 << 30, "4096m")]
+    )
+    def test_the_heap_is_a_part_of_what_the_service_may_use(self, memory: int, heap: str, tmp_path: Path) -> None:
+        assert f"-Xmx{heap}" in self.command(tmp_path, memory)[0]

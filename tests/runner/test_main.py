@@ -11,6 +11,8 @@ import pytest
 from kale_serve_ext.runner.main import main
 
 
+# The process that it is for ends there.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_an_overlay_lies_behind_the_interpreters_own_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = list(sys.path)
     monkeypatch.setattr(sys, "path", list(before))

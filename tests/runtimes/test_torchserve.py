@@ -83,6 +83,13 @@ def module() -> Pair:
 
 
 @pytest.fixture(scope="module")
+def linear() -> torch.nn.Linear:
+    made = torch.nn.Linear(3, 2)
+    made.eval()
+    return made
+
+
+@pytest.fixture(scope="module")
 def logged(workspace: Settings, module: Pair) -> Model:
     model = Model(module, name="pair", example=example())
     model.submit_artifact()
@@ -209,20 +216,49 @@ def mar(folder: Path, module: torch.nn.Module, handler: str) -> Path:
     return path
 
 
-def test_somebodys_archive_answers_by_its_own_handler(workspace: Settings, serving: Serving, tmp_path: Path) -> None:
-    linear = torch.nn.Linear(3, 2).eval()
-    model = Model(artifact_uri=mar(tmp_path, linear, HANDLER), name="net")
+@pytest.fixture(scope="module")
+def archive(workspace: Settings, linear: torch.nn.Linear, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    model = Model(artifact_uri=mar(tmp_path_factory.mktemp("mar"), linear, HANDLER), name="net")
     model.submit_artifact()
+    return model
+
+
+@pytest.fixture(scope="module")
+def archived(workspace: Settings, archive: Model) -> Iterator[Running]:
+    """Somebody's archive, served; a test may kill its supervisor."""
+    running = Running(serve(archive, name="net", runtime=RUNTIME, timeout=WITHIN), workspace)
+    try:
+        yield running
+    finally:
+        running.endpoint.delete()
+
+
+def values_of(answer: object) -> np.ndarray:
+    """The numbers of a reply of v1, or of the first output of one of v2."""
+    if not isinstance(answer, dict):
+        return np.asarray(answer)
+    [output] = answer["outputs"]
+    return np.reshape(output["data"], output["shape"])
+
+
+def test_somebodys_archive_answers_by_its_own_handler(
+    archived: Running, archive: Model, linear: torch.nn.Linear
+) -> None:
     rows = np.array([[1.0, 2, 3], [-1, 0, 1]])
     with torch.no_grad():
         expected = linear(torch.from_numpy(rows).float()).numpy()
-    with serving(model.id, "net", runtime=RUNTIME) as found:
-        for protocol in ("v1", "v2", "grpc-v2"):
-            answer = found.endpoint.predict(rows, protocol=protocol)
-            values = next(iter(answer.values())) if isinstance(answer, dict) else answer
-            np.testing.assert_allclose(np.asarray(values), expected, rtol=1e-5)
-        said = " ".join(check.message for check in plan(model_id=model.id, name="other", runtime="torch-server").checks)
-        assert "only TorchServe loads" in said
+    for protocol in ("v1", "v2", "grpc-v2"):
+        answer = archived.endpoint.predict(rows, protocol=protocol)
+        np.testing.assert_allclose(values_of(answer), expected, rtol=1e-5)
+    said = " ".join(check.message for check in plan(model_id=archive.id, name="other", runtime="torch-server").checks)
+    assert "only TorchServe loads" in said
+
+
+def test_an_archive_is_unpacked_beside_the_services_files(archived: Running) -> None:
+    [link] = {path.parent for path in archived.unix_sockets() if path.name == ".ts.sock.9000"}
+    assert link.is_symlink()
+    assert (link / "models").is_dir()
+    assert link.resolve().is_relative_to(archived.home.folder.resolve())
 
 
 def test_a_handler_that_fails_is_told_with_its_reason(workspace: Settings, tmp_path: Path) -> None:
@@ -235,15 +271,11 @@ def test_a_handler_that_fails_is_told_with_its_reason(workspace: Settings, tmp_p
         Endpoint("broken").delete()
 
 
-def test_nothing_outlives_a_supervisor_that_is_killed(workspace: Settings, logged: Model) -> None:
-    running = Running(serve(logged.id, name="orphan", runtime=RUNTIME, timeout=WITHIN), workspace)
-    try:
-        started = running.processes()
-        supervisor = running.supervisor()
-        os.kill(supervisor.pid, signal.SIGKILL)
-        supervisor.wait(GONE_WITHIN)
-        check_gone(started)
-    finally:
-        running.endpoint.delete()
+def test_nothing_outlives_a_supervisor_that_is_killed(archived: Running) -> None:
+    started = archived.processes()
+    supervisor = archived.supervisor()
+    os.kill(supervisor.pid, signal.SIGKILL)
+    supervisor.wait(GONE_WITHIN)
+    check_gone(started)
     left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True, timeout=30).stdout
-    assert not [line for line in left.splitlines() if "org.pytorch.serve" in line and str(running.home.folder) in line]
+    assert not [line for line in left.splitlines() if "org.pytorch.serve" in line and str(archived.home.folder) in line]

@@ -128,6 +128,7 @@ class CommandProcess(Process):
                 given=launch.env,
                 args=launch.args,
                 overlay=place.overlay,
+                memory=launch.memory_limit,
             )
             return seat, program.command(seat)
         except KaleServeError as exc:

@@ -52,6 +52,8 @@ class Seat:
     """The variables of the manifest, which the process gets unless the command sets them."""
     args: tuple[str, ...] = ()
     """The container's arguments in the manifest."""
+    memory: float = 0.0
+    """Bytes that it may use; 0 where there is no limit."""
     overlay: Path | None = None
     """The folder of packages that lies beside the model's own interpreter, for a server that has an overlay."""
 

@@ -53,7 +53,7 @@ def layout(snapshot: Snapshot) -> Layout:
 
 
 def command(seat: Seat) -> Command:
-    places = (seat.folder / STORE, seat.temporary, seat.overlay, seat.http, seat.grpc)
+    places = (seat.folder / STORE, seat.temporary, seat.overlay, seat.http, seat.grpc, int(seat.memory))
     return Command(argv=(*launched(seat.python, "runner.torchserve"), seat.name, *(str(place) for place in places)))
 
 
