@@ -18,7 +18,12 @@ BATCH = "batch"
 """What a dimension is called that may be any, and is the same in all inputs."""
 _HINT = "Pass some rows of its input: Model(module, example=x), of several inputs a dict of name to array."
 
+_STEPS = (1, -1, 10, 100)
+"""By how much whole numbers are changed: a module may go another way where they are large."""
+
 Tensors = Mapping[str, "torch.Tensor"]
+Place = tuple[str, int]
+"""An input, and one of its dimensions."""
 
 
 def tensors_of(network: nn.Module, name: str, said: Signature | None, example: object) -> Tensors:
@@ -82,26 +87,42 @@ def arguments_of(network: nn.Module) -> tuple[tuple[str, ...], tuple[str, ...], 
     return required, tuple(one.name for one in plain if one.name not in required), is_open
 
 
-def first_rows(given: Tensors, rows: int) -> Tensors:
-    """So many rows of each, the first of them again where there are not as many."""
+def resized(given: Tensors, places: Sequence[Place], size: int) -> Tensors:
+    """The tensors with another size in some dimensions: the first values, and again from the first where it takes
+    more."""
     import torch
 
-    if all(len(tensor) == rows for tensor in given.values()):
-        return given
-    return {
-        name: tensor[:rows] if len(tensor) >= rows else torch.cat([tensor, tensor[: rows - len(tensor)]])
-        for name, tensor in given.items()
-    }
+    found = dict(given)
+    for name, dimension in places:
+        tensor = found[name]
+        found[name] = tensor.index_select(dimension, torch.arange(size) % tensor.shape[dimension])
+    return found
 
 
-def variations(given: Tensors) -> list[Tensors]:
-    """The example with other numbers where they are fractions; none where there are no such."""
-    if not any(tensor.is_floating_point() for tensor in given.values()):
-        return []
-    return [
-        {name: tensor * factor + offset if tensor.is_floating_point() else tensor for name, tensor in given.items()}
-        for factor, offset in ((1.75, 0.25), (-1.0, 0.0))
-    ]
+def variations(given: Tensors) -> list[tuple[str, Tensors]]:
+    """The example with other values, and what they are: first all fractions, then each input of whole numbers or truth
+    values by itself. Which of them the module takes is not known."""
+    found: list[tuple[str, Tensors]] = []
+    if any(tensor.is_floating_point() for tensor in given.values()):
+        for factor, offset in ((1.75, 0.25), (-1.0, 0.0)):
+            varied = {k: one * factor + offset if one.is_floating_point() else one for k, one in given.items()}
+            found.append(("other fractions", varied))
+    for name, tensor in given.items():
+        if not tensor.is_floating_point():
+            found += [(f"other values of {name!r}", {**given, name: other}) for other in _others(tensor)]
+    return found
+
+
+def _others(tensor: torch.Tensor) -> list[torch.Tensor]:
+    """Other whole numbers near by and further off, or other truth values, in the same shape."""
+    import torch
+
+    if tensor.dtype == torch.bool:
+        made = [~tensor, torch.zeros_like(tensor), torch.ones_like(tensor)]
+    else:
+        made = [torch.full_like(tensor, int(one)) for one in (tensor.min(), tensor.max())] if tensor.numel() else []
+        made += [tensor + step for step in _STEPS]
+    return [other for other in (tensor.flip(0), *made) if not torch.equal(other, tensor)]
 
 
 def outcome(call: Call, given: Tensors) -> dict[str, object]:

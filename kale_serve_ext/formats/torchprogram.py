@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -13,7 +13,7 @@ from ..ml import Signature, TensorSpec
 from ..modelmeta import read
 from . import torcharchive
 from .tensors import ANY_SHAPE
-from .torcharguments import BATCH, Tensors, arguments_of, outcome, specs_of
+from .torcharguments import BATCH, arguments_of
 from .torchmodel import DTYPES, Call, Network, Tensor, dtype_of, named, use_threads
 
 if TYPE_CHECKING:
@@ -58,11 +58,25 @@ def load(path: Path) -> Network:
     meta = read(path.parent)
     known = (meta and meta.signature) or torcharchive.signature_in(path)
     if kind == torcharchive.PT2:
-        return network_of(torch.export.load(path), known)
+        return network_of(_on_cpu(torch.export.load(path)), known)
     with _unwarned():
         program = torch.jit.load(path, map_location="cpu")
     program.eval()
     return _of_script(program, known)
+
+
+def elsewhere(tensors: Iterable[object]) -> str:
+    """The device of the first of these that is not on the CPU, such as ``cuda:0``; empty where there is none."""
+    devices = (str(getattr(one, "device", "cpu")) for one in tensors)
+    return next((device for device in devices if device != "cpu"), "")
+
+
+def _on_cpu(program: ExportedProgram) -> ExportedProgram:
+    """The program where its inputs are: it keeps the device that it was exported on."""
+    from torch.export.passes import move_to_device_pass
+
+    tensors = (*program.state_dict.values(), *program.constants.values())
+    return move_to_device_pass(program, "cpu") if elsewhere(tensors) else program
 
 
 def save(program: object, path: Path, kind: str, signature: Signature) -> None:
@@ -100,14 +114,6 @@ def network_of(program: ExportedProgram, known: Signature | None = None) -> Netw
     # What numpy does not have becomes float32 in an answer.
     outputs = [_symbolic(name, value, (*DTYPES, "bfloat16")) for name, value in answered.items()]
     return Network(call, inputs, outputs)
-
-
-def network_of_script(program: nn.Module, given: Tensors) -> Network:
-    """TorchScript that has been given an example."""
-    rows = min(len(tensor) for tensor in given.values())
-    call = called_by_name(program)
-    outputs = specs_of(outcome(call, given), rows)
-    return Network(call, specs_of(given, rows), outputs)
 
 
 def _of_script(program: nn.Module, known: Signature | None) -> Network:

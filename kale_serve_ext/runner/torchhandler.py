@@ -11,17 +11,24 @@ import json
 import os
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 SIGNATURE = "signature.json"
 """Beside this file: the model's inputs and outputs, where they are known."""
 DESCRIBE, REFUSED = "describe", "refused"
 """Keys of messages: a question for the inputs and outputs; why an input was not taken."""
+_DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 _NO_ROOM = ("not enough memory", "out of memory")
+
+
+_Call = Callable[[Mapping[str, object]], object]
 
 
 class _Context(Protocol):
@@ -78,13 +85,9 @@ class _Program:
             torch.set_num_threads(int(threads))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that TorchScript is deprecated
-            if _is_exported(path):
-                self._module = torch.export.load(path).module()
-            else:
-                self._module = torch.jit.load(path, map_location="cpu")
-                self._module.eval()
+            self._call, told = _exported(path) if _is_exported(path) else _scripted(path)
         beside = folder / SIGNATURE
-        self.signature = json.loads(beside.read_text("utf-8")) if beside.exists() else self._told()
+        self.signature = json.loads(beside.read_text("utf-8")) if beside.exists() else told
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs by name.
@@ -96,7 +99,7 @@ class _Program:
 
         try:
             with torch.inference_mode():
-                answer = self._module(**{name: torch.from_numpy(one) for name, one in arrays.items()})
+                answer = self._call({name: torch.from_numpy(one) for name, one in arrays.items()})
         except (RuntimeError, IndexError, AssertionError) as error:
             words = str(error).strip()
             words = words.rpartition("RuntimeError: ")[2].strip() if "TorchScript" in words else words
@@ -104,12 +107,6 @@ class _Program:
                 raise
             raise ValueError(" ".join(words.split())) from error
         return {name: _array(value) for name, value in _named(answer)}
-
-    def _told(self) -> dict[str, object]:
-        """What the program itself tells of what it takes: names, of TorchScript."""
-        arguments = list(self._module.forward.schema.arguments)[1:]
-        names = [one.name for one in arguments if not one.has_default_value()] or [arguments[0].name]
-        return {"inputs": [{"name": name, "dtype": "float32", "shape": ["..."]} for name in names]}
 
 
 _program: _Program
@@ -123,6 +120,55 @@ def _answered(body: bytes, program: _Program) -> bytes:
         return pack({}, program.run(arrays))
     except ValueError as error:
         return pack({REFUSED: str(error)}, {})
+
+
+def _scripted(path: Path) -> tuple[_Call, dict[str, object]]:
+    """TorchScript, and what it tells of what it takes: names."""
+    import torch
+
+    module = torch.jit.load(path, map_location="cpu")
+    module.eval()
+    floats = [str(one.dtype).removeprefix("torch.") for one in module.parameters() if one.dtype.is_floating_point]
+    dtype = floats[0] if floats and floats[0] in ("float16", "float64") else "float32"
+    arguments = list(module.forward.schema.arguments)[1:]
+    names = [one.name for one in arguments if not one.has_default_value()] or [arguments[0].name]
+    inputs = [{"name": name, "dtype": dtype, "shape": ["..."]} for name in names]
+    return lambda tensors: module(**tensors), {"inputs": inputs}
+
+
+def _exported(path: Path) -> tuple[_Call, dict[str, object]]:
+    """A program of ``torch.export`` on the CPU, and what its graph tells of what it takes.
+
+    Raises:
+        TypeError: it takes something that has no form in the protocols.
+    """
+    import torch
+    from torch.export.passes import move_to_device_pass
+    from torch.utils import _pytree as pytree
+
+    program = torch.export.load(path)
+    held = (*program.state_dict.values(), *program.constants.values())
+    if any(isinstance(one, torch.Tensor) and one.device.type != "cpu" for one in held):
+        program = move_to_device_pass(program, "cpu")
+    module, form = program.module(), program.call_spec.in_spec
+    takes = [name for name in program.graph_signature.user_inputs if isinstance(name, str)]
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    if form is None or len(takes) != form.num_leaves or not all(hasattr(values[name], "shape") for name in takes):
+        raise TypeError("The program takes something else than tensors, which KServe's protocols have no form for.")
+
+    def call(tensors: Mapping[str, object]) -> object:
+        args, kwargs = pytree.tree_unflatten([tensors[name] for name in takes], form)
+        return module(*args, **kwargs)
+
+    return call, {"inputs": [_symbolic(name, values[name]) for name in takes]}
+
+
+def _symbolic(name: str, value: torch.Tensor) -> dict[str, object]:
+    dtype = str(value.dtype).removeprefix("torch.")
+    if dtype not in _DTYPES:
+        raise TypeError(f"The program's {name!r} is {dtype}, which KServe's protocols have no form for.")
+    dims = [size if type(size) is int else ("batch" if n == 0 else -1) for n, size in enumerate(value.shape)]
+    return {"name": name, "dtype": dtype, "shape": dims}
 
 
 def _is_exported(path: Path) -> bool:

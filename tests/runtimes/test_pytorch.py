@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import warnings
+from collections import namedtuple
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,15 +16,21 @@ import torch
 
 from kale_serve_ext import Model, session
 from kale_serve_ext.config import Settings
-from kale_serve_ext.errors import InvalidInputError
-from kale_serve_ext.formats import by_name, find
+from kale_serve_ext.errors import InvalidInputError, NotFoundError
+from kale_serve_ext.formats import by_name, find, torchmodel, torchprogram
 from kale_serve_ext.formats.pytorch import FILE
 from kale_serve_ext.formats.torchexport import Exported
 from kale_serve_ext.ml import Signature, TensorSpec
+from kale_serve_ext.runner import torchhandler
 from kale_serve_ext.sync import run
 
 from .conftest import Running, Serving
 
+pytest.importorskip("torch")
+import torch
+
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "gallery" / "pytorch.ipynb"
+OPEN = Signature(input_dtype="", inputs=(TensorSpec("x", "float32", (-1, -1)),))
 PROTOCOLS = ["v1", "v2", "v2-binary", "grpc-v2"]
 
 
@@ -39,10 +48,10 @@ class Pair(torch.nn.Module):  # type: ignore[misc]  # torch is not there when th
 
 
 class Open(torch.nn.Module):  # type: ignore[misc]  # torch is not there when this is checked
-    """Takes any arguments by name, which only torch.export can express."""
+    """Takes any arguments by name and goes by a size, which only torch.export can express."""
 
     def forward(self, x: torch.Tensor, **more: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.cond(x.sum() > 0, lambda x: x + 1, lambda x: x - 1, (x,)), x.sum(1)
+        return x + 1 if x.shape[1] > 1 else x - 1, x.sum(1)
 
 
 class Moody(torch.nn.Module):  # type: ignore[misc]  # torch is not there when this is checked
@@ -50,6 +59,69 @@ class Moody(torch.nn.Module):  # type: ignore[misc]  # torch is not there when t
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * 2 if np.mean(x.numpy()) > 0 else x
+
+
+class Scaled(torch.nn.Module):  # type: ignore[misc]  # torch is not there when this is checked
+    """Goes by the length of its input, in a way that scripting cannot express."""
+
+    def forward(self, x: torch.Tensor, **more: torch.Tensor) -> torch.Tensor:
+        return x.sum(1) / x.shape[1]
+
+
+class Rooted(torch.nn.Module):  # type: ignore[misc]  # torch is not there when this is checked
+    """Makes a Python number of the length, of which the tracer warns."""
+
+    def forward(self, x: torch.Tensor, **more: torch.Tensor) -> torch.Tensor:
+        return x.sum(1) / math.sqrt(x.shape[1])
+
+
+class Counted(torch.nn.Module):  # type: ignore[misc]  # torch is not there when this is checked
+    """The same without a word of the tracer."""
+
+    def forward(self, x: torch.Tensor, **more: torch.Tensor) -> torch.Tensor:
+        return x.sum(1) / len(x.unbind(1)) ** 0.5
+
+
+class Folded(torch.nn.Module):  # type: ignore[misc]  # torch is not there when this is checked
+    """Takes rows of four alone."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(-1, 2, 2).sum(2) * torch.ones(x.shape[0], 2) + x[:, :4].reshape(x.shape[0], 2, 2).sum(1)
+
+
+class Masked(torch.nn.Module):  # type: ignore[misc]  # torch is not there when this is checked
+    """Two inputs of one length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(20, 3)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return self.table(ids) * mask.unsqueeze(-1)
+
+
+class Branching(torch.nn.Module):  # type: ignore[misc]  # torch is not there when this is checked
+    """Goes another way where a whole number is large."""
+
+    def __init__(self, *, by_array: bool = False) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(200, 3)
+        self.by_array = by_array
+
+    def forward(self, ids: torch.Tensor, **more: torch.Tensor) -> torch.Tensor:
+        found = self.table(ids)
+        largest = memoryview(ids.detach().numpy()).tolist() if self.by_array else int(ids.max())
+        return found * 0 if np.max(largest) > 10 else found
+
+
+class Elsewhere(torch.nn.Linear):  # type: ignore[misc]  # torch is not there when this is checked
+    """Is on another device, and leaves it as a module on a GPU does."""
+
+    def cpu(self) -> Elsewhere:
+        made: Elsewhere = self.to_empty(device="cpu")
+        torch.nn.init.ones_(made.weight)
+        torch.nn.init.zeros_(made.bias)
+        return made
 
 
 class Fixed(torch.nn.Module):  # type: ignore[misc]  # torch is not there when this is checked
@@ -100,18 +172,79 @@ class TestExporting:
         by_name("pytorch").save(made, tmp_path)
         found = by_name("pytorch").load(tmp_path / "model.pt2")
         [first, second] = found.run({"x": -np.ones((5, 2), np.float32)}).values()  # type: ignore[attr-defined]
-        np.testing.assert_array_equal(first, np.full((5, 2), -2))
+        np.testing.assert_array_equal(first, np.zeros((5, 2)))
         np.testing.assert_array_equal(second, np.full(5, -2))
 
     def test_a_program_that_answers_otherwise_is_not_taken(self) -> None:
         with pytest.raises(
-            InvalidInputError, match="It cannot be traced: with 2 rows, its output 'output__0'"
+            InvalidInputError, match="It cannot be traced: TracerWarning: Converting a tensor to a NumPy array"
         ) as caught:
             prepared(Moody().eval(), torch.ones(2, 2))
         assert "custom code" in (caught.value.hint or "")
 
     def test_a_batch_of_one_size_is_recorded_as_such(self) -> None:
         assert prepared(Fixed().eval(), torch.ones(2, 3)).signature.inputs[0].shape == (2, 3)
+
+    def test_a_size_that_is_declared_open_is_none_of_the_examples(self) -> None:
+        made = prepared(Scaled().eval(), np.ones((3, 4), np.float32), OPEN)
+        assert (made.how, made.signature.inputs[0].shape) == ("traced", ("batch", -1))
+        given = {"x": np.ones((2, 9), np.float32)}
+        np.testing.assert_allclose(np.asarray(made.network.run(given)["output__0"]), [1.0, 1.0])
+
+    @pytest.mark.parametrize(
+        ("module", "said"),
+        [
+            (Rooted(), "It cannot be traced: TracerWarning: Converting a tensor to a Python float"),
+            (Counted(), "It cannot be traced: with 5 in dimension 1 of 'x'"),
+        ],
+    )
+    def test_a_program_that_keeps_the_examples_size_is_not_taken(self, module: torch.nn.Module, said: str) -> None:
+        with pytest.raises(InvalidInputError) as caught:
+            prepared(module.eval(), np.ones((3, 4), np.float32), OPEN)
+        assert said in caught.value.message
+        assert prepared(module.eval(), np.ones((3, 4), np.float32)).signature.inputs[0].shape == ("batch", 4)
+
+    def test_an_example_of_zeros_hides_nothing(self) -> None:
+        with pytest.raises(InvalidInputError, match="traced: with 3 in dimension 1 of 'x' and other fractions"):
+            prepared(Counted().eval(), None, OPEN)
+
+    def test_a_size_that_the_module_has_fixed_cannot_be_declared_open(self) -> None:
+        with pytest.raises(
+            InvalidInputError, match="leaves dimension 1 of 'x' open, and the Folded takes neither 5"
+        ) as c:
+            prepared(Folded().eval(), np.ones((3, 4), np.float32), OPEN)
+        assert (c.value.field, c.value.hint) == ("signature", "Write 4 there, or log it with another example.")
+        said = Signature(input_dtype="", inputs=(TensorSpec("x", "float32", (-1, 3)),))
+        with pytest.raises(InvalidInputError, match="leaves dimension 0 of 'x' open, and the Fixed takes neither 3"):
+            prepared(Fixed().eval(), torch.ones(2, 3), said)
+
+    @pytest.mark.parametrize("length", [-1, "length"])
+    def test_sizes_that_belong_together_are_changed_together(self, length: str | int) -> None:
+        specs = tuple(TensorSpec(name, "int64", (-1, length)) for name in ("ids", "mask"))
+        given = {"ids": np.arange(6).reshape(2, 3), "mask": np.ones((2, 3), np.int64)}
+        made = prepared(Masked().eval(), given, Signature(input_dtype="", inputs=specs))
+        assert [one.shape for one in made.signature.inputs] == [("batch", length)] * 2
+        assert made.signature.outputs[0].shape == ("batch", -1, 3)
+
+    def test_a_way_that_whole_numbers_went_is_not_kept(self) -> None:
+        with pytest.raises(InvalidInputError, match="It cannot be traced: TracerWarning: Converting a tensor to a P"):
+            prepared(Branching().eval(), {"ids": np.arange(3)})
+        with pytest.raises(InvalidInputError, match="It cannot be traced: ") as caught:
+            prepared(Branching(by_array=True).eval(), {"ids": np.arange(3)})
+        assert "traced" in caught.value.message
+
+    def test_a_module_on_another_device_is_copied(self) -> None:
+        module = Elsewhere(4, 2, device="meta").eval()
+        made = prepared(module, np.ones((3, 4), np.float32))
+        assert module.weight.device.type == "meta"
+        np.testing.assert_array_equal(
+            made.network.run({"input": np.ones((2, 4), np.float32)})["output__0"], [[4, 4]] * 2
+        )
+        with pytest.raises(
+            InvalidInputError, match="The Linear is on the device meta, and no copy can be made"
+        ) as caught:
+            prepared(torch.nn.Linear(4, 2, device="meta").eval(), np.ones((3, 4), np.float32))
+        assert caught.value.hint == "Pass it as module.cpu()."
 
     def test_training_mode_is_told_and_kept(self) -> None:
         module = Pair()
@@ -152,6 +285,50 @@ class TestExporting:
         told = prepared(program, None)
         assert told.signature == prepared(Pair().eval(), example()).signature
         assert told.network.run(example(4))["twice"].tolist() == [0, 2, 4, 6]  # type: ignore[attr-defined]
+
+
+class TestHandler:
+    """TorchServe's handler stands alone, and says of a file what this package does."""
+
+    @pytest.mark.parametrize("kind", ["float32", "float64", "pt2"])
+    def test_it_takes_and_gives_the_same(self, kind: str, tmp_path: Path) -> None:
+        pair = Pair().eval()
+        if kind == "pt2":
+            path, batch = tmp_path / "model.pt2", torch.export.Dim("batch")
+            # By position, as a module of somebody else's is exported.
+            given = (torch.ones(2, 4), torch.arange(2))
+            torch.export.save(torch.export.export(pair, given, dynamic_shapes=({0: batch}, {0: batch})), path)
+        else:
+            path = tmp_path / "model.pt"
+            torch.jit.script(pair.to(getattr(torch, kind))).save(str(path))
+        here = torchprogram.load(path)
+        there = torchhandler._Program(tmp_path, {"serializedFile": path.name})
+        assert Signature.from_dict(json.loads(json.dumps(there.signature))).inputs == here.inputs
+        sent = {**example(5), "x": example(5)["x"].astype("float32" if kind == "pt2" else kind)}
+        expected = here.run(sent)
+        found = there.run(sent)
+        assert list(found) == list(expected)
+        for name, values in found.items():
+            np.testing.assert_array_equal(values, expected[name])
+            assert values.dtype == np.asarray(expected[name]).dtype
+
+    def test_answers_get_the_same_names(self) -> None:
+        field = namedtuple("field", "boxes labels")
+        one = torch.ones(1)
+        for answer in (
+            one,
+            [one, one],
+            {"a": one, "b": (one, one)},
+            field([one], one),
+            (one, {"c": one}),
+            [2, 0.5, True],
+        ):
+            assert list(torchhandler._named(answer)) == list(torchmodel.named(answer))
+            for name, value in torchmodel.named(answer):
+                ours, theirs = torchmodel.array_of(value, name), torchhandler._array(value)
+                assert (ours.dtype, ours.tolist()) == (theirs.dtype, theirs.tolist())
+        half = torch.ones(2, dtype=torch.bfloat16)
+        assert torchhandler._array(half).dtype == torchmodel.array_of(half, "y").dtype
 
 
 @pytest.fixture(scope="module")
