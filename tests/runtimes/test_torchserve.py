@@ -235,8 +235,9 @@ def archived(workspace: Settings, archive: Model) -> Iterator[Running]:
 
 def values_of(answer: object) -> np.ndarray:
     """The numbers of a reply of v1, or of the first output of one of v2."""
-    if not isinstance(answer, dict):
-        return np.asarray(answer)
+    assert isinstance(answer, dict)
+    if "predictions" in answer:
+        return np.asarray(answer["predictions"])
     [output] = answer["outputs"]
     return np.reshape(output["data"], output["shape"])
 
