@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from .engines.base import Engine
     from .entities import Artifact
     from .serving.asking import AskingClient
-    from .serving.generation import Generation, Messages, Reply, Stream
+    from .serving.generation import Generation, Messages, Reply
     from .serving.outputs import Outputs
+    from .serving.pieces import Stream
     from .serving.plan import Draft
     from .serving.types import Plan, Service, ServiceRevision
     from .serving.verification import Verification
@@ -314,7 +315,8 @@ class Endpoint:
             DeadlineExceededError: no answer in time.
         """
         if stream:
-            from .serving.generation import Stream, conversation
+            from .serving.generation import conversation
+            from .serving.pieces import Stream
 
             return Stream(run(self._generation.stream(conversation(messages), options, timeout)))
         return run(self._generation.chat(messages, options, timeout))
@@ -330,12 +332,13 @@ class Endpoint:
     def complete(
         self, prompt: str, *, stream: bool = False, timeout: float = WRITE_TIMEOUT, **options: JSON
     ) -> Reply | Stream:
-        """Have a model that writes text go on with a prompt: :meth:`chat` for models that know no conversations.
+        """Have a model that writes text continue a prompt: :meth:`chat` for models that do not support chat.
 
         ``max_tokens`` is 16 unless it is given, as OpenAI has it.
         """
         if stream:
-            from .serving.generation import Stream, prompted
+            from .serving.generation import prompted
+            from .serving.pieces import Stream
 
             return Stream(run(self._generation.stream(prompted(prompt), options, timeout)))
         return run(self._generation.complete(prompt, options, timeout))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from ..engines.base import Manifest
 from ..errors import InvalidInputError, NotFoundError, PredictionError
 from ..ml import JSON
-from ..sync import loop, run
 from . import protocols
 from .client import PredictionClient
 from .lines import Lines
+from .pieces import Pieces, count, first_choice
 from .status import runtime_of
 
 if TYPE_CHECKING:
@@ -23,7 +20,9 @@ if TYPE_CHECKING:
 
 _VLLM = "kserve-vllmserver"
 """The runtime of KServe's that has the routes without a prefix."""
-_OTHER_MODEL = "Models that write text answer chat() and complete(), those that embed texts embed(); others predict()."
+_OTHER_MODEL = (
+    "Models that generate text answer chat() and complete(), those that embed texts embed(), all others predict()."
+)
 _OURS = ("model", "messages", "prompt", "input", "stream")
 
 T = TypeVar("T")
@@ -111,8 +110,8 @@ class Generation:
         return Reply(
             str(text or ""),
             str(choice.get("finish_reason") or ""),
-            _count(counts.get("prompt_tokens")),
-            _count(counts.get("completion_tokens")),
+            count(counts.get("prompt_tokens")),
+            count(counts.get("completion_tokens")),
             told,
         )
 
@@ -126,112 +125,6 @@ class Generation:
     async def _request(self, route: str, body: Mapping[str, JSON]) -> tuple[str, bytes]:
         target = await self._client.target()
         return f"{base_path(target.manifest)}/{route}", protocols.dumps({"model": target.model, **body})
-
-
-class Pieces:
-    """An answer that is being written: its pieces of text, in order. What is not read is cancelled by ``aclose``."""
-
-    def __init__(self, lines: Lines) -> None:
-        self._lines = lines
-        self.text = ""
-        """What has come."""
-        self.finish_reason = ""
-        self.prompt_tokens = 0
-        self.completion_tokens = 0
-
-    def __aiter__(self) -> Pieces:
-        return self
-
-    async def __anext__(self) -> str:
-        while (told := event(await anext(self._lines))) is not None:
-            if text := self._take(told):
-                return text
-        await self.aclose()
-        raise StopAsyncIteration
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more comes."""
-        return self._lines.is_over
-
-    async def aclose(self) -> None:
-        """End it: the model stops writing."""
-        await self._lines.aclose()
-
-    def _take(self, told: Mapping[str, JSON]) -> str:
-        if told.get("error"):
-            message = protocols.error_message(500, "application/json", json.dumps(told).encode())
-            raise PredictionError(f"The model failed while it was writing: {message}", hint="Its logs may say more.")
-        usage = told.get("usage")
-        if isinstance(usage, Mapping):
-            self.prompt_tokens = _count(usage.get("prompt_tokens"))
-            self.completion_tokens = _count(usage.get("completion_tokens"))
-        choice = first_choice(told)
-        self.finish_reason = str(choice.get("finish_reason") or self.finish_reason)
-        delta = choice.get("delta")
-        text = str((delta.get("content") if isinstance(delta, Mapping) else choice.get("text")) or "")
-        self.text += text
-        return text
-
-
-class Stream:
-    """An answer that is being written, for code without a loop: an iterator of pieces of text.
-
-    It ends early by :meth:`close`, at the end of a ``with`` block, or when the last reference goes; the model then
-    stops writing.
-    """
-
-    def __init__(self, pieces: Pieces) -> None:
-        self._pieces = pieces
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        try:
-            piece = run(_next(self._pieces))
-        except KeyboardInterrupt:
-            self.close()
-            raise
-        if piece is None:
-            raise StopIteration
-        return piece
-
-    def close(self) -> None:
-        """End it. One that has ended is left as it is."""
-        run(self._pieces.aclose())
-
-    def __del__(self) -> None:
-        if not self._pieces.is_over:
-            asyncio.run_coroutine_threadsafe(self._pieces.aclose(), loop())
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def text(self) -> str:
-        """What has come so far."""
-        return self._pieces.text
-
-    @property
-    def finish_reason(self) -> str:
-        """``stop`` or ``length``; empty until it has ended."""
-        return self._pieces.finish_reason
-
-    @property
-    def prompt_tokens(self) -> int:
-        """0 until it has ended, or where the server does not count."""
-        return self._pieces.prompt_tokens
-
-    @property
-    def completion_tokens(self) -> int:
-        """0 until it has ended, or where the server does not count."""
-        return self._pieces.completion_tokens
 
 
 def conversation(messages: Messages | object) -> dict[str, JSON]:
@@ -259,31 +152,6 @@ def prompted(prompt: object) -> dict[str, JSON]:
     return {"prompt": prompt}
 
 
-def event(line: str) -> Mapping[str, JSON] | None:
-    """What a line of a stream says: nothing where it is empty or a comment, None where it ends the stream."""
-    if not line.startswith("data:"):
-        return {}
-    text = line.removeprefix("data:").strip()
-    if text == "[DONE]":
-        return None
-    try:
-        told: JSON = json.loads(text)
-    except ValueError as error:
-        raise PredictionError(f"The service's stream holds what is not JSON: {text[:200]}") from error
-    return told if isinstance(told, Mapping) else {}
-
-
-def first_choice(told: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    """The first of an answer's choices; empty where there is none."""
-    choices = told.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else {}
-    return first if isinstance(first, Mapping) else {}
-
-
-async def _next(pieces: Pieces) -> str | None:
-    return await anext(pieces, None)
-
-
 async def _explained(work: Awaitable[T]) -> T:
     """The work's result, where a route that is not there is told as what the model is not for."""
     try:
@@ -298,7 +166,3 @@ def _checked(options: Mapping[str, JSON]) -> Mapping[str, JSON]:
     if taken := [name for name in options if name in _OURS]:
         raise InvalidInputError(f"{taken[0]} is not an option of this call.", field=taken[0])
     return options
-
-
-def _count(value: JSON) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -17,7 +17,9 @@ _LONGEST = 1 << 20
 
 
 class Lines:
-    """Lines of text without their ends. Only line feeds end one: JSON may hold what else splits lines in Unicode.
+    """Lines of text without their ends; the last one may have none.
+
+    Only line feeds end one: JSON may hold what else splits lines in Unicode.
 
     Args:
         service: its name, for errors.
@@ -47,16 +49,20 @@ class Lines:
             while b"\n" not in self._rest:
                 if len(self._rest) > _LONGEST:
                     message = f"The service {self._service!r} streams a line of more than {_LONGEST:,} bytes."
+                    await self.aclose()
                     raise PredictionError(message)
                 self._rest += await anext(self._pieces)
         except (StopAsyncIteration, httpx.StreamClosed):
+            last = self._rest
             await self.aclose()
-            raise StopAsyncIteration from None
+            if not last:
+                raise StopAsyncIteration from None
+            return _text(last)
         except httpx.HTTPError as error:
             await self.aclose()
             raise failures.of_transport(self._service, error, self._timeout, answered=True) from error
         line, _, self._rest = self._rest.partition(b"\n")
-        return line.decode(errors="replace").rstrip("\r")
+        return _text(line)
 
     @property
     def is_over(self) -> bool:
@@ -65,4 +71,9 @@ class Lines:
 
     async def aclose(self) -> None:
         """Break off what has not come; the service is told by the end of the connection."""
+        self._rest = b""
         await self._answer.aclose()
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip("\r")
