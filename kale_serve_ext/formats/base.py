@@ -204,6 +204,15 @@ class Format:
         """
         return ()
 
+    def refused_by(self, model: Artifact, runtime: str) -> str:
+        """Why a runtime that takes the format does not serve this model, as a sentence; empty where it does.
+
+        Args:
+            model: its record.
+            runtime: the runtime's name.
+        """
+        return ""
+
     def arguments(self, model: Artifact, runtime: str) -> tuple[str, ...]:
         """What the server of a runtime has to be told of a model by arguments: what it does not find out itself.
 

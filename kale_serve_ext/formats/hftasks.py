@@ -224,23 +224,23 @@ def served_task(folder: Folder, argument: str = "") -> Task:
     if not name:
         what = f"The class {folder.architecture!r}" if folder.architecture else f"{CONFIG}, which names no class,"
         raise InvalidInputError(
-            f"{what} does not tell what the model is for.",
-            hint=f"Log a pipeline of transformers, which has a task. Served are {known}.",
+            f"{what} does not say what task the model is for.",
+            hint=f"Log a transformers pipeline, which has a task. Supported tasks: {known}.",
             field="model",
         )
     raise InvalidInputError(
-        f"The task {name!r} is not served.",
-        hint=f"Served are {known}. Anything else can be served as custom code that calls the pipeline.",
+        f"The task {name!r} is not supported.",
+        hint=f"Supported tasks: {known}. Anything else can be served as custom code that calls the pipeline.",
         field="model",
     )
 
 
-def argument_in(words: Sequence[str]) -> str:
-    """What :data:`ARGUMENT` names in a command line; empty where it is not there."""
+def argument_in(words: Sequence[str], name: str = ARGUMENT) -> str:
+    """What an argument of a command line says; empty where it is not there."""
     for word, after in zip(words, (*words[1:], ""), strict=False):
-        if word == ARGUMENT:
+        if word == name:
             return after
-        if word.startswith(f"{ARGUMENT}="):
+        if word.startswith(f"{name}="):
             return word.partition("=")[2]
     return ""
 

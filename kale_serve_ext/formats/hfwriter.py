@@ -93,7 +93,7 @@ class TransformersWriter:
         if not self.chats:
             raise InvalidInputError(
                 "The model has no chat template.",
-                hint="Ask it by completions, with a prompt like those of its training.",
+                hint="Use completions, with a prompt like those that it was trained on.",
             )
         try:
             text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
@@ -142,9 +142,9 @@ class TransformersWriter:
         if 0 < self._longest < len(ids):
             takes = f"{self._longest:,}" if self._reads_first else f"{self._context:,}, with its answer"
             raise InvalidInputError(
-                f"The prompt has {len(ids):,} tokens; the model takes {takes}.",
-                hint="Send a shorter text." if self._reads_first else "Send less of the conversation.",
-                field="prompt" if self._reads_first else "messages",
+                f"The prompt has {len(ids):,} tokens; the model takes {self._context:,}, the answer included.",
+                hint="Shorten the prompt or the conversation.",
+                field="messages",
             )
         return Prompt(tuple(ids))
 

@@ -20,6 +20,7 @@ from . import hftasks
 from .base import Content, Format, Server
 from .tensors import TensorModel
 
+_VLLM = "kserve-vllmserver"
 _PIPELINE = "transformers.pipelines.base.Pipeline"
 _MODEL = "transformers.modeling_utils.PreTrainedModel"
 _TOKENIZER = "PreTrainedTokenizerBase"
@@ -46,7 +47,7 @@ class _HuggingFace(Format):
     needs = (("transformers",), ("torch",))
     needs_opening = False
     needs_same_python = False
-    runtimes = ("kserve-huggingfaceserver", "kserve-vllmserver")
+    runtimes = ("kserve-huggingfaceserver", _VLLM)
     server = Server("huggingface-server", "Hugging Face server")
 
     def matches(self, obj: object) -> bool:
@@ -116,16 +117,13 @@ class _HuggingFace(Format):
         return _details(_config_of(obj, model))
 
     def check(self, directory: Path) -> list[str]:
-        folder = hftasks.read(directory) if directory.is_dir() else None
-        if folder is None:
-            return [f"There is no {hftasks.CONFIG} of transformers, which names the model's class."]
+        if not directory.is_dir() or hftasks.read(directory) is None:
+            return [f"{hftasks.CONFIG} is missing; it names the model's class."]
         found = []
         if not hftasks.weights(directory):
             found.append("There is no file of weights (.safetensors or .bin).")
         elif absent := hftasks.absent_weights(directory):
-            found.append(f"The weights {', '.join(absent[:5])} are missing, which the index names.")
-        if folder.vectors and folder.vectors.problem and folder.task == "feature-extraction":
-            found.append(f"{folder.vectors.problem} {hftasks.OTHER_VECTORS}")
+            found.append(f"The index names weights that are missing: {', '.join(absent[:5])}.")
         if not hftasks.has_processor(directory):
             found.append("There is no tokenizer: save it into the same folder, by tokenizer.save_pretrained(folder).")
         return found
@@ -135,11 +133,15 @@ class _HuggingFace(Format):
         if task and task.name == "text-classification":
             yield "It answers with the number of the class, not with its label and score."
         elif task and task.name == "token-classification":
-            yield "It answers with the number of each token's class, special tokens too, not with the entities."
+            yield "It answers with the number of each token's class, special tokens included, not with the entities."
         elif task and task.name == "fill-mask":
-            yield "It answers with the likeliest token alone, without its score."
-        elif model.details.get("vectors"):
-            yield "It averages the vectors of the tokens, to length one, whatever modules.json says."
+            yield "It answers with the most likely token only, without its score."
+
+    def refused_by(self, model: Artifact, runtime: str) -> str:
+        task = hftasks.by_name(str(model.details.get("task") or ""))
+        if task is None or task.name == "text-generation" or not runtime.startswith(_VLLM):
+            return ""
+        return f"vLLM serves text generation only, and the model is for {task.name}."
 
     def arguments(self, model: Artifact, runtime: str) -> tuple[str, ...]:
         task = hftasks.by_name(str(model.details.get("task") or ""))

@@ -149,7 +149,7 @@ def _named(models: dict[str, _Asked], body: Body) -> _Asked:
         raise InvalidInputError("model is not a name.", field="model")
     if name not in models:
         here = f"it serves {', '.join(models)}" if models else "its models are asked by other routes"
-        raise _UnknownModelError(f"There is no model {name[:100]!r} here that is asked so: {here}.")
+        raise _UnknownModelError(f"There is no model {name[:100]!r} here that answers this: {here}.")
     return models[name]
 
 

@@ -77,7 +77,7 @@ class Front:
             return
         route = path.removeprefix(PREFIX)
         if route == path or route not in _ROUTES:
-            hint = f"This model is asked by {PREFIX}/chat/completions and {PREFIX}/completions."
+            hint = f"This model answers {PREFIX}/chat/completions and {PREFIX}/completions."
             await _say(send, 404, openai_form.error(hint, 404))
             return
         inner = {**scope, "path": f"/v1{route}", "raw_path": f"/v1{route}".encode()}

@@ -17,8 +17,8 @@ from ..ml import JSON
 MOST_WAITING = 64
 """Requests that may wait for the model; more are refused."""
 _CALLED = (
-    "This model writes text and is not asked by predict: use endpoint.chat(messages) or endpoint.complete(prompt), or "
-    "POST /openai/v1/chat/completions."
+    "This model generates text and does not answer predict: use endpoint.chat(messages) or endpoint.complete(prompt), "
+    "or POST /openai/v1/chat/completions."
 )
 
 

@@ -158,6 +158,13 @@ def about_differences(
     return [Check("ok", "OwnServer", f"{chosen.name} serves it: {usual.name} {why}", "", "runtime")] if why else []
 
 
+def about_model(runtime: Runtime, model: Artifact) -> list[Check]:
+    """What speaks against a model where the runtime takes others of its format."""
+    format_ = known(model.format)
+    why = format_.refused_by(model, runtime.name) if format_ else ""
+    return [Check("error", "ModelNotServed", why, "Choose another runtime.", "runtime")] if why else []
+
+
 def about_runtime(chosen: Runtime, setup: Setup | None = None) -> list[Check]:
     """What there is to know of the chosen runtime, whatever the model.
 

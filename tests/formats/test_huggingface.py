@@ -95,7 +95,7 @@ def test_what_a_pipeline_has_told_wins_and_an_argument_over_that(tmp_path: Path)
 
 def test_a_task_that_is_not_served_is_refused(tmp_path: Path) -> None:
     path = folder(tmp_path / "qa", {**BERT, "architectures": ["BertForQuestionAnswering"]})
-    with pytest.raises(InvalidInputError, match="'BertForQuestionAnswering' does not tell what the model is for"):
+    with pytest.raises(InvalidInputError, match="'BertForQuestionAnswering' does not say what task the model is for"):
         FORMAT.path_details(path)
     (path / "kale-task.json").write_text('{"task": "question-answering"}')
     with pytest.raises(InvalidInputError, match="The task 'question-answering' is not served") as caught:
@@ -121,7 +121,7 @@ def test_weights_that_an_index_names_have_to_be_there(tmp_path: Path) -> None:
     path = folder(tmp_path / "bert", BERT, "model-1.safetensors", "tokenizer.json")
     index: dict[str, JSON] = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert FORMAT.check(path) == ["The weights model-2.safetensors are missing, which the index names."]
+    assert FORMAT.check(path) == ["The index names weights that are missing: model-2.safetensors."]
     (path / "model-2.safetensors").touch()
     assert FORMAT.check(path) == []
 
@@ -165,7 +165,7 @@ def test_a_text_is_no_model() -> None:
     [
         ("text-classification", "the number of the class"),
         ("token-classification", "each token's class"),
-        ("fill-mask", "the likeliest token alone"),
+        ("fill-mask", "the most likely token only"),
         ("feature-extraction", ""),
         ("text-generation", ""),
     ],

@@ -11,6 +11,7 @@ from kale_serve_ext.entities import MODEL, Artifact, Environment
 from kale_serve_ext.serving.runtimes import (
     Asked,
     about_differences,
+    about_model,
     about_runtime,
     choices,
     in_order,
@@ -198,3 +199,17 @@ def test_what_has_to_be_installed_first_is_told_with_its_size() -> None:
         ("info", "EnvironmentMissing"),
     ]
     assert "beside /opt/a/bin/python" in about_runtime(MLSERVER, failed)[1].message
+
+
+@pytest.mark.parametrize("task", ["text-generation", "text2text-generation", "feature-extraction", "fill-mask", ""])
+def test_vllm_serves_text_generation_only(task: str) -> None:
+    model = replace(MODEL_ARTIFACT, format="huggingface", details={"task": task} if task else {})
+    vllm = Runtime("kserve-vllmserver", "vLLM", ("huggingface",), ("v1", "v2"))
+    other = Runtime("kserve-huggingfaceserver", "Hugging Face", ("huggingface",), ("v1", "v2"))
+    refused = task not in ("", "text-generation")
+    assert [check.level for check in about_model(vllm, model)] == (["error"] if refused else [])
+    assert about_model(other, model) == []
+    verdicts = {vllm.name: about_model(vllm, model)}
+    offered = {one.name: one for one in choices([vllm], model, Asked("v1"), verdicts)}
+    assert offered[vllm.name].fits is not refused
+    assert (f"the model is for {task}" in offered[vllm.name].reason) is refused

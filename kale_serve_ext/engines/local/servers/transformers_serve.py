@@ -32,12 +32,13 @@ def checks(artifact: Artifact, found: Interpreter) -> list[Check]:
     """What speaks against a model, or an interpreter."""
     task = hftasks.by_name(str(artifact.details.get("task") or ""))
     if task is None or task.name != "text-generation":
-        what = f"transformers serve writes text, and the model is for {artifact.details.get('task') or 'another task'}."
+        own = artifact.details.get("task") or "another task"
+        what = f"transformers serve is for text generation only, and the model is for {own}."
         return [Check("error", "TaskNotServed", what, "Choose huggingface-server.", "runtime")]
     has = found.packages.get("transformers", "")
     if tuple(int(part) for part in has.split(".")[:2] if part.isdecimal()) < _OLDEST:
         wanted = ".".join(map(str, _OLDEST))
-        message = f"transformers serve is known from transformers {wanted} on; {found.python} has {has or 'none'}."
+        message = f"transformers serve needs transformers {wanted} or newer; {found.python} has {has or 'none'}."
         hint = f"Run: {found.python} -m pip install 'transformers>={wanted}'; or choose huggingface-server."
         return [Check("error", "TransformersTooOld", message, hint, "runtime")]
     return []
@@ -53,8 +54,8 @@ SERVER = Server(
             ("huggingface",),
             ("v1", "v2"),
             differs=(
-                "This is transformers' own server, for text generation only; KServe's image generates text with vLLM "
-                "and also serves other tasks."
+                "KServe's image generates text with vLLM, and serves other tasks too; this is transformers' own "
+                "server, for text generation only."
             ),
         ),
     ),
