@@ -146,14 +146,15 @@ class ChatMessage(Body):
 
 
 class ChatBody(Body):
-    """A conversation that a model is to answer, or a prompt that it is to go on with."""
+    """A conversation that a model is to answer, or a prompt that it is to continue."""
 
     messages: list[ChatMessage] = Field(default_factory=list, max_length=1000)
     prompt: Annotated[str, Field(max_length=1_000_000)] | None = Field(
-        default=None, description="Instead of messages, for models that know no conversations."
+        default=None, description="Instead of messages, for models that do not support chat."
     )
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     temperature: Annotated[float, Field(ge=0, le=10)] | None = None
+    component: Literal["", "predictor"] = Field(default="", description="The predictor, past a transformer.")
 
 
 class EngineBody(Body):

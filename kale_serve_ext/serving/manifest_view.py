@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ..engines.base import Component, Manifest
 from ..engines.fields import annotations_of, mapping
 from ..engines.kserve import MODEL_KIND
+from ..formats import hftasks
 from ..ml import JSON
 from .containers import SERVER
 
@@ -60,17 +61,25 @@ def has_v2_grpc(manifest: Manifest) -> bool:
 
 def wire_name(manifest: Manifest, component: Component) -> str:
     """The model's name in URLs: what ``--model_name`` of the component says, else the service's name."""
+    told = hftasks.argument_in(_words(manifest, component), "--model_name")
+    return told or str(mapping(manifest.get("metadata")).get("name") or "")
+
+
+def task_of(manifest: Manifest) -> str:
+    """The task that a model of transformers is served with, where an argument names it; empty where its record does."""
+    if format_of(manifest) != "huggingface":
+        return ""
+    task = hftasks.by_name(hftasks.argument_in(_words(manifest, "predictor")))
+    return task.name if task else ""
+
+
+def _words(manifest: Manifest, component: Component) -> list[str]:
+    """The arguments of a component's server."""
     own = _component(manifest, component)
     containers = own.get("containers")
     first = containers[0] if isinstance(containers, list) and containers else own.get("model")
     args = mapping(first).get("args")
-    words = [str(word) for word in args] if isinstance(args, list) else []
-    for i, word in enumerate(words):
-        if word == "--model_name" and i + 1 < len(words):
-            return words[i + 1]
-        if word.startswith("--model_name="):
-            return word.partition("=")[2]
-    return str(mapping(manifest.get("metadata")).get("name") or "")
+    return [str(word) for word in args] if isinstance(args, list) else []
 
 
 def _component(manifest: Manifest, component: str) -> Mapping[str, JSON]:

@@ -18,7 +18,7 @@ from ..engines.kserve import OLD_KEPT, OWN_RUNTIME, is_stopped, model_protocol
 from ..ml import JSON
 from .answering import method_of, verify_of
 from .containers import PREFIX
-from .manifest_view import runs_own_server
+from .manifest_view import runs_own_server, task_of
 from .types import Answering, Replicas, ServedArtifact, Service, Share, Step
 
 _BAD_WAITS = {
@@ -74,6 +74,7 @@ def describe(state: ServiceState) -> Service:
         runtime=runtime_of(state.manifest),
         protocol=protocol_of(state.manifest),
         method=method_of(state.manifest),
+        task=task_of(state.manifest),
         verify=verify_of(state.manifest),
         url=state.url,
         external_url=state.external_url,
@@ -107,7 +108,7 @@ def _answering(state: ServiceState) -> Answering | None:
     spec = mapping(before.get("spec"))
     # A transformer that is still to come is a component already.
     components = tuple(c.component for c in state.components if c.component in spec)
-    return Answering(state.serving_revision, model, transformer, protocol_of(before), components)
+    return Answering(state.serving_revision, model, transformer, protocol_of(before), components, task_of(before))
 
 
 def served_artifact(role: Literal["model", "transformer"], manifest: Manifest) -> ServedArtifact | None:

@@ -152,6 +152,8 @@ class Answering:
     transformer: ServedArtifact | None
     protocol: str
     components: tuple[Component, ...]
+    task: str
+    """As :attr:`Service.task`."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,9 @@ class Service:
     protocol: str
     method: str
     """The estimator's method that answers, such as ``predict_proba``; empty for people's own code."""
+    task: str
+    """Of a model of transformers that an argument gives another task than its record: that one, such as
+    ``feature-extraction``; empty where the record counts."""
     verify: str
     """What comes of recorded rows that are answered differently: ``require``, ``warn`` or ``off``."""
     url: str

@@ -259,6 +259,7 @@ export function makeService(
     runtime: 'kserve-sklearnserver',
     protocol: 'v1',
     method: 'predict',
+    task: '',
     verify: 'warn',
     url: 'http://127.0.0.1:8080',
     external_url: '',

@@ -502,6 +502,7 @@ export interface components {
             transformer: components["schemas"]["ServedArtifact"] | null;
             protocol: string;
             components: ("predictor" | "transformer" | "explainer")[];
+            task: string;
         };
         /** @description One version of a Model, Transformer or Dataset. `id` is 0 until it is in MLMD. */
         Artifact: {
@@ -532,11 +533,11 @@ export interface components {
             message: string;
             hint: string;
         };
-        /** @description A conversation that a model is to answer, or a prompt that it is to go on with. */
+        /** @description A conversation that a model is to answer, or a prompt that it is to continue. */
         ChatBody: {
             messages?: components["schemas"]["ChatMessage"][];
             /**
-             * @description Instead of messages, for models that know no conversations.
+             * @description Instead of messages, for models that do not support chat.
              * @default null
              */
             prompt: string | null;
@@ -544,6 +545,12 @@ export interface components {
             max_tokens: number | null;
             /** @default null */
             temperature: number | null;
+            /**
+             * @description The predictor, past a transformer.
+             * @default
+             * @enum {string}
+             */
+            component: "" | "predictor";
         };
         /** @description What somebody has said in a conversation. */
         ChatMessage: {
@@ -972,6 +979,7 @@ export interface components {
             runtime: string;
             protocol: string;
             method: string;
+            task: string;
             verify: string;
             url: string;
             external_url: string;

@@ -68,10 +68,18 @@ function Test(props: {
   const signature = own ?? signatureOf(model);
   const error = model.error ?? transformer.error;
   // Another version takes another input: the form starts over.
-  const key = `${component}:${asked.model?.id}:${asked.transformer?.id}:${asked.protocol}`;
+  const key = `${component}:${asked.model?.id}:${asked.transformer?.id}:${asked.protocol}:${asked.task}`;
+  const details = model.value?.artifact.details;
+  // An argument of the server wins over what was logged.
+  const task = asked.task || details?.task;
+  const writes = typeof task === 'string' && WRITING.includes(task);
+  const isChat = writes && !isTransformed;
   // What a model takes that was logged without saying it, its server may know.
   const isToldByServer =
-    !model.isLoading && !transformer.isLoading && !saysSomething(signature);
+    !isChat &&
+    !model.isLoading &&
+    !transformer.isLoading &&
+    !saysSomething(signature);
   const wasReady = React.useRef(false);
   // The form stays while the service has a break.
   wasReady.current ||= canAnswer(service);
@@ -81,9 +89,6 @@ function Test(props: {
       : null,
     key
   );
-  const details = model.value?.artifact.details;
-  const task = details?.task;
-  const writes = typeof task === 'string' && WRITING.includes(task);
   const tensors = signature?.inputs.length ? signature : told.value;
   return (
     <>
@@ -122,12 +127,13 @@ function Test(props: {
       )}
       {model.isLoading || transformer.isLoading || told.isLoading ? (
         <p className="jp-KaleEmpty">{trans.__('Loading…')}</p>
-      ) : writes && !hasTransformer ? (
+      ) : isChat ? (
         <Chat
           key={key}
           client={kale.client}
           target={service.ref}
-          chats={details?.chat === true}
+          chats={details?.chat === true && task === CHATTING}
+          component={component}
           onLogs={onLogs}
         />
       ) : tensors?.inputs.length ? (
@@ -160,7 +166,8 @@ function Test(props: {
 /**
  * Tasks of models that write text.
  */
-const WRITING = ['text-generation', 'text2text-generation'];
+const CHATTING = 'text-generation';
+const WRITING = [CHATTING, 'text2text-generation'];
 
 /**
  * Whether a record tells of a model's input.

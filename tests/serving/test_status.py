@@ -16,6 +16,7 @@ from kale_serve_ext.engines.base import (
     ServiceState,
 )
 from kale_serve_ext.entities import ServiceRef
+from kale_serve_ext.ml import JSON
 from kale_serve_ext.serving.status import describe
 from kale_serve_ext.serving.types import Replicas
 
@@ -319,3 +320,27 @@ def test_its_text_leaves_the_manifest_out_with_its_secrets() -> None:
     service = describe(state(manifest={**MANIFEST, "spec": {"predictor": {"model": {"env": env}}}}))
     assert "hunter2" in str(service.manifest)
     assert "hunter2" not in repr(service)
+
+
+@pytest.mark.parametrize(
+    ("args", "task"),
+    [
+        (["--task=text_embedding"], "feature-extraction"),
+        (["--task", "text-generation"], "text-generation"),
+        (["--task=no_such_task"], ""),
+        (["--return_probabilities"], ""),
+        ("no list", ""),
+    ],
+)
+def test_an_argument_names_another_task_than_the_record(args: JSON, task: str) -> None:
+    model: JSON = {"modelFormat": {"name": "huggingface"}, "args": args}
+    manifest: Manifest = {**MANIFEST, "spec": {"predictor": {"model": model}}}
+    told = describe(
+        state(component(ready()), manifest=manifest, serving_manifest=manifest, revision=2, serving_revision=1)
+    )
+    assert told.task == task
+    assert told.answering is not None
+    assert told.answering.task == task
+    # An argument of the same name may mean anything to others.
+    other: JSON = {"modelFormat": {"name": "sklearn"}, "args": args}
+    assert describe(state(manifest={**MANIFEST, "spec": {"predictor": {"model": other}}})).task == ""

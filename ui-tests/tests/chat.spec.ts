@@ -68,7 +68,9 @@ test('the model answers, and the answer is counted', async () => {
 
   await expect(messages).toContainText('Can I talk to a model?');
   await expect(messages.locator('.jp-mod-assistant')).toHaveCount(1);
-  await expect(chat).toContainText(/40 tokens · [\d.]+ tokens\/s · ended/);
+  await expect(chat).toContainText(
+    /40 tokens · [\d.]+ tokens\/s · token limit reached/
+  );
   await expect(chat.getByRole('button', { name: 'Send' })).toBeVisible();
 });
 

@@ -399,7 +399,8 @@ describe('PanelView', () => {
             model,
             transformer: null,
             protocol: 'v1',
-            components: ['predictor']
+            components: ['predictor'],
+            task: ''
           },
           can_roll_back: true
         })

@@ -414,7 +414,8 @@ describe('PredictView', () => {
           model: { id: 1, name: 'iris', version: '1' },
           transformer: null,
           protocol: 'v2',
-          components: ['predictor']
+          components: ['predictor'],
+          task: ''
         }
       }
     });

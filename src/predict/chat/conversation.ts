@@ -24,7 +24,7 @@ export interface IPace {
    */
   seconds: number;
   /**
-   * `stop`, `length`, or `stopped` where somebody has stopped it; empty while it is being written.
+   * `stop`, `length`, or `stopped` where it was ended before its end; empty while it is being written.
    */
   finish: string;
 }
@@ -45,7 +45,7 @@ export interface IConversation {
 /**
  * The body that asks for an answer to a conversation.
  *
- * A model that does not chat gets the last message alone, as the prompt to go on with.
+ * A model that does not support chat gets the last message alone, as the prompt to continue.
  */
 export function bodyOf(
   messages: readonly ChatMessage[],
@@ -76,11 +76,14 @@ export function bodyOf(
 export function useConversation(
   client: KaleServeClient,
   target: ServiceRef,
-  chats: boolean
+  chats: boolean,
+  component: '' | 'predictor' = ''
 ): IConversation {
   const trans = useTrans();
   const [messages, setMessages] = React.useState<readonly ChatMessage[]>([]);
   const [request, setRequest] = React.useState<AbortController | null>(null);
+  // What belongs to another request, that was cleared away or left, changes nothing any more.
+  const current = React.useRef<AbortController | null>(null);
   const [pace, setPace] = React.useState<IPace | null>(null);
   const [error, setError] = React.useState<ApiError | null>(null);
 
@@ -93,6 +96,8 @@ export function useConversation(
       { role: 'user', content: text }
     ];
     const writing = new AbortController();
+    current.current = writing;
+    const isCurrent = () => current.current === writing;
     setRequest(writing);
     setError(null);
     setPace(null);
@@ -100,22 +105,38 @@ export function useConversation(
     const written = new Written();
     try {
       const body = bodyOf(asked, options, chats);
+      if (component) {
+        body.component = component;
+      }
+      const cutOff = trans.__('The answer was cut off.');
       for await (const piece of client.chat(target, body, writing.signal)) {
-        written.take(piece, trans.__('The model failed while it was writing.'));
+        if (!isCurrent() || writing.signal.aborted) {
+          break;
+        }
+        written.take(piece, cutOff);
         if (written.text) {
           setMessages([...asked, { role: 'assistant', content: written.text }]);
           setPace(written.pace(''));
         }
       }
-      setPace(written.pace(written.finish || 'stop'));
+      if (!writing.signal.aborted) {
+        written.end(
+          cutOff,
+          trans.__('The service ended it early. Its logs may say why.')
+        );
+        setPace(written.pace(written.finish || 'stop'));
+      }
     } catch (reason) {
-      if (writing.signal.aborted) {
-        setPace(written.text ? written.pace('stopped') : null);
-      } else {
+      if (isCurrent() && !writing.signal.aborted) {
         setError(ApiError.from(reason, trans));
       }
-    } finally {
-      setRequest(current => (current === writing ? null : current));
+    }
+    if (isCurrent()) {
+      if (writing.signal.aborted) {
+        setPace(written.text ? written.pace('stopped') : null);
+      }
+      current.current = null;
+      setRequest(null);
     }
   }
 
@@ -128,6 +149,8 @@ export function useConversation(
     stop: () => request?.abort(),
     clear: () => {
       request?.abort();
+      current.current = null;
+      setRequest(null);
       setMessages([]);
       setPace(null);
       setError(null);
@@ -144,6 +167,10 @@ function isAnswered(messages: readonly ChatMessage[], at: number): boolean {
   );
 }
 
+function brokenOff(message: string, hint: string): ApiError {
+  return new ApiError({ status: 502, reason: 'Prediction', message, hint });
+}
+
 /**
  * An answer as it comes.
  */
@@ -157,13 +184,9 @@ class Written {
   take(piece: string, failed: string): void {
     for (const event of this._reader.read(piece)) {
       if (event.error) {
-        throw new ApiError({
-          status: 502,
-          reason: 'Prediction',
-          message: failed,
-          hint: event.error
-        });
+        throw brokenOff(failed, event.error);
       }
+      this._isDone ||= event.isLast;
       if (event.text) {
         this.text += event.text;
         this._pieces += 1;
@@ -172,6 +195,16 @@ class Written {
       }
       this.finish = event.finish || this.finish;
       this._tokens = event.tokens || this._tokens;
+    }
+  }
+
+  /**
+   * Throws an `ApiError` where nothing has said that the answer is whole.
+   */
+  end(cutOff: string, hint: string): void {
+    this.take('\n', cutOff);
+    if (!this.finish && !this._isDone) {
+      throw brokenOff(cutOff, hint);
     }
   }
 
@@ -184,6 +217,7 @@ class Written {
   }
 
   private _reader = new EventReader();
+  private _isDone = false;
   private _pieces = 0;
   private _tokens = 0;
   private _first: number | null = null;

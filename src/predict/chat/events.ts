@@ -14,6 +14,10 @@ export interface IEvent {
    */
   tokens: number;
   /**
+   * Whether the stream says that it ends here.
+   */
+  isLast: boolean;
+  /**
    * What went wrong; empty where nothing did.
    */
   error: string;
@@ -33,7 +37,6 @@ export class EventReader {
     return lines
       .filter(line => line.startsWith('data:'))
       .map(line => line.slice('data:'.length).trim())
-      .filter(data => data !== '[DONE]')
       .map(eventOf);
   }
 
@@ -41,7 +44,16 @@ export class EventReader {
 }
 
 function eventOf(data: string): IEvent {
-  const event: IEvent = { text: '', finish: '', tokens: 0, error: '' };
+  const event: IEvent = {
+    text: '',
+    finish: '',
+    tokens: 0,
+    error: '',
+    isLast: false
+  };
+  if (data === '[DONE]') {
+    return { ...event, isLast: true };
+  }
   const told = parsed(data);
   if (!isObject(told)) {
     return event;

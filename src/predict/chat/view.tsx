@@ -12,17 +12,22 @@ import { bodyOf, useConversation } from './conversation';
 import { asPython } from './python';
 
 /**
- * A conversation with a model that writes text; one that knows no conversations goes on with prompts.
+ * A conversation with a model that writes text; one that does not support chat continues prompts.
  */
 export function Chat(props: {
   client: KaleServeClient;
   target: ServiceRef;
   chats: boolean;
+  /**
+   * Which component is asked; the service's entry where it is empty.
+   */
+  component: '' | 'predictor';
   onLogs: () => void;
 }): JSX.Element {
   const trans = useTrans();
-  const { client, target, chats } = props;
-  const conversation = useConversation(client, target, chats);
+  const { client, target, chats, component } = props;
+  const conversation = useConversation(client, target, chats, component);
+  const box = React.useRef<HTMLTextAreaElement>(null);
   const [text, setText] = React.useState('');
   const [options, setOptions] = React.useState<IOptions>({
     system: '',
@@ -35,6 +40,8 @@ export function Chat(props: {
   function send() {
     if (isSendable) {
       setText('');
+      // The button that was pressed can be pressed no more; keys would go nowhere.
+      box.current?.focus();
       void conversation.send(text, options);
     }
   }
@@ -62,6 +69,7 @@ export function Chat(props: {
         }}
       >
         <textarea
+          ref={box}
           className="jp-mod-styled"
           rows={3}
           aria-label={chats ? trans.__('Message') : trans.__('Prompt')}
@@ -82,21 +90,24 @@ export function Chat(props: {
           }}
         />
         <div className="jp-KalePredict-send">
-          {conversation.isWriting ? (
+          <button
+            type="submit"
+            className="jp-mod-styled jp-mod-accept"
+            disabled={!isSendable}
+          >
+            {trans.__('Send')}
+          </button>
+          {/* Beside it, not in its place: the second click of two would stop what the first one sent. */}
+          {conversation.isWriting && (
             <button
               type="button"
               className="jp-mod-styled jp-mod-reject"
-              onClick={conversation.stop}
+              onClick={() => {
+                box.current?.focus();
+                conversation.stop();
+              }}
             >
               {trans.__('Stop')}
-            </button>
-          ) : (
-            <button
-              type="submit"
-              className="jp-mod-styled jp-mod-accept"
-              disabled={!isSendable}
-            >
-              {trans.__('Send')}
             </button>
           )}
           <Pace pace={conversation.pace} />
@@ -107,17 +118,23 @@ export function Chat(props: {
       </form>
       {conversation.messages.length > 0 && (
         <div className="jp-KaleAnswer-copies">
-          <CopyButton
-            label={trans.__('Copy as Python')}
-            text={asPython(
-              target,
-              bodyOf(asked(conversation.messages), options, chats)
-            )}
-          />
+          {/* Endpoint asks the service's entry. */}
+          {component === '' && (
+            <CopyButton
+              label={trans.__('Copy as Python')}
+              text={asPython(
+                target,
+                bodyOf(asked(conversation.messages), options, chats)
+              )}
+            />
+          )}
           <button
             type="button"
             className="jp-KaleButton jp-mod-plain"
-            onClick={conversation.clear}
+            onClick={() => {
+              box.current?.focus();
+              conversation.clear();
+            }}
           >
             {trans.__('Clear')}
           </button>
@@ -165,7 +182,7 @@ function Messages(props: {
           {props.chats
             ? trans.__('The conversation will appear here.')
             : trans.__(
-                'The model knows no conversations: it goes on with a prompt.'
+                'This model does not support chat; it continues a prompt.'
               )}
         </p>
       )}
@@ -195,7 +212,7 @@ function Pace({ pace }: { pace: IPace | null }): JSX.Element | null {
     );
   }
   if (pace.finish === 'length') {
-    words.push(trans.__('ended by the limit'));
+    words.push(trans.__('token limit reached'));
   } else if (pace.finish === 'stopped') {
     words.push(trans.__('stopped'));
   }
@@ -255,7 +272,7 @@ function OptionFields(props: {
         </Field>
         <Field
           label={trans.__('Temperature')}
-          help={trans.__('0 always takes the likeliest token.')}
+          help={trans.__('0 always picks the most likely token.')}
           notes={
             problem === 'temperature'
               ? [
@@ -272,7 +289,7 @@ function OptionFields(props: {
               {...control}
               className="jp-mod-styled"
               inputMode="decimal"
-              placeholder={trans.__('the model’s own')}
+              placeholder={trans.__('the model’s default')}
               value={value.temperature}
               onChange={event =>
                 onChange({ ...value, temperature: event.target.value.trim() })
@@ -286,7 +303,7 @@ function OptionFields(props: {
 }
 
 /**
- * Which of the options is none; empty where all are.
+ * The option with an invalid value; empty where all are valid.
  */
 export function problemIn(options: IOptions): '' | 'maxTokens' | 'temperature' {
   if (options.maxTokens && !/^[1-9]\d{0,5}$/.test(options.maxTokens)) {

@@ -1,6 +1,11 @@
+import {
+  ReadableStream,
+  type ReadableStreamDefaultController
+} from 'node:stream/web';
 import { act, render, screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import * as React from 'react';
+import type { Service } from '../../../api/types';
 import {
   FakeServer,
   makeArtifact,
@@ -27,13 +32,42 @@ function bodies(server: FakeServer): unknown[] {
   return server.of(CHAT).map(one => one.body);
 }
 
-async function setUp(details: Record<string, unknown>) {
+const CHATS = { task: 'text-generation', chat: true };
+const PART = 'data: {"choices": [{"delta": {"content": "Once "}}]}\n\n';
+
+/**
+ * An answer that is written by hand; it may have pieces when its request has been aborted.
+ */
+function written(server: FakeServer) {
+  const encoder = new TextEncoder();
+  let controller: ReadableStreamDefaultController<Uint8Array>;
+  const stream = new ReadableStream<Uint8Array>({
+    start: made => {
+      controller = made;
+    }
+  });
+  // Node's type, which the browser's `Response` takes all the same.
+  server.on(CHAT, () => new Response(stream as unknown as BodyInit));
+  return {
+    write: async (text: string) => {
+      await act(async () => {
+        controller.enqueue(encoder.encode(text));
+        await settled();
+      });
+    }
+  };
+}
+
+async function setUp(
+  details: Record<string, unknown>,
+  service: Partial<Service> = {}
+) {
   const artifact = makeArtifact({
     signature: null,
     details: { ...details } as never
   });
   const server = new FakeServer()
-    .on('GET services', { items: [makeService('iris')] })
+    .on('GET services', { items: [makeService('iris', service)] })
     .on('GET services/local/localhost/default/iris/predict', {
       inputs: [],
       outputs: []
@@ -56,11 +90,12 @@ describe('Chat', () => {
     await user.type(screen.getByLabelText('Message'), 'Hello{Enter}');
     await waitFor(() => expect(screen.getByText('Good day')).toBeTruthy());
     await waitFor(() =>
-      expect(screen.getByText(/2 tokens.*ended by the limit/)).toBeTruthy()
+      expect(screen.getByText(/2 tokens.*token limit reached/)).toBeTruthy()
     );
     server.on(CHAT, () => ({ text: events('Fine') }));
     await user.type(screen.getByLabelText('Message'), 'How are you?');
     await user.click(screen.getByRole('button', { name: 'Send' }));
+    expect(screen.getByLabelText('Message')).toHaveFocus();
     await waitFor(() => expect(screen.getByText('Fine')).toBeTruthy());
     expect(bodies(server)).toEqual([
       { messages: [{ role: 'user', content: 'Hello' }], max_tokens: 256 },
@@ -99,7 +134,7 @@ describe('Chat', () => {
   it('gives a model that does not chat a prompt', async () => {
     const { server, user } = await setUp({ task: 'text2text-generation' });
     server.on(CHAT, () => ({
-      text: 'data: {"choices": [{"text": "hallo"}]}\n\n'
+      text: 'data: {"choices": [{"text": "hallo"}]}\n\ndata: [DONE]\n\n'
     }));
     await user.type(screen.getByLabelText('Prompt'), 'hello{Enter}');
     await waitFor(() => expect(screen.getByText('hallo')).toBeTruthy());
@@ -117,5 +152,95 @@ describe('Chat', () => {
     await user.type(screen.getByLabelText('Message'), 'Hello{Enter}');
     expect(screen.getByText('Enter a whole number from 1.')).toBeTruthy();
     expect(bodies(server)).toEqual([]);
+  });
+
+  it('tells an answer that was cut off from one that is whole', async () => {
+    const { server, user } = await setUp(CHATS);
+    const end = '{"choices": [{"delta": {}, "finish_reason": "stop"}]}';
+    for (const [text, isWhole] of [
+      [PART, false],
+      [`${PART}data: {"choi`, false],
+      [`${PART}data: [DONE]\n\n`, true],
+      [`${PART}data: [DONE]`, true],
+      [`${PART}data: ${end}`, true]
+    ] as const) {
+      server.on(CHAT, () => ({ text }));
+      await user.type(screen.getByLabelText('Message'), 'Tell{Enter}');
+      await act(settled);
+      const note = screen.queryByText('The answer was cut off.');
+      expect([text, note === null]).toEqual([text, isWhole]);
+      await user.click(screen.getByRole('button', { name: 'Clear' }));
+    }
+  });
+
+  it('is stopped without sending what has been typed', async () => {
+    const { server, user } = await setUp(CHATS);
+    const answer = written(server);
+    await user.type(screen.getByLabelText('Message'), 'Hello{Enter}');
+    await answer.write(PART);
+    await user.type(screen.getByLabelText('Message'), 'And then?');
+    await user.click(screen.getByRole('button', { name: 'Stop' }));
+    await answer.write(PART);
+    expect(screen.getByText(/stopped/)).toBeVisible();
+    expect(screen.getByText('Once')).toBeVisible();
+    expect(bodies(server)).toHaveLength(1);
+    expect(screen.getByLabelText('Message')).toHaveValue('And then?');
+    expect(screen.getByLabelText('Message')).toHaveFocus();
+    expect(screen.getByRole('button', { name: 'Send' })).toBeEnabled();
+    expect(screen.queryByRole('button', { name: 'Stop' })).toBeNull();
+  });
+
+  it('is not stopped by the second click of two', async () => {
+    const { server, user } = await setUp(CHATS);
+    const answer = written(server);
+    await user.type(screen.getByLabelText('Message'), 'Hello');
+    await user.dblClick(screen.getByRole('button', { name: 'Send' }));
+    await answer.write(PART);
+    expect(server.of(CHAT)[0].signal.aborted).toBe(false);
+    // Where one is while the model writes, there is the other one never.
+    const send = screen.getByRole('button', { name: 'Send' });
+    expect(send).toBeDisabled();
+    expect(screen.getByRole('button', { name: 'Stop' })).not.toBe(send);
+    expect(bodies(server)).toHaveLength(1);
+  });
+
+  it('is cleared while the model writes', async () => {
+    const { server, user } = await setUp(CHATS);
+    const answer = written(server);
+    await user.type(screen.getByLabelText('Message'), 'Hello{Enter}');
+    await answer.write(PART);
+    const { signal } = server.of(CHAT)[0];
+    await user.click(screen.getByRole('button', { name: 'Clear' }));
+    await answer.write(PART);
+    expect(signal.aborted).toBe(true);
+    expect(
+      screen.getByText('The conversation will appear here.')
+    ).toBeVisible();
+    expect(screen.queryByText(/token|stopped|cut off/)).toBeNull();
+    expect(screen.getByLabelText('Message')).toHaveFocus();
+  });
+
+  it('is offered by the task that is served, not by the one that was logged', async () => {
+    await setUp(CHATS, { task: 'feature-extraction' });
+    expect(screen.queryByRole('log')).toBeNull();
+  });
+
+  it('is offered where the server was given a task that writes', async () => {
+    await setUp({ task: 'fill-mask' }, { task: 'text2text-generation' });
+    expect(screen.getByLabelText('Prompt')).toBeVisible();
+  });
+
+  it('goes past a transformer', async () => {
+    const { server, user } = await setUp(CHATS, {
+      components: ['predictor', 'transformer'],
+      transformer: { id: 1, name: 'names', version: '1' }
+    });
+    expect(screen.queryByRole('log')).toBeNull();
+    await user.selectOptions(screen.getByLabelText('Send to'), 'predictor');
+    server.on(CHAT, () => ({ text: events('Yes') }));
+    await user.type(screen.getByLabelText('Message'), 'Hello{Enter}');
+    await waitFor(() => expect(screen.getByText('Yes')).toBeVisible());
+    expect(bodies(server)[0]).toMatchObject({ component: 'predictor' });
+    expect(screen.queryByText('Copy as Python')).toBeNull();
   });
 });
