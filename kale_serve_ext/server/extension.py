@@ -142,6 +142,12 @@ class KaleServeApp(ExtensionApp):
         a model, creating, changing and deleting a service. An upload to a cluster may take longer: it goes on when
         the request has been answered.""",
     ).tag(config=True)
+    chat_timeout = Float(
+        3600.0,
+        min=0.1,
+        help="""Seconds that the answer of a test conversation may take; one that takes longer is cut off with an
+        error.""",
+    ).tag(config=True)
     follow_timeout = Float(
         3600.0, min=0.1, help="""Seconds after which a log that is followed ends; the panel then asks again."""
     ).tag(config=True)

@@ -201,6 +201,7 @@ def _start(home: Path, own: Settings) -> subprocess.Popen[bytes]:
             "max_request_bytes": 1_000_000,
             "max_log_streams": 2,
             "predict_timeout": 6.0,
+            "chat_timeout": 4.0,
         },
     }
     (home / "config" / "jupyter_server_config.json").write_text(json.dumps(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 from pathlib import Path
@@ -13,10 +14,13 @@ from kale_serve_ext import Model, session, sync
 from kale_serve_ext.config import Settings
 
 CHAT = "services/local/localhost/default/talker/chat"
+PREDICT_TIMEOUT = 6.0
+"""Seconds, as tests/server/conftest.py configures it."""
 HELLO = [{"role": "user", "content": "one two three"}]
 TALKER = '''
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import kserve
@@ -26,7 +30,8 @@ from fastapi.responses import StreamingResponse
 
 
 class Talker(kserve.Model):
-    """Says each word again; after the word ``wait`` it waits, and after ``fail`` it breaks off."""
+    """Says each word again; after the word ``wait`` it waits, after ``fail`` it breaks off, and after ``flood`` it goes
+    on for ever. Where the first one is ``hold``, it says nothing while somebody waits."""
 
     def load(self):
         kserve.model_server.app.add_api_route(
@@ -37,6 +42,12 @@ class Talker(kserve.Model):
 
     async def chat(self, request: Request):
         body = await request.json()
+        if body["messages"][-1]["content"] == "hold":
+            begun = time.monotonic()
+            Path(HELD).touch()
+            while not await request.is_disconnected():
+                await asyncio.sleep(0.02)
+            Path(LEFT).write_text(str(time.monotonic() - begun))
 
         async def events():
             try:
@@ -45,6 +56,8 @@ class Talker(kserve.Model):
                     yield "data: " + json.dumps({"choices": [{"delta": delta}]}) + "\\n\\n"
                     if word == "wait":
                         await asyncio.sleep(600)
+                    while word == "flood":
+                        yield ": " + "x" * 500_000 + "\\n"
                     if word == "fail":
                         raise RuntimeError("no memory")
                 yield "data: [DONE]\\n\\n"
@@ -61,7 +74,7 @@ def left(empty_server: httpx.Client, real_settings: Settings, tmp_path_factory: 
     folder = tmp_path_factory.mktemp("talker")
     left = folder / "left"
     (folder / "code").mkdir()
-    (folder / "code" / "model.py").write_text(f"LEFT = {str(left)!r}\n{TALKER}")
+    (folder / "code" / "model.py").write_text(f"LEFT, HELD = {str(left)!r}, {str(left.with_name('held'))!r}\n{TALKER}")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in real_settings.to_environ().items():
             patch.setenv(name, value)
@@ -74,6 +87,13 @@ def left(empty_server: httpx.Client, real_settings: Settings, tmp_path_factory: 
         assert time.monotonic() < end
         time.sleep(0.1)
     return left
+
+
+def _wait_for(file: Path) -> None:
+    end = time.monotonic() + 30
+    while not file.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def data(text: str) -> list[dict[str, object]]:
@@ -108,10 +128,33 @@ def test_the_model_stops_when_the_browser_leaves(empty_server: httpx.Client, lef
             if "wait" in came:
                 break
         assert not left.exists()
-    end = time.monotonic() + 30
-    while not left.exists():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    _wait_for(left)
+
+
+def test_the_model_stops_though_it_has_said_nothing_yet(empty_server: httpx.Client, left: Path) -> None:
+    left.unlink(missing_ok=True)
+    url = empty_server.base_url.join(CHAT)
+    leaving = http.client.HTTPConnection(url.host, url.port or 80, timeout=30)
+    body = json.dumps({"messages": [{"role": "user", "content": "hold"}]})
+    leaving.request("POST", url.raw_path.decode(), body, {**empty_server.headers, "Content-Type": "application/json"})
+    _wait_for(left.with_name("held"))
+    leaving.close()
+    _wait_for(left)
+    # It is not the server's patience that has ended.
+    assert float(left.read_text()) < PREDICT_TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("wait", "took longer than 4 s"), ("flood", "larger than 16,777,216 bytes")]
+)
+def test_an_answer_over_a_limit_says_so_in_its_last_event(
+    empty_server: httpx.Client, left: Path, word: str, said: str
+) -> None:
+    left.unlink(missing_ok=True)
+    answer = empty_server.post(CHAT, json={"messages": [{"role": "user", "content": f"now {word}"}]}, timeout=60)
+    events = [line for line in answer.text.split("\n") if line.startswith("data:")]
+    assert said in json.loads(events[-1].removeprefix("data:"))["error"]["message"]
+    _wait_for(left)
 
 
 def test_what_breaks_off_says_so_in_its_last_event(empty_server: httpx.Client, left: Path) -> None:
