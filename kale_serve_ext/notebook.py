@@ -353,7 +353,7 @@ class Endpoint:
 
     @property
     def openai_url(self) -> str:
-        """The ``base_url`` for clients of OpenAI's interface, where the model writes or embeds texts; the model's name
+        """The ``base_url`` for clients of the OpenAI API, where the model generates or embeds text; the model's name
         for them is the service's. Empty while there is no address."""
         return run(self._openai_url())
 

@@ -18,7 +18,7 @@ class Sampling:
 
     most_tokens: int | None = None
     temperature: float | None = None
-    """0 takes the likeliest token each time."""
+    """0 always picks the most likely token."""
     top_p: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Writer(Protocol):
         ...
 
     def prompt(self, text: str) -> Prompt:
-        """The prompt of a text to go on with.
+        """The prompt of a text to continue.
 
         Raises:
             InvalidInputError: it is too long, or empty where the model needs a beginning.

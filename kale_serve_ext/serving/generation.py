@@ -67,7 +67,7 @@ class Generation:
         return await self._reply("chat/completions", conversation(messages), options, timeout)
 
     async def complete(self, prompt: str, options: Mapping[str, JSON], timeout: float) -> Reply:
-        """What the model goes on with."""
+        """How the model continues a prompt."""
         return await self._reply("completions", prompted(prompt), options, timeout)
 
     async def stream(self, asked: Mapping[str, JSON], options: Mapping[str, JSON], timeout: float) -> Pieces:
