@@ -58,6 +58,7 @@ class Talker(kserve.Model):
                         await asyncio.sleep(600)
                     while word == "flood":
                         yield ": " + "x" * 500_000 + "\\n"
+                        await asyncio.sleep(0)
                     if word == "fail":
                         raise RuntimeError("no memory")
                 yield "data: [DONE]\\n\\n"
