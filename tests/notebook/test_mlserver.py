@@ -71,9 +71,9 @@ def outputs(answer: object) -> list[float]:
 def test_the_plan_says_that_it_is_not_set_up_and_how_to(workspace: Settings, iris: Model) -> None:
     made = plan(iris)
     assert made.ok
-    assert made.setup == Setup("mlserver", "MLServer", 460, "missing", command="kale-serve-ext setup mlserver")
+    assert made.setup == Setup("mlserver", "MLServer", 730, "missing", command="kale-serve-ext setup mlserver")
     told = check(made, "EnvironmentMissing")
-    assert told.message == "MLServer is installed first, once: about 460 MB in an environment of its own."
+    assert told.message == "MLServer is installed first, once: about 730 MB in an environment of its own."
     usual = plan(iris, "")
     assert usual.setup is None
     [listed] = [one for one in usual.runtimes if one.name == RUNTIME]
@@ -98,7 +98,7 @@ def test_without_a_package_index_one_sentence_tells_the_way_out(
         serve(iris.id, name="offline", runtime=RUNTIME)
     assert "MLServer could not be installed (to fetch its packages)" in error.value.message
     assert "With a connection to a package index, run `kale-serve-ext setup mlserver`" in error.value.hint
-    assert "Installing MLServer: making its environment (once, about 460 MB)" in capsys.readouterr().out
+    assert "Installing MLServer: making its environment (once, about 730 MB)" in capsys.readouterr().out
     assert "offline" not in [service.ref.name for service in services()]
     again = plan(iris)
     assert again.setup is not None
