@@ -6,14 +6,13 @@ Triton and MLServer are the real programs, in images that are built for the test
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import boto3
 import numpy as np
-import onnx
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression
@@ -22,7 +21,7 @@ from kale_serve_ext import Endpoint, Model, serve, session
 from kale_serve_ext.config import Settings
 from kale_serve_ext.engines.base import Use
 from kale_serve_ext.engines.cluster.engine import ClusterEngine
-from kale_serve_ext.engines.fields import mapping, text
+from kale_serve_ext.engines.fields import mapping, mappings, text
 from kale_serve_ext.engines.kserve import OWN_RUNTIME
 from kale_serve_ext.entities import MODEL, Artifact
 from kale_serve_ext.metadata.provenance import here
@@ -51,45 +50,56 @@ FED = {
 }
 
 
-def require(kube: Kube, runtime: str) -> None:
-    """Skip where the cluster has no image for one of KServe's runtimes."""
-    spec = kube.get(RUNTIMES.format(runtime))["spec"]
-    assert isinstance(spec, dict)
-    assert isinstance(spec["containers"], list)
-    (container,) = spec["containers"]
-    assert isinstance(container, dict)
-    if container["image"] not in os.environ.get(IMAGES, "").split():
-        pytest.skip(f"needs the image {container['image']} in the cluster (not in ${IMAGES})")
+def has_image(kube: Kube, runtime: str) -> bool:
+    """Whether the cluster has an image for one of KServe's runtimes."""
+    (container,) = mappings(mapping(kube.get(RUNTIMES.format(runtime))["spec"])["containers"])
+    return container["image"] in os.environ.get(IMAGES, "").split()
 
 
-def started(model: Model, name: str, **more: str) -> Iterator[Endpoint]:
-    """A service of the model, made by a plan without errors, and deleted afterwards: two cores hold few at a time."""
-    endpoint = serve(model, name=name, serve_config=SMALL, timeout=TIMEOUT, **more)  # type: ignore[arg-type]
-    assert endpoint.plan is not None
-    assert endpoint.plan.ok
-    assert not {"StockDiffers", "OutOfReach"} & {check.code for check in endpoint.plan.checks}
-    yield endpoint
-    endpoint.delete()
+def start(model: Model, name: str, **more: str) -> Endpoint:
+    """A service of the model, made by a plan without errors; it goes with the namespace."""
+    made = serve(model.submit_artifact(), name=name, serve_config=SMALL, wait=False, **more)  # type: ignore[arg-type]
+    assert made.plan is not None
+    assert made.plan.ok
+    assert not {"StockDiffers", "OutOfReach", "ImageLacks"} & {check.code for check in made.plan.checks}
+    return made
 
 
 @pytest.fixture(scope="module")
-def triton(workspace: Settings, kube_admin: Kube) -> Iterator[Endpoint]:
-    require(kube_admin, "kserve-tritonserver")
-    yield from started(Model(scores(), name="scores", example=FED).submit_artifact(), "scores")
+def services(workspace: Settings, kube_admin: Kube) -> Mapping[str, Endpoint]:
+    """All of them, which start at the same time; of KServe's runtimes those whose images the cluster has."""
+    features, target = load_iris(return_X_y=True)
+    regression = Model(LinearRegression().fit(features, target), name="regression", example=features[:3])
+    made = {}
+    if has_image(kube_admin, "kserve-tritonserver"):
+        made["triton"] = start(Model(scores(), name="scores", example=FED), "scores")
+    # Its outputs are sequences of maps, which Triton cannot load.
+    made["own"] = start(Model(classifier(), name="iris-onnx", example=IRIS[:7]), "iris-onnx")
+    if has_image(kube_admin, "kserve-mlserver"):
+        made["mlserver"] = start(regression, "regression", runtime="kserve-mlserver")
+    return made
 
 
-def test_triton_is_chosen_and_speaks_its_own_protocol(triton: Endpoint) -> None:
+def ready(services: Mapping[str, Endpoint], which: str) -> Endpoint:
+    if which not in services:
+        pytest.skip(f"needs the image of KServe's {which} in the cluster (not in ${IMAGES})")
+    return services[which].wait(timeout=TIMEOUT)
+
+
+@pytest.fixture(scope="module")
+def triton(services: Mapping[str, Endpoint]) -> Endpoint:
+    return ready(services, "triton")
+
+
+def test_triton_is_chosen_and_answers_as_onnx_runtime_does(triton: Endpoint) -> None:
     service = triton.service
     assert (service.runtime, service.protocol, service.phase) == ("kserve-tritonserver", "v2", "Ready")
-
-
-@pytest.mark.parametrize("protocol", V2)
-def test_triton_answers_as_onnx_runtime_does(triton: Endpoint, protocol: str) -> None:
     expected = answers(scores(), **FED)
-    answer = triton.predict(FED, protocol=protocol)
-    assert isinstance(answer, dict)
-    np.testing.assert_array_equal(answer["scores"], np.asarray(expected["scores"]))
-    assert list(answer["same"]) == ["eins", "zwölf"]
+    for protocol in V2:
+        answer = triton.predict(FED, protocol=protocol)
+        assert isinstance(answer, dict)
+        np.testing.assert_array_equal(answer["scores"], np.asarray(expected["scores"]), protocol)
+        assert list(answer["same"]) == ["eins", "zwölf"]
 
 
 def test_nothing_is_uploaded_twice(triton: Endpoint, workspace: Settings) -> None:
@@ -125,35 +135,24 @@ def test_a_claim_is_filled_with_the_same_folder(triton: Endpoint, workspace: Set
         run(engine.close())
 
 
-def test_an_update_brings_another_layout(triton: Endpoint, tmp_path: Path) -> None:
-    # Its weights lie in a file of their own, beside it.
-    linear = with_external_data(tmp_path / "linear")
-    triton.update(Model(name="linear", artifact_uri=str(linear)).submit_artifact(), timeout=TIMEOUT)
-    rows = np.arange(128, dtype=np.float32).reshape(2, 64)
-    answer = triton.predict(rows)
-    got = answer["y"] if isinstance(answer, dict) and "y" in answer else answer
-    np.testing.assert_allclose(np.asarray(got), np.asarray(answers(linear, x=rows)["y"]))
-
-
 def test_a_model_repository_answers_under_the_service_s_name(triton: Endpoint, tmp_path: Path) -> None:
-    folder = tmp_path / "repository" / "under-its-own-name"
-    (folder / "1").mkdir(parents=True)
-    onnx.save_model(scores(), folder / "1" / "model.onnx")
-    tensors = (
-        ("input", "matrix", "FP32", "-1, 3"),
-        ("input", "offset", "INT64", "-1, 1"),
-        ("input", "texts", "STRING", "-1"),
-        ("output", "scores", "FP32", "-1, 2"),
-        ("output", "same", "STRING", "-1"),
-    )
-    lines = [f'{role} {{ name: "{name}" data_type: TYPE_{kind} dims: [{dims}] }}' for role, name, kind, dims in tensors]
-    (folder / "config.pbtxt").write_text("\n".join(['name: "under-its-own-name"', 'backend: "onnxruntime"', *lines]))
-    repository = Model(name="repository", artifact_uri=str(folder.parent)).submit_artifact()
+    # Its model's weights lie in a file of their own, beside it.
+    linear = with_external_data(tmp_path / "repository" / "under-its-own-name" / "1")
+    model = linear.rename(linear.with_name("model.onnx"))
+    lines = [
+        'name: "under-its-own-name"',
+        'backend: "onnxruntime"',
+        'input { name: "x" data_type: TYPE_FP32 dims: [-1, 64] }',
+        'output { name: "y" data_type: TYPE_FP32 dims: [-1, 2] }',
+    ]
+    (model.parents[1] / "config.pbtxt").write_text("\n".join(lines))
+    repository = Model(name="repository", artifact_uri=str(model.parents[2])).submit_artifact()
     triton.update(repository, timeout=TIMEOUT)
+    rows = np.arange(128, dtype=np.float32).reshape(2, 64)
     for protocol in V2:
-        answer = triton.predict(FED, protocol=protocol)
-        assert isinstance(answer, dict)
-        np.testing.assert_array_equal(answer["scores"], np.asarray(answers(scores(), **FED)["scores"]))
+        answer = triton.predict(rows, protocol=protocol)
+        got = answer["y"] if isinstance(answer, dict) and "y" in answer else answer
+        np.testing.assert_allclose(np.asarray(got), np.asarray(answers(model, x=rows)["y"]))
 
 
 def test_the_plan_says_what_triton_expects_of_files_elsewhere(workspace: Settings, kube_admin: Kube) -> None:
@@ -167,13 +166,8 @@ def test_the_plan_says_what_triton_expects_of_files_elsewhere(workspace: Setting
     assert "config.pbtxt" in told.message
 
 
-@pytest.fixture
-def own(workspace: Settings, kube_admin: Kube) -> Iterator[Endpoint]:
-    # Its outputs are sequences of maps, which Triton cannot load.
-    yield from started(Model(classifier(), name="iris-onnx", example=IRIS[:7]).submit_artifact(), "iris-onnx")
-
-
-def test_this_package_s_image_answers_for_onnx(own: Endpoint) -> None:
+def test_this_package_s_image_answers_for_onnx(services: Mapping[str, Endpoint]) -> None:
+    own = ready(services, "own")
     assert own.service.runtime == OWN_RUNTIME
     rows = IRIS[::30]
     expected = answers(classifier(), X=rows)
@@ -187,15 +181,8 @@ def test_this_package_s_image_answers_for_onnx(own: Endpoint) -> None:
         np.testing.assert_allclose(np.asarray(answer["output_probability"]), wanted, rtol=1e-6)
 
 
-@pytest.fixture
-def mlserver(workspace: Settings, kube_admin: Kube) -> Iterator[Endpoint]:
-    require(kube_admin, "kserve-mlserver")
-    features, target = load_iris(return_X_y=True)
-    model = Model(LinearRegression().fit(features, target), name="regression", example=features[:3]).submit_artifact()
-    yield from started(model, "regression", runtime="kserve-mlserver")
-
-
-def test_mlserver_answers_for_scikit_learn(mlserver: Endpoint) -> None:
+def test_mlserver_answers_for_scikit_learn(services: Mapping[str, Endpoint]) -> None:
+    mlserver = ready(services, "mlserver")
     assert (mlserver.service.runtime, mlserver.service.protocol) == ("kserve-mlserver", "v2")
     features, target = load_iris(return_X_y=True)
     expected = LinearRegression().fit(features, target).predict(features[::30])
