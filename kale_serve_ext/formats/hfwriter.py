@@ -140,11 +140,11 @@ class TransformersWriter:
         if not ids:
             raise InvalidInputError("The prompt is empty.", field="prompt")
         if 0 < self._longest < len(ids):
-            takes = f"{self._longest:,}" if self._reads_first else f"{self._context:,}, with its answer"
+            takes = f"{self._longest:,}" if self._reads_first else f"{self._context:,}, the answer included"
             raise InvalidInputError(
-                f"The prompt has {len(ids):,} tokens; the model takes {self._context:,}, the answer included.",
-                hint="Shorten the prompt or the conversation.",
-                field="messages",
+                f"The prompt has {len(ids):,} tokens; the model takes {takes}.",
+                hint="Shorten the text." if self._reads_first else "Shorten the prompt or the conversation.",
+                field="prompt" if self._reads_first else "messages",
             )
         return Prompt(tuple(ids))
 

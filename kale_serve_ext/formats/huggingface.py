@@ -117,13 +117,16 @@ class _HuggingFace(Format):
         return _details(_config_of(obj, model))
 
     def check(self, directory: Path) -> list[str]:
-        if not directory.is_dir() or hftasks.read(directory) is None:
+        folder = hftasks.read(directory) if directory.is_dir() else None
+        if folder is None:
             return [f"{hftasks.CONFIG} is missing; it names the model's class."]
         found = []
         if not hftasks.weights(directory):
             found.append("There is no file of weights (.safetensors or .bin).")
         elif absent := hftasks.absent_weights(directory):
             found.append(f"The index names weights that are missing: {', '.join(absent[:5])}.")
+        if folder.vectors and folder.vectors.problem and folder.task == "feature-extraction":
+            found.append(f"{folder.vectors.problem} {hftasks.OTHER_VECTORS}")
         if not hftasks.has_processor(directory):
             found.append("There is no tokenizer: save it into the same folder, by tokenizer.save_pretrained(folder).")
         return found
@@ -136,6 +139,8 @@ class _HuggingFace(Format):
             yield "It answers with the number of each token's class, special tokens included, not with the entities."
         elif task and task.name == "fill-mask":
             yield "It answers with the most likely token only, without its score."
+        elif model.details.get("vectors"):
+            yield "It averages the vectors of the tokens, to length one, whatever modules.json says."
 
     def refused_by(self, model: Artifact, runtime: str) -> str:
         task = hftasks.by_name(str(model.details.get("task") or ""))

@@ -15,7 +15,17 @@ from .answering import method_of
 from .config import Config
 from .containers import has_container
 from .differences import differences_of
-from .runtimes import Asked, about_differences, about_runtime, choices, in_order, misfit, title_of, usual_protocol
+from .runtimes import (
+    Asked,
+    about_differences,
+    about_model,
+    about_runtime,
+    choices,
+    in_order,
+    misfit,
+    title_of,
+    usual_protocol,
+)
 from .status import protocol_of, runtime_of, served_artifact
 from .types import RuntimeChoice, ServeRequest
 
@@ -145,7 +155,7 @@ async def _look(model: Artifact, runtimes: Sequence[Runtime], asked: Asked, engi
     needed = await asyncio.gather(*(engine.lacks(runtime) for runtime in fitting))
     return _Found(
         fitting,
-        {runtime.name: checks for runtime, checks in zip(fitting, found, strict=True)},
+        {r.name: [*about_model(r, model), *checks] for r, checks in zip(fitting, found, strict=True)},
         {runtime.name: setup for runtime, setup in zip(fitting, needed, strict=True) if setup},
     )
 

@@ -31,19 +31,10 @@ from .inputs import check_input
 from .layout import check_layout
 from .manifest import ServedArtifact, Wanted, build
 from .methods import check_method, check_verify, chosen_method, chosen_verify, has_methods, methods_of
-from .runtimes import (
-    Asked,
-    about_differences,
-    about_model,
-    about_runtime,
-    choices,
-    in_order,
-    misfit,
-    title_of,
-    usual_protocol,
-)
-from .status import protocol_of, python_of, runtime_of, served_artifact
-from .types import Plan, RuntimeChoice, ServeRequest
+from .picking import pick_runtime
+from .runtimes import Asked
+from .status import protocol_of, python_of, served_artifact
+from .types import Plan, ServeRequest
 
 if TYPE_CHECKING:
     from ..metadata.store import Metadata
@@ -231,145 +222,6 @@ async def _python_chosen(metadata: Metadata, before: Manifest) -> str:
         return python
     model = await _left_out(metadata, served.id, (MODEL, KFP_MODEL), "model", before)
     return "" if model is not None and model.environment.python == python else python
-
-
-async def _pick_runtime(
-    request: ServeRequest,
-    config: Config,
-    asked: Asked,
-    model: Artifact | None,
-    transformer: Artifact | None,
-    engine: Engine,
-    runtimes: Sequence[Runtime],
-    before: Manifest | None,
-    python: str,
-    name: str,
-) -> _Pick:
-    """The runtime and the protocol: as asked, else those of the service ``before``, else the best fitting.
-
-    Args:
-        python: the interpreter that was chosen for custom code before.
-        name: the service's.
-    """
-    said = request.protocol or _said(config, "protocolVersion")
-    if said not in ("", "v1", "v2"):
-        raise InvalidInputError(f"{said[:100]!r} is not a protocol.", hint="Choose v1 or v2.", field="protocol")
-    implied = str(transformer.details.get("protocol") or "") if transformer else ""
-    if model is not None and request.transformer_id is not None:
-        # To give a transformer is to ask for its protocol; people's own container speaks what it speaks.
-        said = said or implied
-    protocol = said or (protocol_of(before) if before else "") or implied or "v1"
-    wanted = request.runtime or _said(config, "runtime")
-    if model is None:
-        listed = tuple(_without_model(runtime) for runtime in runtimes)
-        if has_container(config, "predictor"):
-            return _Pick(None, protocol, listed, ())
-        message, hint = "No model was chosen.", "Pass model_id, or a predictor container with an image in serve_config."
-        return _Pick(None, protocol, listed, (Check("error", "NoModel", message, hint, "version"),))
-    usual = runtime_of(before) if before and not wanted else ""
-    if python and not wanted and model.format == "custom":
-        usual = next((r.name for r in runtimes if "custom" in r.formats and r.python == python), "")
-    candidate = wanted or (usual if usual != OWN_RUNTIME else "")
-    if candidate and all(r.name != candidate for r in runtimes) and any(r.assumed for r in runtimes):
-        # Not all runtimes could be read: the user may know of one.
-        runtimes = [*runtimes, Runtime(candidate, candidate, (model.format,), (), assumed=True)]
-    named = next((r for r in runtimes if r.name == wanted), None)
-    any_protocol = not said and not (implied and not before)
-    if named and any_protocol and named.protocols and protocol not in named.protocols:
-        # MLServer and Triton speak only v2: naming one of them is asking for it.
-        protocol = named.protocols[0]
-    is_open = not (wanted or said or implied or before)
-    asked = replace(asked, protocol="" if is_open else protocol)
-    may = replace(asked, protocol="") if any_protocol else asked
-    fitting = [r for r in in_order(runtimes, model, asked.method) if not misfit(r, model.format, may)]
-    found = await asyncio.gather(*(engine.check(model, runtime, name) for runtime in fitting))
-    verdicts = {
-        runtime.name: [*about_model(runtime, model), *checks] for runtime, checks in zip(fitting, found, strict=True)
-    }
-    needed = await asyncio.gather(*(engine.lacks(runtime) for runtime in fitting))
-    lacking = {runtime.name: setup for runtime, setup in zip(fitting, needed, strict=True) if setup}
-    if is_open:
-        protocol = usual_protocol(choices(runtimes, model, asked, verdicts), fitting, protocol)
-        asked = replace(asked, protocol=protocol)
-    kept = bool(before and usual in verdicts and _stays(usual, fitting, verdicts, model, asked, before))
-    by_name = bool(wanted)
-    if kept:
-        wanted = usual
-    offered = choices(runtimes, model, asked, verdicts, wanted, lacking, any_protocol=any_protocol)
-    chosen = next((r for r in runtimes if any(c.chosen and c.name == r.name for c in offered)), None)
-    if chosen:
-        about = about_differences(chosen, runtimes, model, asked, named=by_name, kept=kept)
-        setup = lacking.get(chosen.name)
-        told = (*verdicts[chosen.name], *about, *about_runtime(chosen, setup))
-        return _Pick(chosen, protocol, tuple(offered), told, setup)
-    problem = _no_runtime(wanted, named, model, asked, runtimes)
-    own = verdicts.get(wanted) or (next(iter(verdicts.values())) if not wanted and verdicts else ())
-    errors = [c for c in own if c.level == "error"]
-    # What the engine found out about the one runtime in question says more than that none fits.
-    return _Pick(named, protocol, tuple(offered), tuple(errors) or (problem,))
-
-
-def _stays(
-    name: str,
-    fitting: Sequence[Runtime],
-    verdicts: Mapping[str, Sequence[Check]],
-    model: Artifact,
-    asked: Asked,
-    before: Manifest,
-) -> bool:
-    """Whether the runtime of the service before can serve what comes, and answers it no worse than what was."""
-    if any(c.level == "error" for c in verdicts[name]):
-        return False
-    served = served_artifact("model", before)
-    is_same = served is not None and served.id == model.id and method_of(before) == asked.method
-    return is_same or not any(differences_of(model, r, asked.method) for r in fitting if r.name == name)
-
-
-def _no_runtime(
-    wanted: str, named: Runtime | None, model: Artifact, asked: Asked, runtimes: Sequence[Runtime]
-) -> Check:
-    title = title_of(model.format)
-    if wanted and named is None:
-        names = ", ".join(r.name for r in runtimes)
-        return Check(
-            "error", "RuntimeUnknown", f"There is no runtime {wanted[:100]!r} here.", f"Use: {names}.", "runtime"
-        )
-    if named and not misfit(named, model.format, Asked(asked.protocol)):
-        why = misfit(named, model.format, asked)
-        own = [r.name for r in runtimes if r.name == OWN_RUNTIME]
-        hint = f'Choose runtime="{own[0]}", or leave it out.' if own else "Choose another runtime."
-        return Check("error", "RuntimeMisfit", f"{named.name} {why}.", hint, "runtime")
-    if named:
-        why = misfit(named, model.format, asked)
-        hint = "Choose another runtime or protocol."
-        return Check("error", "RuntimeMisfit", f"{named.name} {why}, and this is a {title} model.", hint, "runtime")
-    if not model.format:
-        message = f"It is not recorded what format the model {model.name!r} has."
-        hint = "Log it with Model(...).submit_artifact(), which records that."
-        return Check("error", "FormatUnknown", message, hint, "version")
-    format_ = known(model.format)
-    is_local = any(r.python for r in runtimes)
-    if is_local and format_ and format_.runtimes and not any(model.format in r.formats for r in runtimes):
-        message = f"{title} models are not served on one machine."
-        hint = f"In a cluster KServe serves them by {' or '.join(format_.runtimes)}."
-        return Check("error", "NoRuntime", message, hint, "runtime")
-    message = f"No runtime here serves {title} models by {asked.protocol}."
-    return Check("error", "NoRuntime", message, "Log the model as custom code, or choose another protocol.", "runtime")
-
-
-def _without_model(runtime: Runtime) -> RuntimeChoice:
-    return RuntimeChoice(
-        name=runtime.name,
-        display_name=runtime.display_name,
-        protocols=runtime.protocols,
-        fits=False,
-        reason="choose a model first",
-        python=runtime.python,
-        image=runtime.image,
-        assumed=runtime.assumed,
-        differs=runtime.differs,
-        upkeep=runtime.upkeep,
-    )
 
 
 async def _check_transformer(

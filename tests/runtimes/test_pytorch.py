@@ -16,7 +16,7 @@ import torch
 
 from kale_serve_ext import Model, session
 from kale_serve_ext.config import Settings
-from kale_serve_ext.errors import InvalidInputError, NotFoundError
+from kale_serve_ext.errors import InvalidInputError
 from kale_serve_ext.formats import by_name, find, torchmodel, torchprogram
 from kale_serve_ext.formats.pytorch import FILE
 from kale_serve_ext.formats.torchexport import Exported
@@ -26,10 +26,6 @@ from kale_serve_ext.sync import run
 
 from .conftest import Running, Serving
 
-pytest.importorskip("torch")
-import torch
-
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "gallery" / "pytorch.ipynb"
 OPEN = Signature(input_dtype="", inputs=(TensorSpec("x", "float32", (-1, -1)),))
 PROTOCOLS = ["v1", "v2", "v2-binary", "grpc-v2"]
 

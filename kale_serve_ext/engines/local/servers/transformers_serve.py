@@ -54,8 +54,8 @@ SERVER = Server(
             ("huggingface",),
             ("v1", "v2"),
             differs=(
-                "KServe's image generates text with vLLM, and serves other tasks too; this is transformers' own "
-                "server, for text generation only."
+                "This is transformers' own server, for text generation only; KServe's image generates text with vLLM "
+                "and also serves other tasks."
             ),
         ),
     ),
