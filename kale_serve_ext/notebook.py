@@ -38,7 +38,7 @@ __all__ = ["Endpoint", "ServeConfig", "serve", "services"]
 READY_TIMEOUT = 600.0
 """Seconds that ``serve`` and ``Endpoint.wait`` wait at most, unless told otherwise."""
 WRITE_TIMEOUT = 300.0
-"""Seconds that a model may take to write a text, unless told otherwise."""
+"""Seconds that generating a text may take, unless told otherwise."""
 PREDICT_TIMEOUT = 60.0
 """Seconds that one request may take, unless told otherwise."""
 Verify = Literal["warn", "require", "off"]
@@ -295,11 +295,11 @@ class Endpoint:
     def chat(
         self, messages: Messages, *, stream: bool = False, timeout: float = WRITE_TIMEOUT, **options: JSON
     ) -> Reply | Stream:
-        """Have a model that writes text answer a conversation.
+        """Send a conversation to a text-generation model.
 
         Args:
             messages: a text; or messages with ``role`` (``system``, ``user``, ``assistant``) and ``content``.
-            stream: whether to get the answer piece by piece, as it is written.
+            stream: whether to get the answer piece by piece, as it is generated.
             timeout: seconds that the answer may take; of a stream, each piece.
             options: of OpenAI's chat completions: ``max_tokens``, ``temperature``, ``top_p``, ``seed``, ``stop``, …
 
@@ -308,7 +308,7 @@ class Endpoint:
             stream that is closed, or left by ``with``, before its end stops the model.
 
         Raises:
-            NotFoundError: the service's model is not one that writes text.
+            NotFoundError: the service does not generate text.
             PredictionError: the model answered with an error; has its message.
             ServiceNotReadyError: the service does not answer now; has the phase.
             InvalidInputError: no conversation.
@@ -332,7 +332,7 @@ class Endpoint:
     def complete(
         self, prompt: str, *, stream: bool = False, timeout: float = WRITE_TIMEOUT, **options: JSON
     ) -> Reply | Stream:
-        """Have a model that writes text continue a prompt: :meth:`chat` for models that do not support chat.
+        """Have a text-generation model continue a prompt: for models without a chat template.
 
         ``max_tokens`` is 16 unless it is given, as OpenAI has it.
         """
@@ -344,10 +344,10 @@ class Endpoint:
         return run(self._generation.complete(prompt, options, timeout))
 
     def embed(self, texts: str | Sequence[str], *, timeout: float = PREDICT_TIMEOUT) -> np.ndarray:
-        """The vectors of texts, by a model that embeds them: float32, of the shape ``[texts, width]``.
+        """Embed texts: an array of float32 with the shape ``[texts, width]``.
 
         Raises:
-            NotFoundError: the service's model is another.
+            NotFoundError: the service does not embed texts.
         """
         return run(self._generation.embed(texts, timeout))
 

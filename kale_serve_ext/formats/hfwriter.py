@@ -1,4 +1,4 @@
-"""Models of transformers that write text, by ``model.generate()`` and the tokenizer's chat template."""
+"""Text generation with transformers, by ``model.generate()`` and the tokenizer's chat template."""
 
 from __future__ import annotations
 

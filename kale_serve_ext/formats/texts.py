@@ -1,4 +1,4 @@
-"""Models that write text or make vectors of it, and what the routes of OpenAI's form ask of them."""
+"""Models that generate or embed text, and what the routes of the OpenAI API ask of them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Finish:
 
 @runtime_checkable
 class Writer(Protocol):
-    """What a format's ``load`` returns where its models write text."""
+    """What a format's ``load`` returns where its models generate text."""
 
     @property
     def chats(self) -> bool:

@@ -1,4 +1,4 @@
-"""Requests and answers of OpenAI's REST interface, as far as models that write text know them. Pure.
+"""Requests and answers of the OpenAI API, as far as text-generation models know them. Pure.
 
 What a client may send and has no effect by its value is passed over; what would change the answer, and cannot be had,
 is refused by its name.

@@ -1,4 +1,4 @@
-"""Serves models that write text: they are asked by routes of OpenAI's form, one request after the other."""
+"""Serves text-generation models by the routes of the OpenAI API, one request after the other."""
 
 from __future__ import annotations
 

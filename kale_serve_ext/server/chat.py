@@ -1,4 +1,4 @@
-"""The panel's conversations with models that write text."""
+"""The panel's conversations with text-generation models."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ChatHandler(Handler):
     """Events of OpenAI's form, passed on as the service sends them.
 
     They end with the answer, with an event ``error`` where it fails or is too long or slow, or with the client; the
-    model then stops writing.
+    model then stops generating.
     """
 
     def initialize(self, name: str) -> None:

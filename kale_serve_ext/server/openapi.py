@@ -137,7 +137,7 @@ ROUTES: tuple[Route, ...] = (
         "services", query=queries.TensorsQuery, errors=(404, *_AWAY),
     ),
     Route(
-        "post", f"{_SERVICE}/chat", "chat", "Have a model that writes text answer a conversation",
+        "post", f"{_SERVICE}/chat", "chat", "Send a conversation to a text-generation model",
         EVENTS, "services", body=schemas.ChatBody, errors=(404, 413, 502, *_AWAY),
     ),
     Route(

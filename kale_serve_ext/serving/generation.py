@@ -1,4 +1,4 @@
-"""Requests to services whose models write text or embed it: OpenAI's REST interface, as KServe's servers have it."""
+"""Requests to services that generate or embed text: the OpenAI API, as KServe's servers have it."""
 
 from __future__ import annotations
 

@@ -353,7 +353,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Have a model that writes text answer a conversation */
+        /** Send a conversation to a text-generation model */
         post: operations["chat"];
         delete?: never;
         options?: never;
@@ -2804,7 +2804,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Have a model that writes text answer a conversation */
+            /** @description Send a conversation to a text-generation model */
             200: {
                 headers: {
                     [name: string]: unknown;

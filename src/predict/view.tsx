@@ -164,7 +164,7 @@ function Test(props: {
 }
 
 /**
- * Tasks of models that write text.
+ * Tasks of text-generation models.
  */
 const CHATTING = 'text-generation';
 const WRITING = [CHATTING, 'text2text-generation'];

@@ -12,7 +12,7 @@ import { bodyOf, useConversation } from './conversation';
 import { asPython } from './python';
 
 /**
- * A conversation with a model that writes text; one that does not support chat continues prompts.
+ * A conversation with a text-generation model; one that does not support chat continues prompts.
  */
 export function Chat(props: {
   client: KaleServeClient;

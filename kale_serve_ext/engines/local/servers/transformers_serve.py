@@ -1,4 +1,4 @@
-"""``transformers serve`` in the place of KServe's Hugging Face server, for models that write text.
+"""``transformers serve`` in the place of KServe's Hugging Face server, for text generation.
 
 It is started by a program of this package, ``runner/transformers_serve.py``, that has it listen on a unix socket, below
 ``/openai/v1``, and answer for its one model alone.
