@@ -90,8 +90,10 @@ async def _output(process: asyncio.subprocess.Process, on_line: Callable[[str], 
 
 
 def _reason(output: str) -> str:
-    """The line of pip's or uv's output that says what is wrong, and the innermost cause that uv gives."""
+    """The line of pip's or uv's output that says what is wrong, with the innermost cause that uv gives, and what pip
+    has warned of: without a connection it says in the end that there is no such package."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     wrong = [line for line in lines if line.lower().startswith(("error", "×", "failed"))]
     causes = [line.lower() for line in lines if line.lower().startswith(("cause:", "caused by:"))]
-    return " ".join([(wrong or lines or [""])[-1], *causes[-1:]])[:_LONGEST]
+    broken = [after for line in lines if "connection broken by" in (after := line.partition(" after ")[2])]
+    return " ".join([(wrong or lines or [""])[-1], *causes[-1:], *broken[-1:]])[:_LONGEST]

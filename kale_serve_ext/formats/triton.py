@@ -12,6 +12,7 @@ from .base import Content, Format
 from .textproto import MalformedError
 from .tritonmodels import CONFIG, ENSEMBLE, TritonModel, entry_of, models_of, said
 
+_DEEPEST = 32
 _MOST_FILES = 10_000
 _LONGEST = 1 << 20
 """Bytes of a configuration."""
@@ -85,10 +86,10 @@ def texts_in(directory: Path, files: Sequence[str]) -> dict[str, str]:
 
 
 def _files(directory: Path) -> list[str]:
-    """Paths below a folder, in order: no more than a repository may have."""
+    """Paths below a folder, in order: no more, and none deeper, than a repository may have."""
     found: list[str] = []
     for folder, folders, names in os.walk(directory):
-        folders.sort()
+        folders[:] = sorted(folders) if len(Path(folder).relative_to(directory).parts) < _DEEPEST else []
         found += [(Path(folder) / name).relative_to(directory).as_posix() for name in sorted(names)]
         if len(found) > _MOST_FILES:
             break

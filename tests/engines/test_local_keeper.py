@@ -41,7 +41,7 @@ def kept(
                 text=True,
             )
         with process:
-            ours.sendall(json.dumps({"argv": list(argv), "cwd": str(cwd), "env": env}).encode() + b"\n")
+            ours.sendall(json.dumps({"argv": list(argv), "cwd": str(cwd), "env": env, "leaves": []}).encode() + b"\n")
             yield ours, process
 
 

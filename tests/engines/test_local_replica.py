@@ -19,6 +19,7 @@ from kale_serve_ext.engines.local.launch import Launch
 from kale_serve_ext.engines.local.listener import Listener
 from kale_serve_ext.engines.local.replica import Places, Process
 from kale_serve_ext.engines.local.runner_process import RunnerProcess
+from kale_serve_ext.engines.local.servers import environment
 from kale_serve_ext.engines.local.servers.record import Server
 from kale_serve_ext.engines.local.watched import Watched
 from kale_serve_ext.runner.access import Access
@@ -26,8 +27,9 @@ from kale_serve_ext.runner.access import Access
 HANGS = "echo about to load\nexec sleep 600"
 
 
-async def nowhere(server: Server, python: str) -> None:
-    """No environment is set up."""
+async def beside(server: Server, python: str) -> environment.Place:
+    """Where a server runs that needs no environment."""
+    return environment.Place(python)
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Place:
             listener=self.listener,
             predictor_host="",
             environment=dict(os.environ),
-            find=nowhere,
+            find=beside,
             places=Places(self.folder, self.folder, self.folder / "s"),
             changed=lambda: None,
             event=lambda kind, reason, message: self.events.append((kind, reason, message)),

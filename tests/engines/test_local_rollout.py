@@ -16,6 +16,7 @@ from kale_serve_ext.engines.local.conditions import conditions
 from kale_serve_ext.engines.local.launch import Launch
 from kale_serve_ext.engines.local.replica import Places
 from kale_serve_ext.engines.local.rollout import Rollout
+from kale_serve_ext.engines.local.servers import environment
 from kale_serve_ext.engines.local.servers.record import Server
 from kale_serve_ext.entities import ServiceRef
 from kale_serve_ext.runner.access import Access
@@ -40,8 +41,9 @@ while b"drain" not in channel.recv(65536):
 """
 
 
-async def nowhere(server: Server, python: str) -> None:
-    """No environment is set up."""
+async def beside(server: Server, python: str) -> environment.Place:
+    """Where a server runs that needs no environment."""
+    return environment.Place(python)
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ class Service:
             service="m",
             places=Places(folder, folder, folder / "s"),
             environment=dict(os.environ),
-            find=nowhere,
+            find=beside,
             ports={},
             changed=self._changed.set,
             event=lambda *_: None,

@@ -98,7 +98,7 @@ def test_a_task_that_is_not_served_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="'BertForQuestionAnswering' does not say what task the model is for"):
         FORMAT.path_details(path)
     (path / "kale-task.json").write_text('{"task": "question-answering"}')
-    with pytest.raises(InvalidInputError, match="The task 'question-answering' is not served") as caught:
+    with pytest.raises(InvalidInputError, match="The task 'question-answering' is not supported") as caught:
         FORMAT.path_details(path)
     assert "text-generation" in caught.value.hint
 
