@@ -70,6 +70,16 @@ def _by_diagnostics(peer: Address, here: Address) -> int | None:
     return int(user) if ports == _PORTS.pack(peer[1], here[1]) and inode else None
 
 
+class _Netlink(socket.socket):
+    """A socket to the kernel that is closed with the thread that it belongs to, without a warning."""
+
+    def __init__(self) -> None:
+        super().__init__(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class _Kernel(threading.local):
     """A thread's socket to the kernel, kept: making one takes as long as a question."""
 
@@ -86,7 +96,7 @@ class _Kernel(threading.local):
         """
         if self._socket is None or self._process != os.getpid():
             # One that came along with a fork is the parent's, who would be told what is asked for here.
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+            self._socket = _Netlink()
             self._process = os.getpid()
         self._asked = (self._asked + 1) % _ALL_IDS
         head = _HEADER.pack(_HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _REQUEST, self._asked, 0)

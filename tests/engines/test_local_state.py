@@ -232,7 +232,8 @@ def test_a_taken_port_is_given_up_and_said(bench: Bench, iris_model: Path) -> No
     kill_supervisor(bench, "moved")
     with socket.socket() as taker:
         taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taker.bind(("127.0.0.1", port))
+        # The kernel gives it back a little after the supervisor is gone.
+        wait_for(lambda: is_taken(taker, port))
         taker.listen()
         after = bench.get("moved")
     assert after.url != before.url
@@ -702,6 +703,15 @@ def supervisors_of(folder: Path) -> list[int]:
         if str(folder).encode() in arguments:
             found.append(int(entry.name))
     return found
+
+
+def is_taken(taker: socket.socket, port: int) -> bool:
+    """Take a port; False where somebody else has it."""
+    try:
+        taker.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 def wait_for(wanted: Callable[[], object], deadline: float = 30.0) -> None:
