@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from ..ml import TensorSpec
 from .protobuf import DamagedError, Field, Reader
+from .readonce import once_per_file
 
 DTYPES: Mapping[int, str] = {
     **{1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "str", 9: "bool"},
@@ -70,6 +70,7 @@ def may_be(head: bytes) -> bool:
     return head[2] != 0x12 or (head[3] < 100 and head[4 : 4 + head[3]].isascii())
 
 
+@once_per_file(DamagedError)
 def of_file(path: Path) -> Graph:
     """The graph of a file.
 
@@ -77,21 +78,8 @@ def of_file(path: Path) -> Graph:
         DamagedError: it is no model, damaged or truncated.
         OSError: it cannot be read.
     """
-    known = path.stat()
-    found = _of_file(path, known.st_mtime_ns, known.st_size)
-    if isinstance(found, DamagedError):
-        raise type(found)(*found.args)
-    return found
-
-
-@lru_cache(maxsize=16)
-def _of_file(path: Path, _modified: int, size: int) -> Graph | DamagedError:
-    """What is found, or why nothing is: finding that out may take as long."""
     with path.open("rb") as file:
-        try:
-            return read(file, size)
-        except DamagedError as error:
-            return error.with_traceback(None)
+        return read(file, path.stat().st_size)
 
 
 def read(file: BinaryIO, size: int) -> Graph:

@@ -11,10 +11,10 @@ import struct
 import xml.parsers.expat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from ..ml import TensorSpec
+from .readonce import once_per_file
 
 _DTYPES = {"double": "float64", "float": "float32", "integer": "int64", "boolean": "bool"}
 """Of a field's dataType; all else is text."""
@@ -90,6 +90,7 @@ def is_pmml(head: bytes) -> bool:
     return reader.is_pmml
 
 
+@once_per_file(DocumentError)
 def of_file(path: Path) -> Document:
     """What a file tells. Whoever looks at a model asks for it several times, and documents may be large.
 
@@ -97,19 +98,7 @@ def of_file(path: Path) -> Document:
         DocumentError: it is no document, truncated, or has a document type.
         OSError: about the file.
     """
-    known = path.stat()
-    found = _of_file(path, known.st_mtime_ns, known.st_size)
-    if isinstance(found, DocumentError):
-        raise DocumentError(*found.args)
-    return found
-
-
-@lru_cache(maxsize=16)
-def _of_file(path: Path, _modified: int, _size: int) -> Document | DocumentError:
-    try:
-        return read(path)
-    except DocumentError as error:
-        return error.with_traceback(None)
+    return read(path)
 
 
 def read(path: Path) -> Document:

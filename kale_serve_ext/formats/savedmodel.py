@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from ..ml import TensorSpec
 from .protobuf import DamagedError, Field, Reader
+from .readonce import once_per_file
 from .tensors import ANY_SHAPE
 
 FILE = "saved_model.pb"
@@ -73,6 +73,7 @@ def root(folder: Path) -> Path | None:
     return numbered[max(numbered)] if numbered else None
 
 
+@once_per_file(DamagedError)
 def of_file(path: Path) -> Graph:
     """The graph for serving of a ``saved_model.pb``; one without signatures where there is none.
 
@@ -80,20 +81,8 @@ def of_file(path: Path) -> Graph:
         DamagedError: it is no SavedModel, damaged or truncated.
         OSError: it cannot be read.
     """
-    known = path.stat()
-    found = _of_file(path, known.st_mtime_ns, known.st_size)
-    if isinstance(found, DamagedError):
-        raise type(found)(*found.args)
-    return found
-
-
-@lru_cache(maxsize=16)
-def _of_file(path: Path, _modified: int, size: int) -> Graph | DamagedError:
     with path.open("rb") as file:
-        try:
-            return read(file, size)
-        except DamagedError as error:
-            return error.with_traceback(None)
+        return read(file, path.stat().st_size)
 
 
 def read(file: BinaryIO, size: int) -> Graph:
